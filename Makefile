@@ -1,0 +1,35 @@
+# `make demo` and `make test` do all the set-up they need; both are quick the second time.
+.DEFAULT_GOAL := help
+.PHONY: help demo up test lint bench setup clean
+SHELL := /bin/bash
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+setup: $(READY) ## the virtual environment with the pinned packages
+
+$(READY): requirements.txt requirements-dev.txt requirements-worker.txt local/setup.sh
+	@bash local/setup.sh $(VENV)
+	@touch $@
+
+demo: $(READY) ## from "expires soon" to "rotated and proven", on this machine
+	@$(BIN)/python -m local demo
+
+up: $(READY) ## the same stack, left running
+	@$(BIN)/python -m local up
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## format, lint, types, policy
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m rotation.policy check policy.toml
+
+bench: $(READY) ## ratios, measured side by side
+	@$(BIN)/python -m bench
+
+clean: ## forget what was set up here
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,296 @@
+"""The nouns of Keyturn. Plain frozen data; no I/O, no clock."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NoReturn
+
+
+class SecretValue:
+    """Text that must never be seen: repr, str, format and pickle do not show it.
+
+    The one way to the text is `reveal()`, so a reviewer finds every use by that word.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text itself. Hand it to a driver or an SDK, never to a message."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "SecretValue(hidden)"
+
+    __str__ = __repr__
+
+    def __format__(self, _spec: str) -> str:
+        return repr(self)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, SecretValue):
+            return NotImplemented
+        return hmac.compare_digest(self._text.encode(), other._text.encode())
+
+    def __hash__(self) -> int:
+        return hash((SecretValue, self._text))
+
+    def __reduce_ex__(self, _protocol: object) -> NoReturn:
+        message = "a secret value is not serialised"
+        raise TypeError(message)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """Which secret: `vault` is the vault's short name as in ROTATION_VAULTS, `name` the secret's."""
+
+    vault: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.vault}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """One version of a secret, with its value. Times are aware UTC."""
+
+    ref: SecretRef
+    version: str
+    value: SecretValue
+    tags: Mapping[str, str]
+    content_type: str | None
+    enabled: bool
+    created_on: datetime
+    expires_on: datetime | None
+    read_at: datetime  # the vault's own clock: the Date header of the answer that brought this
+
+
+@dataclass(frozen=True, slots=True)
+class SecretItem:
+    """What a vault's listing tells of a secret's latest version; listings name no version and no value."""
+
+    ref: SecretRef
+    enabled: bool
+    expires_on: datetime | None
+    updated_on: datetime
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version in a secret's history, without its value."""
+
+    version: str
+    enabled: bool
+    created_on: datetime
+    expires_on: datetime | None
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """All versions of a secret, the latest first, and the vault's clock when they were read."""
+
+    items: tuple[Version, ...]
+    read_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What consumers read from the vault, and which of the provider's credentials it is.
+
+    `value` is the whole text as it stands in the vault (a connection string, say, not only its password).
+    `slot` names a role, "key2", a key id; it is never secret.
+    """
+
+    value: SecretValue
+    slot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the next credential will be. slot None: the provider assigns one. value None: the provider chooses it."""
+
+    slot: str | None
+    value: SecretValue | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a secret's tags ask for; parsed, not yet permitted. See `rotation.spec`."""
+
+    rotator: str
+    validity_days: int
+    lead_days: int
+    grace_hours: int
+    target: str | None
+    slots: tuple[str, ...]
+    current_slot: str | None  # from a tag; believed at onboarding only
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a rotator would touch for a secret, read from its tags and value without any I/O.
+
+    targets: `host:port` in lower case, or ARM resource ids, or an Entra application's object id: all of them.
+    slots: the roles or keys that would be used, in the order of turn; empty where the provider assigns slots.
+    current_slot: the slot that the value itself names (a connection string's user), else what the tag says.
+    """
+
+    targets: tuple[str, ...]
+    slots: tuple[str, ...]
+    current_slot: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRules:
+    """How long and of which alphabet a new password is; see `rotation.passwords`."""
+
+    length: int = 40
+    alphabet: str = "url-safe"
+
+
+class Tls(StrEnum):
+    """How a database connection is secured; from the policy alone."""
+
+    VERIFY_FULL = "verify-full"
+    DISABLE = "disable"
+
+
+@dataclass(frozen=True, slots=True)
+class Admin:
+    """The administrator that a policy rule names; never from a tag.
+
+    kind "identity": log in with this app's Entra token. kind "secret": with the secret `secret` of the same vault.
+    user: the administrator's role name where neither the token nor the secret's value says it.
+    """
+
+    kind: str
+    secret: str | None = None
+    user: str | None = None
+
+
+class LoginSource(StrEnum):
+    """Where a login comes from, in the order in which they are tried."""
+
+    STAGED = "staged"
+    VERSION = "version"
+    ADMIN_SECRET = "administrator's secret"  # noqa: S105  the name of a source
+    ADMIN_IDENTITY = "administrator's identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """One credential to try. STAGED and VERSION hold a consumer's value of the secret's own format.
+
+    ADMIN_SECRET holds the administrator's secret as it stands in its vault; ADMIN_IDENTITY has no value: ask the
+    token provider. `user` is the role where the value does not say it.
+    """
+
+    source: LoginSource
+    value: SecretValue | None
+    user: str | None
+
+
+def _no_logins(_slot: str) -> AsyncIterator[Login]:
+    async def nothing() -> AsyncIterator[Login]:
+        return
+        yield
+
+    return nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """All that a rotator may know of one operation. Everything in it was permitted by the policy.
+
+    operation_id: derived from the secret and its current version; the same on every retry, another after success.
+    current: the latest version's credential.
+    resumed: an earlier run recorded `applying` for this operation, so the change may have been made already.
+    logins: for a slot, the logins to try in order, read lazily. Take the next one only after a `Rejected`: going on
+        is how the engine learns that the previous one was refused.
+    retiring: set while an old slot is retired; then `draft` tells what must be staged before `retire` (a parked
+        password), or has no value. parked: that staged credential, when `retire` is called.
+    """
+
+    operation_id: str
+    ref: SecretRef
+    spec: Spec
+    claim: Claim
+    current: Credential
+    password: PasswordRules = field(default_factory=PasswordRules)
+    tls: Tls = Tls.VERIFY_FULL
+    admin: Admin | None = None
+    resumed: bool = False
+    retiring: str | None = None
+    parked: Credential | None = None
+    logins: Callable[[str], AsyncIterator[Login]] = _no_logins
+
+
+class Force(StrEnum):
+    """What an operator's wish overrides: nothing; window and interval; the grace period too."""
+
+    NO = "no"
+    YES = "yes"
+    GRACE = "grace"
+
+
+@dataclass(frozen=True, slots=True)
+class RotationRequest:
+    """A hint that a secret may need something. `version` is the latest one when the wish was made; None: unknown.
+
+    reason: "near-expiry", "expired", "sweep", "operator": why. actor: who asked ("event-grid", "sweep", a caller).
+    early: a near-expiry event for this very version, which counts as due up to one day early.
+    restore_tags: bring back the tags that a version written by hand lost.
+    """
+
+    ref: SecretRef
+    version: str | None
+    reason: str
+    actor: str
+    force: Force = Force.NO
+    early: bool = False
+    demanded: bool = False  # an operator asked for a rotation now, due or not
+    restore_tags: bool = False
+
+
+class Result(StrEnum):
+    """How a request ended. See docs/operations.md for what each means to an operator."""
+
+    ROTATED = "rotated"
+    RESUMED = "resumed"
+    PLANNED = "planned"
+    NOT_DUE = "not_due"
+    SUPERSEDED = "superseded"
+    DEFERRED = "deferred"
+    REPAIRED = "repaired"
+    RETIRED = "retired"
+    UNMANAGED = "unmanaged"
+    TAGS_LOST = "tags_lost"
+    DENIED = "denied"
+    BUSY = "busy"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a request came to; safe to log and to answer with. `detail` is one sentence for a person."""
+
+    result: Result
+    ref: SecretRef
+    detail: str
+    version: str | None = None
+    previous_version: str | None = None
+    operation_id: str | None = None
+    slot: str | None = None
+    expires_on: datetime | None = None
+    duration_ms: int | None = None
+    retry_after_s: int | None = None

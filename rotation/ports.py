@@ -1,0 +1,232 @@
+"""What the engine talks to. The promises stand here, where an implementer must read them.
+
+Every method raises errors of `rotation.errors` only; adapters translate what their libraries raise and copy no
+foreign text. Every call may be cancelled at any await: the engine puts its own time limit around each.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from rotation.model import (
+    Claim,
+    Credential,
+    Draft,
+    Job,
+    Secret,
+    SecretItem,
+    SecretRef,
+    SecretValue,
+    Spec,
+    Versions,
+)
+from rotation.records import Record
+
+
+class Rotator(Protocol):
+    """One kind of credential. Stateless between calls: it may be another process that goes on.
+
+    The engine calls `claim` (the policy decides on it), `draft`, stages the draft's value, `apply`, `verify`, and
+    after the grace period `draft` (with `job.retiring`) and `retire`.
+    """
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        """What this would touch. No I/O.
+
+        Raises:
+            Unusable: a tag or the value can't be understood; names the tag, or "value".
+        """
+        ...
+
+    def draft(self, job: Job) -> Draft:
+        """Decide on the next credential; with `job.retiring`, on what to stage before that slot is retired. No I/O.
+
+        Raises:
+            Unusable: the value or tags don't allow one.
+        """
+        ...
+
+    async def apply(self, job: Job, draft: Draft) -> Credential:
+        """Change the provider so that the drafted credential works. Repeatable for the same `job.operation_id`.
+
+        With `job.resumed` the change may have been made: look first, and don't make it twice where that can be seen.
+        A draft with both slot and value that the provider already accepts is returned as it is.
+
+        Raises:
+            Rejected: every login was refused. Unreachable, Throttled: no answer; it may or may not have happened.
+            Refused: the provider said no.
+        """
+        ...
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        """Prove that a consumer who reads `credential.value` gets in, and as `credential.slot`. Changes nothing.
+
+        Raises:
+            Rejected: it does not work. NotYet: not accepted everywhere yet. Unreachable: nobody can tell.
+        """
+        ...
+
+    async def retire(self, job: Job, slot: str) -> None:
+        """Make the old slot's credential stop working. What is already gone is a success. Repeatable."""
+        ...
+
+
+class Vault(Protocol):
+    """One key vault. Names are those of secrets; a version's id is opaque.
+
+    A write that was answered by no one may have happened; it is not repeated by the adapter (a second version would
+    come of it). Answers that say "not now" (429, 503) may be retried inside the caller's time limit.
+    """
+
+    @property
+    def name(self) -> str:
+        """The short name, as in `SecretRef.vault`."""
+        ...
+
+    async def get(self, name: str, version: str | None = None) -> Secret:
+        """One version with its value; None: the latest.
+
+        Raises:
+            NotFound: no such secret or version, or soft-deleted. Disabled: the version is disabled.
+            Refused: the identity may not read it. Unreachable, Throttled.
+        """
+        ...
+
+    async def versions(self, name: str) -> Versions:
+        """All versions, the most recently created first; empty where there is no such secret."""
+        ...
+
+    def secrets(self) -> AsyncIterator[SecretItem]:
+        """Every secret of the vault, page by page, without values. Companions (`--staged`) are among them."""
+        ...
+
+    async def set(
+        self,
+        name: str,
+        value: SecretValue,
+        *,
+        tags: Mapping[str, str],
+        content_type: str | None = None,
+        expires_on: datetime | None = None,
+    ) -> Secret:
+        """Write a new version.
+
+        Raises:
+            Refused: the vault won't have it (rights, a soft-deleted name, a size). Unreachable, Throttled.
+        """
+        ...
+
+    async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
+        """Enable or disable one version; its other attributes stay."""
+        ...
+
+    async def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        """Replace the tags of one version."""
+        ...
+
+
+class Lease(Protocol):
+    """The right to write about one secret, for a while. Only its holder appends records.
+
+    `records` is the secret's whole history, oldest first, read after the lease was taken; `append` adds to it.
+    """
+
+    @property
+    def records(self) -> Sequence[Record]: ...
+
+    def remaining(self) -> float:
+        """Seconds left, by the monotonic clock, counted from before the lease (or its renewal) was asked for."""
+        ...
+
+    async def renew(self) -> None:
+        """Start the lease's time anew.
+
+        Raises:
+            LeaseLost: somebody broke it, or took it after it ran out.
+        """
+        ...
+
+    async def append(self, *records: Record) -> None:
+        """Write the records durably, all or none, in order.
+
+        Raises:
+            LeaseLost: the lease is no longer ours; nothing was written. Unreachable: they may have been written.
+        """
+        ...
+
+    async def release(self) -> None:
+        """Let go. Never raises: a lease that can't be released runs out by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """What a listing tells of one secret's history without reading it.
+
+    revision changes whenever the history does. interrupted: the last holder never released its lease (and no one
+    holds it now), so its run did not end.
+    """
+
+    name: str
+    revision: str
+    interrupted: bool
+
+
+class Ledger(Protocol):
+    """Leases and histories, one of each a secret."""
+
+    async def acquire(self, ref: SecretRef, *, create: bool) -> Lease | None:
+        """Take the secret's lease for `LEASE_S` seconds. None: no history yet, and `create` is false.
+
+        Raises:
+            Busy: another holds it. Unreachable.
+        """
+        ...
+
+    async def read(self, ref: SecretRef) -> Sequence[Record]:
+        """The history, oldest first, without a lease; empty where there is none."""
+        ...
+
+    def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
+        """Every secret of a vault that has a history."""
+        ...
+
+
+LEASE_S = 60.0  # the longest that blob storage grants; see "Lease Blob" in the Storage REST reference
+
+
+class TokenProvider(Protocol):
+    """Access tokens of the app's identity."""
+
+    async def token(self, scope: str) -> SecretValue:
+        """A bearer token for `scope` (".../.default").
+
+        Raises:
+            Refused: the identity gets none. Unreachable.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Where Azure's planes are: these differ between clouds and are stand-ins on one machine. No trailing slash."""
+
+    arm: str = "https://management.azure.com"
+    graph: str = "https://graph.microsoft.com"
+    login: str = "https://login.microsoftonline.com"
+    postgres_scope: str = "https://ossrdbms-aad.database.windows.net/.default"
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What rotators are built from. Clock, randomness and sleep are handed in so that tests decide them."""
+
+    tokens: TokenProvider
+    endpoints: Endpoints
+    now: Callable[[], datetime]
+    sleep: Callable[[float], Awaitable[None]]
+    random: random.Random  # SystemRandom outside the simulation
