@@ -38,3 +38,6 @@ Operations, as in faults and calls: set, get, list, versions, update, delete, re
 list-deleted, backup, restore. Rights: get, list, set, delete, recover, purge, backup, restore.
 """
 
+from local.vault.server import LocalVaults
+
+__all__ = ["LocalVaults"]

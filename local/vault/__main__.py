@@ -1,0 +1,103 @@
+"""`python -m local.vault`: the vaults as a process of their own. See the package's docstring."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from local.tokens import TokenAuthority
+from local.vault import LocalVaults
+from local.vault.database import DataInUse
+from local.vault.faults import Fault, parse_fault
+from local.vault.limits import Rates
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT. Exit code 2: it could not start, and one line said why."""
+    options = _parser().parse_args(arguments)
+    options.ready_file.unlink(missing_ok=True)  # a stale one would name keys of a process that is gone
+    try:
+        asyncio.run(_serve(options))
+    except (DataInUse, OSError, ValueError) as error:
+        print(f"vault: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local.vault", description="A Key Vault stand-in on loopback.")
+    add = parser.add_argument
+    add("--vault", action="append", required=True, type=_vault, metavar="NAME=PORT", help="repeatable; 0: a free port")
+    add("--data", required=True, type=Path, metavar="DIR", help="where the state is kept")
+    add("--cert", required=True, type=Path, metavar="FILE", help="TLS certificate, PEM")
+    add("--key", required=True, type=Path, metavar="FILE", help="its key, PEM")
+    add("--signing-key", required=True, type=Path, metavar="FILE", help="signs access tokens; made where absent")
+    add("--ready-file", required=True, type=Path, metavar="FILE", help="written once it serves")
+    add("--event-endpoint", metavar="URL", help="where events are posted; a control call can set it later")
+    add("--clock-offset", type=float, metavar="SECONDS", help="how far the clock is put forward")
+    add("--new-version-events", action="store_true", help="raise SecretNewVersionCreated too")
+    add("--limits", action="store_true", help="throttle as the service does")
+    add("--fault", action="append", default=[], type=_fault, metavar="JSON", help="a fault, as in POST /control/faults")
+    return parser
+
+
+def _vault(text: str) -> tuple[str, int]:
+    name, _, port = text.partition("=")
+    if not name or not (port or "0").isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PORT")
+    return name, int(port or 0)
+
+
+def _fault(text: str) -> Fault:
+    try:
+        return parse_fault(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    stopped = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    vaults = LocalVaults(
+        dict(options.vault),
+        data=options.data,
+        cert=options.cert,
+        key=options.key,
+        authority=TokenAuthority.from_file(options.signing_key),
+        event_endpoint=options.event_endpoint,
+        clock_offset_s=options.clock_offset,
+        new_version_events=options.new_version_events,
+    )
+    for fault in options.fault:
+        vaults.faults.add(fault)
+    if options.limits:
+        vaults.limits.set(Rates())
+    async with vaults:
+        _write_ready_file(options.ready_file, vaults)
+        print("vault: ready at " + ", ".join(f"{name} {url}" for name, url in vaults.urls.items()), flush=True)
+        await stopped.wait()
+    options.ready_file.unlink(missing_ok=True)
+
+
+def _write_ready_file(path: Path, vaults: LocalVaults) -> None:
+    content = {
+        "pid": os.getpid(),
+        "vaults": vaults.urls,
+        "env": vaults.env,
+        "control": {"url": vaults.control_url, "key": vaults.control_key},
+    }
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        json.dump(content, file, indent=1)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""Who calls, and what they may do.
+
+"Authentication, requests and responses" of Key Vault's documentation describes the challenge: a call without a
+token, or with one that is not accepted, is answered 401 and told where to get one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from local.tokens import ISSUER, TENANT, Flaw, TokenAuthority, TokenRefused
+from local.vault import errors
+from local.vault.operations import RIGHTS, Operation
+from local.vault.outbox import vault_resource
+
+RESOURCE = "https://vault.azure.net"
+APP_ID = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"  # Key Vault's own application, an audience too
+CHALLENGE = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}", resource="{RESOURCE}"'
+
+
+class Access:
+    """Checks tokens and rights. Everybody with a good token may do everything until a right is taken away."""
+
+    def __init__(self, authority: TokenAuthority) -> None:
+        self._authority = authority
+        self._denied: dict[tuple[str | None, str | None], frozenset[str]] = {}
+
+    def caller(self, authorization: str | None) -> dict[str, Any]:
+        """The claims of the caller's token.
+
+        Raises:
+            ServiceError: 401, with the challenge.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise errors.unauthorized("AKV10000: Request is missing a Bearer or PoP token.", CHALLENGE)
+        try:
+            return self._authority.verify(token.strip(), (RESOURCE, APP_ID))
+        except TokenRefused as refused:
+            raise errors.unauthorized(_reason(refused), CHALLENGE) from None
+
+    def deny(self, rights: Collection[str], *, vault: str | None = None, oid: str | None = None) -> None:
+        """Take rights away, in one vault or all, from one identity or all; an empty collection gives them back.
+
+        Raises:
+            ValueError: a right that does not exist.
+        """
+        unknown = set(rights) - RIGHTS
+        if unknown:
+            raise ValueError(f"deny has {', '.join(sorted(unknown))}; the rights are {', '.join(sorted(RIGHTS))}")
+        self._denied[vault, oid] = frozenset(rights)
+
+    def clear(self) -> None:
+        """Give all rights back."""
+        self._denied.clear()
+
+    def authorize(self, claims: dict[str, Any], vault: str, operation: Operation, name: str | None) -> None:
+        """Let a call pass.
+
+        Raises:
+            ServiceError: 403, the caller lacks the right.
+        """
+        oid = str(claims["oid"])
+        scopes = ((None, None), (vault, None), (None, oid), (vault, oid))
+        if not any(operation.right in self._denied.get(scope, ()) for scope in scopes):
+            return
+        raise errors.forbidden_by_rbac(
+            caller=f"appid={claims.get('appid', '')};oid={oid};iss={ISSUER}",
+            action=operation.data_action,
+            resource=vault_resource(vault) + (f"/secrets/{name}" if name else ""),
+            vault=vault,
+        )
+
+
+def _reason(refused: TokenRefused) -> str:
+    match refused.flaw:
+        case Flaw.EXPIRED:
+            return "Error validating token: IDX10223"
+        case Flaw.AUDIENCE:
+            return f"AKV10022: Invalid audience. Expected {RESOURCE}, found: {refused.audience}."
+        case Flaw.ISSUER:
+            return f"AKV10032: Invalid issuer. Expected one of {ISSUER}."
+        case Flaw.SIGNATURE:
+            return "AKV10046: Unable to resolve the key used for signature validation."
+        case Flaw.MALFORMED:
+            return "AKV10000: Request is missing a Bearer or PoP token."
