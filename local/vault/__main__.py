@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--vault", action="append", required=True, type=_vault, metavar="NAME=PORT", help="repeatable; 0: a free port")
     add("--data", required=True, type=Path, metavar="DIR", help="where the state is kept")
-    add("--cert", required=True, type=Path, metavar="FILE", help="TLS certificate, PEM")
-    add("--key", required=True, type=Path, metavar="FILE", help="its key, PEM")
+    add("--cert", required=True, type=_present, metavar="FILE", help="TLS certificate, PEM")
+    add("--key", required=True, type=_present, metavar="FILE", help="its key, PEM")
     add("--signing-key", required=True, type=Path, metavar="FILE", help="signs access tokens; made where absent")
     add("--ready-file", required=True, type=Path, metavar="FILE", help="written once it serves")
     add("--event-endpoint", metavar="URL", help="where events are posted; a control call can set it later")
@@ -52,6 +52,13 @@ def _vault(text: str) -> tuple[str, int]:
     if not name or not (port or "0").isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=PORT")
     return name, int(port or 0)
+
+
+def _present(text: str) -> Path:
+    path = Path(text)
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"{text} is not a file; local.certificates makes one")
+    return path
 
 
 def _fault(text: str) -> Fault:

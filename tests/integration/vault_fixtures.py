@@ -38,8 +38,11 @@ def authority() -> TokenAuthority:
     return TokenAuthority(os.urandom(32))
 
 
+NewVaults = Callable[..., LocalVaults]
+
+
 @pytest.fixture
-def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAuthority) -> Callable[..., LocalVaults]:
+def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAuthority) -> NewVaults:
     """Makes vaults that are not started; all made in one test share a data directory."""
 
     def make(**options: Any) -> LocalVaults:
@@ -56,7 +59,7 @@ def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAutho
 
 
 @pytest.fixture
-async def vaults(new_vaults: Callable[..., LocalVaults]) -> AsyncIterator[LocalVaults]:
+async def vaults(new_vaults: NewVaults) -> AsyncIterator[LocalVaults]:
     async with new_vaults() as running:
         yield running
 
@@ -68,11 +71,21 @@ def identity(vaults: LocalVaults, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, value)
 
 
+async def sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from sending a PUT again by itself when the connection breaks before the answer."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        raise aiohttp.ClientConnectionError("the connection broke before the answer") from None
+
+
 @pytest.fixture
 async def session(certificates: Certificates) -> AsyncIterator[aiohttp.ClientSession]:
     """Trusts the local authority, as a process with SSL_CERT_FILE does."""
     tls = ssl.create_default_context(cafile=certificates.ca)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls)) as opened:
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=tls), middlewares=(sent_once,)) as opened:
         yield opened
 
 
@@ -115,14 +128,27 @@ class Rest:
             return answer.status, body, dict(answer.headers)
 
 
-@pytest.fixture
-def rest(vaults: LocalVaults, session: aiohttp.ClientSession, authority: TokenAuthority) -> Rest:
-    return Rest(session, vaults.urls[VAULT], authority.issue("https://vault.azure.net"))
+NewRest = Callable[..., Rest]
 
 
 @pytest.fixture
-def control(vaults: LocalVaults, session: aiohttp.ClientSession) -> Rest:
-    calls = Rest(session, vaults.control_url, "")
+def new_rest(session: aiohttp.ClientSession, authority: TokenAuthority) -> NewRest:
+    """Makes plain clients: of a vault's URL and, where it has another than the test's, its authority."""
+
+    def make(url: str, trusted: TokenAuthority = authority) -> Rest:
+        return Rest(session, url, trusted.issue("https://vault.azure.net"))
+
+    return make
+
+
+@pytest.fixture
+def rest(vaults: LocalVaults, new_rest: NewRest) -> Rest:
+    return new_rest(vaults.urls[VAULT])
+
+
+@pytest.fixture
+def control(vaults: LocalVaults, new_rest: NewRest) -> Rest:
+    calls = new_rest(vaults.control_url)
     calls.headers = {"X-Control-Key": vaults.control_key}
     return calls
 
@@ -152,6 +178,11 @@ class VaultProcess:
             pytest.fail((await self._process.communicate())[1].decode())
         self.ready = json.loads((files / "ready.json").read_text())
 
+    @property
+    def authority(self) -> TokenAuthority:
+        """The authority whose tokens this process accepts."""
+        return TokenAuthority.from_file(self._directory / "signing.key")
+
     async def end(self, number: signal.Signals) -> tuple[int, str, str]:
         """Send the signal and wait; answers the exit code and what was printed after the ready line."""
         assert self._process is not None
@@ -178,7 +209,7 @@ class Receiver:
         self.answers: list[int] = []
         self.received: list[dict[str, Any]] = []
         self.headers: list[str] = []
-        self.reaches_nobody = asyncio.Event()  # set: an event is taken in but never acknowledged
+        self.acknowledges = True  # False: events are taken in and never answered
         self._arrived = asyncio.Condition()
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -187,7 +218,7 @@ class Receiver:
             self.received.extend(events)
             self.headers.append(request.headers["aeg-event-type"])
             self._arrived.notify_all()
-        if self.reaches_nobody.is_set():
+        if not self.acknowledges:
             await asyncio.sleep(3600)
         return web.Response(status=self.answers.pop(0) if self.answers else 200)
 
