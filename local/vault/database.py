@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS secrets (
     purge_at INTEGER,
     UNIQUE (vault, name)
 );
+CREATE INDEX IF NOT EXISTS secrets_to_purge ON secrets (purge_at) WHERE purge_at IS NOT NULL;
 CREATE TABLE IF NOT EXISTS versions (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
     secret INTEGER NOT NULL REFERENCES secrets (id) ON DELETE CASCADE,

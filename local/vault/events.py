@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
+import sys
 from collections.abc import Callable
 
 import aiohttp
 
 from local.vault.clock import Clock
-from local.vault.outbox import Event, Outbox
+from local.vault.outbox import Outbox
 
 ANSWER_WITHIN_S = 30.0
 FINAL = frozenset({400, 403, 413})
 FIRST_RETRY_S = 0.5
 LONGEST_RETRY_S = 60.0
 TICK_S = 0.25
-AT_ONCE = 8
+AT_ONCE = 32
 
 
 class Publisher:
@@ -67,38 +69,44 @@ class Publisher:
 
     async def _run(self) -> None:
         while True:
-            self._upkeep()
-            self._outbox.raise_due(self._clock.now())
-            if self._endpoint is not None:
-                self._deliver(self._endpoint)
-            await asyncio.sleep(TICK_S)
+            self._deliveries = {key: task for key, task in self._deliveries.items() if not task.done()}
+            try:
+                self._upkeep()
+                self._outbox.raise_due(self._clock.now())
+                if self._endpoint is not None:
+                    self._deliver(self._endpoint)
+            except sqlite3.Error as error:  # a full disk, say: events wait until it is mended, and somebody must know
+                print(f"vault: events can't be raised now: {error}", file=sys.stderr)
+            if len(self._deliveries) < AT_ONCE:
+                await asyncio.sleep(TICK_S)
+            else:  # there is more to deliver than fits at once: go on as soon as these are done
+                await asyncio.wait(self._deliveries.values(), timeout=TICK_S)
 
     def _deliver(self, endpoint: str) -> None:
         now = asyncio.get_running_loop().time()
-        self._deliveries = {key: task for key, task in self._deliveries.items() if not task.done()}
-        for event in self._outbox.pending():
+        for event_id in self._outbox.pending():
             if len(self._deliveries) >= AT_ONCE:
                 return
-            if event.id not in self._deliveries and self._retry_at.get(event.id, now) <= now:
-                self._deliveries[event.id] = asyncio.create_task(self._post(endpoint, event))
+            if event_id not in self._deliveries and self._retry_at.get(event_id, now) <= now:
+                self._deliveries[event_id] = asyncio.create_task(self._post(endpoint, event_id))
 
-    async def _post(self, endpoint: str, event: Event) -> None:
-        self._outbox.attempted(event.id)
+    async def _post(self, endpoint: str, event_id: str) -> None:
+        self._outbox.attempted(event_id)
         status = 0
         if self._session is not None:
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with self._session.post(
-                    endpoint, json=[event.body], headers={"aeg-event-type": "Notification"}
+                    endpoint, json=[self._outbox.body(event_id)], headers={"aeg-event-type": "Notification"}
                 ) as answer:
                     status = answer.status
         if status // 100 == 2:  # noqa: PLR2004  any 2xx
-            self._outbox.settle(event.id, "delivered")
+            self._outbox.settle(event_id, "delivered")
         elif status in FINAL:
-            self._outbox.settle(event.id, "refused")
+            self._outbox.settle(event_id, "refused")
         else:
-            wait = self._waits.get(event.id, FIRST_RETRY_S)
-            self._waits[event.id] = min(wait * 2, LONGEST_RETRY_S)
-            self._retry_at[event.id] = asyncio.get_running_loop().time() + wait
+            wait = self._waits.get(event_id, FIRST_RETRY_S)
+            self._waits[event_id] = min(wait * 2, LONGEST_RETRY_S)
+            self._retry_at[event_id] = asyncio.get_running_loop().time() + wait
             return
-        self._waits.pop(event.id, None)
-        self._retry_at.pop(event.id, None)
+        self._waits.pop(event_id, None)
+        self._retry_at.pop(event_id, None)

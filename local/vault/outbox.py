@@ -129,11 +129,17 @@ class Outbox:
         """Every event ever raised, oldest first."""
         return [_event(row) for row in self._database.rows("SELECT * FROM events ORDER BY number")]
 
-    def pending(self) -> list[Event]:
-        """The events that nobody has taken yet, oldest first."""
+    def pending(self) -> list[str]:
+        """The ids of the events that nobody has taken yet, oldest first."""
         return [
-            _event(row) for row in self._database.rows("SELECT * FROM events WHERE state = 'pending' ORDER BY number")
+            row["id"] for row in self._database.rows("SELECT id FROM events WHERE state = 'pending' ORDER BY number")
         ]
+
+    def body(self, event_id: str) -> dict[str, Any]:
+        """What is delivered of an event."""
+        (row,) = self._database.rows("SELECT body FROM events WHERE id = ?", event_id)
+        body: dict[str, Any] = json.loads(row["body"])
+        return body
 
     def attempted(self, event_id: str) -> None:
         """Count an attempt to deliver."""

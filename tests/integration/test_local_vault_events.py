@@ -1,6 +1,8 @@
 """The events that the local vault raises by itself, and how it delivers them."""
 
+import asyncio
 import signal
+import sqlite3
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -183,6 +185,37 @@ async def test_a_final_refusal_is_not_tried_again(
 
     assert (event.state, event.attempts) == ("refused", 1)
     assert vaults.outbox.pending() == []
+
+
+async def test_a_mass_of_events_is_delivered_each_once(vaults: LocalVaults, rest: Rest, receiver: Receiver) -> None:
+    exp = int(time.time()) + DAY
+    for number in range(150):
+        await rest("PUT", f"/secrets/db-{number}", json={"value": "x", "attributes": {"exp": exp}})
+    vaults.publisher.endpoint = receiver.url
+
+    events = await settled(vaults, 150)
+
+    assert {(event.state, event.attempts) for event in events} == {("delivered", 1)}
+    assert sorted(event["id"] for event in receiver.received) == sorted(event.id for event in events)
+
+
+async def test_events_go_on_after_the_database_failed_for_a_while(
+    vaults: LocalVaults, rest: Rest, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    raise_due = vaults.outbox.raise_due
+    failed = asyncio.Event()
+
+    def fail_once(now: float) -> None:
+        monkeypatch.setattr(vaults.outbox, "raise_due", raise_due)
+        failed.set()
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(vaults.outbox, "raise_due", fail_once)
+    await failed.wait()
+    await put(rest, exp=int(time.time()) + DAY)
+
+    assert [event.type for event in await raised(vaults, 1)] == [NEAR_EXPIRY]
+    assert "disk I/O error" in capfd.readouterr().err
 
 
 async def test_events_are_replayed_on_request(
