@@ -1,0 +1,139 @@
+"""What tags ask for x what policy.toml permits: allowed or denied, and why.
+
+Tags request, the policy permits, since whoever may write a secret may write its tags (a confused deputy). Nothing is
+permitted that no rule names. `rotation.policy_file` reads the file; `python -m rotation.policy check FILE` checks one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from fnmatch import fnmatchcase
+
+from rotation.errors import Denied
+from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
+from rotation.targets import Target, permitted
+from rotation.windows import Window
+
+ANY_SLOT = "*"  # stands in rules for this machine's own servers only
+
+_PRESENTABLE = re.compile(r"[A-Za-z0-9_.:/()\[\]-]{1,250}")
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """The terms on which a rule lets a secret be rotated.
+
+    rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
+    ("*",) where any will do. max_validity_days: None for no limit. verify_every: None for never.
+    jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    """
+
+    rule: int
+    slots: tuple[str, ...] = ()
+    admin: Admin | None = None
+    max_validity_days: int | None = 365
+    min_interval: timedelta = timedelta(hours=24)
+    window: Window | None = None
+    verify_every: timedelta | None = timedelta(hours=24)
+    jitter_percent: int = 5
+    password: PasswordRules = field(default_factory=PasswordRules)
+    tls: Tls = Tls.VERIFY_FULL
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: which secrets, by what, against which targets; and on what terms.
+
+    vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
+    by a pattern in which `*` stands for any characters, and a pattern after `!` takes away what others cover.
+    """
+
+    vaults: tuple[str, ...]
+    secrets: tuple[str, ...]
+    rotators: tuple[str, ...]
+    permit: Permit
+    targets: tuple[Target, ...] = ()
+
+    def covers(self, ref: SecretRef) -> bool:
+        """Whether the rule is about this secret."""
+        return ref.vault.lower() in self.vaults and self._names(ref.name)
+
+    def _names(self, secret: str) -> bool:
+        if not secret.isascii():  # in lower case the Kelvin sign and its like are ordinary letters
+            return False
+        covered = False
+        for pattern in self.secrets:
+            if fnmatchcase(secret.lower(), pattern.removeprefix("!")):
+                if pattern.startswith("!"):
+                    return False
+                covered = True
+        return covered
+
+    def objection(self, spec: Spec, claim: Claim) -> Objection | None:
+        """The first thing that stands against it; None: the rule permits it."""
+        which = f"of the policy's rule {self.permit.rule}"
+        if spec.rotator not in self.rotators:
+            return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
+        for target in claim.targets:
+            if not permitted(self.targets, target):
+                # A target is read from the secret's value; a malformed one may show more of it than a host.
+                shown = target if _PRESENTABLE.fullmatch(target) else "(malformed)"
+                return Objection(1, "target", f"target {shown} is not among the `targets` {which}")
+        if self.permit.slots and ANY_SLOT not in self.permit.slots:
+            for slot in claim.slots:
+                if slot not in self.permit.slots:
+                    return Objection(2, "slots", f"slot {slot!a:.80} is not among the `slots` {which}")
+        most = self.permit.max_validity_days
+        if most is not None and spec.validity_days > most:
+            message = f"validity-days {spec.validity_days} is above the `max-validity-days` {most} {which}"
+            return Objection(3, "validity-days", message)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a rule does not permit something. passed: how many of the rule's conditions held before; field: the tag."""
+
+    passed: int
+    field: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """All rules, in the order of the file. Without any, everything is denied."""
+
+    rules: tuple[Rule, ...] = ()
+
+    def covers(self, ref: SecretRef) -> bool:
+        """Whether any rule is about this secret; what it permits is another question."""
+        return any(rule.covers(ref) for rule in self.rules)
+
+    def permit(self, ref: SecretRef, spec: Spec, claim: Claim) -> Permit:
+        """The terms of the first rule that permits all of it.
+
+        Raises:
+            Denied: names what is missing from the rule that came closest, or that no rule covers the secret.
+        """
+        closest: Objection | None = None
+        for rule in self.rules:
+            if not rule.covers(ref):
+                continue
+            objection = rule.objection(spec, claim)
+            if objection is None:
+                return rule.permit
+            if closest is None or objection.passed > closest.passed:
+                closest = objection
+        if closest is None:
+            raise Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+        raise Denied(closest.message, field=closest.field)
+
+
+if __name__ == "__main__":
+    import sys
+
+    from rotation.policy_check import main
+
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,227 @@
+"""One `[[rule]]` table of policy.toml -> a `Rule`, or everything that is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TypeVar
+
+from rotation.model import Admin, PasswordRules, Tls
+from rotation.policy import ANY_SLOT, Permit, Rule
+from rotation.targets import Host, Target, parse_target
+from rotation.toml_lines import Path
+from rotation.windows import Window, parse_window
+
+KEYS = (
+    "vaults", "secrets", "rotators", "targets", "slots", "admin", "admin-user", "max-validity-days",
+    "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
+)  # fmt: skip
+PASSWORD_KEYS = ("length", "alphabet")
+SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
+
+_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
+_SECRET_PATTERN = re.compile(r"!?[A-Za-z0-9*-]{1,127}")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the rules may name. needs_slots, needs_target: rotators whose rules must list slots, or targets."""
+
+    rotators: Collection[str]
+    needs_slots: Collection[str] = ()
+    needs_target: Collection[str] = ()
+    alphabets: Collection[str] = ("url-safe",)
+
+
+@dataclass(slots=True)
+class Problems:
+    """What is wrong, with the place: collected, so that a person mends a file in one go."""
+
+    found: list[tuple[Path, str]] = field(default_factory=list)
+
+    def add(self, place: Path, message: str) -> None:
+        self.found.append((place, message))
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A TOML table whose keys are read one by one; what is wrong is reported, and the default stands in for it."""
+
+    values: Mapping[str, object]
+    place: Path
+    problems: Problems
+    within: str = ""  # "password." for what stands in that key
+
+    def refuse_unknown(self, known: Sequence[str]) -> None:
+        """Report keys that mean nothing: a misspelled limit would be no limit."""
+        for key in self.values:
+            if key not in known:
+                from difflib import get_close_matches  # noqa: PLC0415  only for a file that is wrong
+
+                close = get_close_matches(key, known, 1)
+                remedy = f"write `{close[0]}`" if close else f"known are {', '.join(known)}"
+                self.problems.add((*self.place, key), f"unknown key {self.within + key!a:.60}; {remedy}")
+
+    def text(self, key: str) -> str | None:
+        value = self.values.get(key)
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        self.problems.add((*self.place, key), f"`{self.within}{key}` must be text in quotes, not blank")
+        return None
+
+    def parsed(self, key: str, parse: Callable[[str], T]) -> T | None:
+        """A text, by a parser whose ValueErrors are our own words."""
+        text = self.text(key)
+        try:
+            return parse(text) if text is not None else None
+        except ValueError as error:
+            self.problems.add((*self.place, key), f"`{self.within}{key}` {text!a:.80}: {error}")
+            return None
+
+    def number(self, key: str, least: int, most: int, default: int) -> int:
+        value = self.values.get(key, default)
+        if isinstance(value, int) and not isinstance(value, bool) and least <= value <= most:
+            return value
+        self.problems.add((*self.place, key), f"`{self.within}{key}` must be a whole number, {least} to {most}")
+        return default
+
+    def each(self, key: str, parse: Callable[[str], T], *, required: bool = False) -> tuple[T, ...]:
+        """A list of texts, each by a parser whose ValueErrors are our own words. Absent: empty."""
+        place = (*self.place, key)
+        values = self.values.get(key)
+        if values is None:
+            if required:
+                self.problems.add(self.place, f"`{key}` is missing; a rule names its vaults, secrets and rotators")
+            return ()
+        if not isinstance(values, list) or not values:
+            self.problems.add(place, f'`{key}` must be a list that is not empty, such as {key} = ["..."]')
+            return ()
+        result = []
+        for index, value in enumerate(values):
+            try:
+                result.append(parse(_text(value)))
+            except ValueError as error:
+                self.problems.add((*place, index), f"`{key}` {value!a:.80}: {error}")
+        return tuple(result)
+
+
+def read_rule(table: Table, number: int, known: Known) -> Rule:
+    """The rule of a table; only to be used where no problem was reported."""
+    table.refuse_unknown(KEYS)
+    rule = Rule(
+        vaults=table.each("vaults", _vault, required=True),
+        secrets=_secrets(table),
+        rotators=table.each("rotators", lambda name: _one_of(name, known.rotators), required=True),
+        targets=table.each("targets", parse_target),
+        permit=Permit(
+            rule=number,
+            slots=table.each("slots", _slot),
+            admin=_admin(table),
+            max_validity_days=table.number("max-validity-days", 1, 3650, 365),
+            min_interval=timedelta(hours=table.number("min-interval-hours", 0, 8760, 24)),
+            window=_window(table),
+            verify_every=timedelta(hours=table.number("verify-hours", 0, 8760, 24)) or None,
+            jitter_percent=table.number("expiry-jitter-percent", 0, 20, 5),
+            password=_password(table, known.alphabets),
+            tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or Tls.VERIFY_FULL),
+        ),
+    )
+    _refuse_wide_open(table, rule, known)
+    return rule
+
+
+def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:
+    """Report what is left out that some rotators must not be without."""
+    for index, rotator in enumerate(rule.rotators):
+        place = (*table.place, "rotators", index)
+        if rotator in known.needs_slots and "slots" not in table.values:
+            table.problems.add(place, f"{rotator} needs `slots`: list the roles or keys that it may change")
+        if rotator in known.needs_target and "targets" not in table.values:
+            table.problems.add(place, f"{rotator} needs `targets`: list the servers or resources that it may change")
+    if ANY_SLOT in rule.permit.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
+        message = '`slots` "*" permits any role, so each of the `targets` must be localhost, 127.0.0.1 or [::1]'
+        table.problems.add((*table.place, "slots"), f"{message}; list the roles")
+
+
+def _is_loopback(target: Target) -> bool:
+    return isinstance(target, Host) and target.loopback
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("this must be text in quotes")  # noqa: TRY004  reported like any other wrong element
+    return value
+
+
+def _vault(text: str) -> str:
+    if not _NAME.fullmatch(text):
+        raise ValueError('a vault goes by its exact short name, such as "kv-orders-prod"; list each vault')
+    return text.lower()
+
+
+def _secrets(table: Table) -> tuple[str, ...]:
+    patterns = table.each("secrets", _secret_pattern, required=True)
+    if patterns and all(pattern.startswith("!") for pattern in patterns):
+        table.problems.add((*table.place, "secrets"), "`secrets` only takes away; name what the rule covers as well")
+    return patterns
+
+
+def _secret_pattern(text: str) -> str:
+    if not _SECRET_PATTERN.fullmatch(text):
+        raise ValueError("a secret's name has letters, digits and hyphens; `*` stands for any, `!` in front for not")
+    return text.lower()
+
+
+def _slot(text: str) -> str:
+    if text == ANY_SLOT:
+        return text
+    if text != text.strip() or not text or not text.isprintable() or "," in text or "*" in text:
+        raise ValueError("a slot is the exact name of a role or key; list each")
+    return text
+
+
+def _one_of(text: str, known: Collection[str]) -> str:
+    if text not in known:
+        raise ValueError(f"not known; write one of {', '.join(sorted(known))}")
+    return text
+
+
+def _admin(table: Table) -> Admin | None:
+    admin = table.parsed("admin", _admin_of)
+    user = table.text("admin-user")
+    if user is None:
+        return admin
+    if "admin" not in table.values:
+        table.problems.add((*table.place, "admin-user"), "`admin-user` without `admin`; say who the administrator is")
+    return Admin(admin.kind, admin.secret, user) if admin is not None else None
+
+
+def _admin_of(text: str) -> Admin:
+    if text == "identity":
+        return Admin("identity")
+    kind, _, name = text.partition(":")
+    if kind != "secret" or not _NAME.fullmatch(name):
+        raise ValueError('write "identity" (this app\'s own) or "secret:NAME" (a secret of the same vault)')
+    return Admin("secret", name.lower())
+
+
+def _window(table: Table) -> Window | None:
+    return table.parsed("window", parse_window)
+
+
+def _password(table: Table, alphabets: Collection[str]) -> PasswordRules:
+    values = table.values.get("password", {})
+    if not isinstance(values, dict):
+        table.problems.add((*table.place, "password"), '`password` must be like { length = 40, alphabet = "url-safe" }')
+        return PasswordRules()
+    inner = Table(values, (*table.place, "password"), table.problems, "password.")
+    inner.refuse_unknown(PASSWORD_KEYS)
+    default = PasswordRules()
+    return PasswordRules(
+        length=inner.number("length", SHORTEST_PASSWORD, LONGEST_PASSWORD, default.length),
+        alphabet=inner.parsed("alphabet", lambda name: _one_of(name, alphabets)) or default.alphabet,
+    )

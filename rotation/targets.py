@@ -1,0 +1,176 @@
+"""Where a rule lets credentials be sent: exact hosts, exact Azure resources, scopes of resources, Entra applications.
+
+Never a glob over host names. `orders-*.postgres.database.azure.com` looks like "our servers", but it is a global name
+space: anybody can own `orders-evil` in it and be handed a password over perfectly valid TLS.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+
+POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
+MOST_PORT = 65535
+LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
+
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_WITH_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}|\*))?")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+# Each character can be matched in one way only, so that no claim, however long, keeps the matching busy.
+_ARM = re.compile(r"(?:/[a-z0-9_.()-]+)+")
+_IN_GROUP = re.compile(r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One exact host, and the ports on it; None: any port."""
+
+    name: str
+    ports: frozenset[int] | None
+
+    @property
+    def loopback(self) -> bool:
+        """Whether this is the machine itself, where nobody else can answer."""
+        if _is_ipv4(self.name):
+            return IPv4Address(self.name).is_loopback
+        return self.name in {"localhost", "[::1]"}
+
+    def permits(self, claimed: str) -> bool:
+        form = _WITH_PORT.fullmatch(claimed)
+        if form is None or form["port"] in {None, "*"} or int(form["port"]) > MOST_PORT:
+            return False
+        return form["host"] == self.name and (self.ports is None or int(form["port"]) in self.ports)
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One Azure resource by its id, in lower case."""
+
+    id: str
+
+    def permits(self, claimed: str) -> bool:
+        return claimed == self.id
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Everything below an id, in lower case and without the final `/*`; at least a resource group."""
+
+    id: str
+
+    def permits(self, claimed: str) -> bool:
+        return _is_arm_id(claimed) and claimed.startswith(self.id + "/")
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """An Entra application by its object id, in lower case."""
+
+    object_id: str
+
+    def permits(self, claimed: str) -> bool:
+        return claimed == self.object_id
+
+
+Target = Host | Resource | Scope | Application
+
+
+def permitted(targets: tuple[Target, ...], claimed: str) -> bool:
+    """Whether a claimed target (see `model.Claim`) is one of those listed. Case does not matter, all else does."""
+    # Only ASCII is folded: the Kelvin sign and its like become ordinary letters in lower case.
+    if not claimed.isascii():
+        return False
+    folded = _one_spelling(claimed.lower())
+    return any(target.permits(folded) for target in targets)
+
+
+def _one_spelling(claimed: str) -> str:
+    """An IPv6 address has many spellings, all of them the same server; anything else is left as it is."""
+    form = _WITH_PORT.fullmatch(claimed)
+    if form is None or not form["host"].startswith("["):
+        return claimed
+    try:
+        return f"{_exact_host(form['host'])}:{form['port']}"
+    except ValueError:
+        return claimed
+
+
+def parse_target(text: str) -> Target:
+    """A target of a rule.
+
+    Raises:
+        ValueError: its one line says what is wrong and how to write it.
+    """
+    if not text.isascii() or not text.isprintable() or text != text.strip():
+        raise ValueError("a target is plain ASCII without spaces; write an international name in its xn-- form")
+    folded = text.lower()
+    if folded.startswith("/"):
+        return _parse_arm(folded)
+    if _GUID.fullmatch(folded):
+        return Application(folded)
+    return _parse_host(folded)
+
+
+def _parse_arm(folded: str) -> Resource | Scope:
+    scope = folded.endswith("/*")
+    resource_id = folded.removesuffix("/*")
+    if "*" in resource_id or folded == "/*":
+        raise ValueError('`*` stands only for everything below a scope: end the id with "/*"')
+    if not _is_arm_id(resource_id):
+        raise ValueError('this is no Azure resource id; copy it from "Resource ID" in the portal')
+    if not _IN_GROUP.fullmatch(resource_id):
+        raise ValueError("name a subscription and a resource group: /subscriptions/ID/resourceGroups/NAME/...")
+    if scope:
+        return Scope(resource_id)
+    if "/providers/" not in resource_id:
+        raise ValueError('this names a resource group, not a resource; end it with "/*" for everything in it')
+    return Resource(resource_id)
+
+
+def _is_arm_id(folded: str) -> bool:
+    """Whether it is written as ids are, with nothing in it that climbs out of a scope."""
+    return ".." not in folded and "." not in folded.split("/") and _ARM.fullmatch(folded) is not None
+
+
+def _parse_host(folded: str) -> Host:
+    form = _WITH_PORT.fullmatch(folded)
+    if form is None or (form["port"] not in {None, "*"} and int(form["port"]) > MOST_PORT):
+        raise ValueError("write a target as host, host:port, [ipv6]:port or host:*")
+    if "*" in form["host"] or "?" in form["host"]:
+        raise ValueError(
+            "host names take no glob: they are a global name space, in which anybody can own a name that matches; "
+            "list each host"
+        )
+    name = _exact_host(form["host"])
+    if form["port"] == "*":
+        return Host(name, None)
+    if form["port"] is not None:
+        return Host(name, frozenset({int(form["port"])}))
+    bare = Host(name, None)  # on this machine nobody else can answer, whatever the port
+    return bare if bare.loopback else Host(name, POSTGRES_PORTS)
+
+
+def _exact_host(host: str) -> str:
+    """A host as claims write it.
+
+    Raises:
+        ValueError: it is neither a DNS name nor an IP address.
+    """
+    try:
+        if host.startswith("["):
+            # A zone ("%eth0") makes the same text another server on another machine.
+            return f"[{IPv6Address(host[1:-1].replace('%', ' '))}]"
+        if _is_ipv4(host):
+            return str(IPv4Address(host))
+    except AddressValueError:
+        raise ValueError("this is no IP address; write 192.0.2.7 or [2001:db8::7]:5432") from None
+    if len(host) > LONGEST_HOST or not _NAME.fullmatch(host):
+        raise ValueError("this is no host name; write it as db.example.com, without scheme, path or final dot")
+    return host
+
+
+def _is_ipv4(host: str) -> bool:
+    """Whether resolvers take it for an address: its last part is a number (URL Standard, "ends in a number")."""
+    return host.rpartition(".")[2].isdigit()

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from rotation.errors import Denied
+from rotation.model import Claim, PasswordRules, SecretRef, Spec, Tls
+from rotation.policy import Permit, Policy, Rule
+from rotation.targets import parse_target
+
+ORDERS = SecretRef("kv-orders", "orders-db-web")
+SERVER = "db.example.com"
+
+
+def rule(
+    number: int = 1,
+    *,
+    vaults: tuple[str, ...] = ("kv-orders",),
+    secrets: tuple[str, ...] = ("orders-db-*",),
+    rotators: tuple[str, ...] = ("postgres",),
+    targets: tuple[str, ...] = (SERVER,),
+    slots: tuple[str, ...] = ("orders_a", "orders_b"),
+    max_validity_days: int | None = 90,
+) -> Rule:
+    return Rule(
+        vaults=vaults,
+        secrets=secrets,
+        rotators=rotators,
+        targets=tuple(parse_target(target) for target in targets),
+        permit=Permit(rule=number, slots=slots, max_validity_days=max_validity_days),
+    )
+
+
+def spec(rotator: str = "postgres", validity_days: int = 90) -> Spec:
+    return Spec(rotator, validity_days, 30, 72, None, (), None, None)
+
+
+def claim(*targets: str, slots: tuple[str, ...] = ("orders_a", "orders_b")) -> Claim:
+    return Claim(targets or (f"{SERVER}:5432",), slots, None)
+
+
+def denial(policy: Policy, asked: Spec, claimed: Claim, ref: SecretRef = ORDERS) -> Denied:
+    with pytest.raises(Denied) as raised:
+        policy.permit(ref, asked, claimed)
+    assert raised.value.message.isprintable()
+    return raised.value
+
+
+def test_what_one_rule_permits_in_every_respect_is_permitted_on_its_terms() -> None:
+    only = rule()
+    assert Policy((only,)).permit(ORDERS, spec(), claim()) is only.permit
+
+
+def test_without_rules_everything_is_denied() -> None:
+    denied = denial(Policy(), spec(), claim())
+    assert "no rule of the policy covers 'kv-orders/orders-db-web'" in denied.message
+
+
+def test_a_permit_starts_from_the_defaults_that_a_rule_has() -> None:
+    permit = Permit(rule=1)
+    assert permit == Permit(
+        rule=1,
+        slots=(),
+        admin=None,
+        max_validity_days=365,
+        min_interval=timedelta(hours=24),
+        window=None,
+        verify_every=timedelta(hours=24),
+        jitter_percent=5,
+        password=PasswordRules(40, "url-safe"),
+        tls=Tls.VERIFY_FULL,
+    )
+
+
+@pytest.mark.parametrize(
+    ("vault", "name", "covered"),
+    [
+        ("kv-orders", "orders-db-web", True),
+        ("KV-Orders", "ORDERS-DB-web", True),
+        ("kv-orders", "orders-db-", True),
+        ("kv-orders", "orders-db", False),
+        ("kv-orders", "x-orders-db-web", False),
+        ("kv-orders2", "orders-db-web", False),
+        ("kv-order", "orders-db-web", False),
+        ("kv-orders", "orders-db-secret", False),
+        ("kv-orders", "orders-db-secret2", True),
+        ("kv-orders", "orders-db-\u212a", False),
+    ],
+)
+def test_a_rule_covers_the_secrets_that_it_names_and_not_those_it_takes_out(
+    vault: str, name: str, covered: bool
+) -> None:
+    policy = Policy((rule(secrets=("orders-db-*", "!orders-db-secret")),))
+    assert policy.covers(SecretRef(vault, name)) is covered
+
+
+def test_what_is_taken_out_stays_out_whatever_the_order() -> None:
+    policy = Policy((rule(secrets=("!orders-db-secret", "orders-db-*")),))
+    assert not policy.covers(SecretRef("kv-orders", "orders-db-secret"))
+
+
+def test_another_rule_may_cover_what_one_takes_out() -> None:
+    policy = Policy((rule(secrets=("*", "!orders-db-web")), rule(2)))
+    assert policy.permit(ORDERS, spec(), claim()).rule == 2
+
+
+def test_a_rotator_that_the_rule_does_not_name_is_denied_by_name() -> None:
+    denied = denial(Policy((rule(3),)), spec("storage-key"), claim())
+    assert denied.message == "rotator 'storage-key' is not among the `rotators` of the policy's rule 3"
+    assert denied.field == "rotator"
+
+
+def test_every_target_must_be_permitted_and_the_one_that_is_not_is_named() -> None:
+    denied = denial(Policy((rule(),)), spec(), claim(f"{SERVER}:5432", "evil.example:5432"))
+    assert denied.message == "target evil.example:5432 is not among the `targets` of the policy's rule 1"
+    assert denied.field == "target"
+
+
+@pytest.mark.parametrize(
+    "target", ["user:hunter2@db.example.com:5432", "db\n.example:5432", "p\u212a.example:1", "x" * 300]
+)
+def test_a_malformed_target_is_not_shown_since_it_may_hold_a_part_of_the_value(target: str) -> None:
+    denied = denial(Policy((rule(),)), spec(), claim(target))
+    assert denied.message.startswith("target (malformed) is not among")
+
+
+def test_a_claim_without_targets_needs_none_listed() -> None:
+    policy = Policy((rule(targets=()),))
+    assert policy.permit(ORDERS, spec(), Claim((), ("orders_a",), None)).rule == 1
+    assert denial(policy, spec(), claim()).field == "target"
+
+
+def test_every_slot_must_be_listed_exactly() -> None:
+    for slots in [("orders_a", "postgres"), ("Orders_a",), ("orders_a\0",), ("*",)]:
+        denied = denial(Policy((rule(),)), spec(), claim(slots=slots))
+        assert denied.field == "slots"
+        assert "is not among the `slots` of the policy's rule 1" in denied.message
+    assert "slot 'postgres'" in denial(Policy((rule(),)), spec(), claim(slots=("orders_a", "postgres"))).message
+
+
+def test_a_rule_without_slots_permits_those_that_the_provider_has() -> None:
+    policy = Policy((rule(slots=()),))
+    assert policy.permit(ORDERS, spec(), claim(slots=("key1",))).slots == ()
+    assert policy.permit(ORDERS, spec(), claim(slots=()))
+
+
+def test_a_rule_with_slots_permits_a_claim_without_any() -> None:
+    assert Policy((rule(),)).permit(ORDERS, spec(), claim(slots=())).rule == 1
+
+
+def test_any_slot_is_permitted_where_the_rule_says_so() -> None:
+    assert Policy((rule(slots=("*",)),)).permit(ORDERS, spec(), claim(slots=("whoever",))).slots == ("*",)
+
+
+def test_a_longer_life_than_the_rule_grants_is_denied_with_both_numbers() -> None:
+    denied = denial(Policy((rule(),)), spec(validity_days=91), claim())
+    assert denied.message == "validity-days 91 is above the `max-validity-days` 90 of the policy's rule 1"
+    assert denied.field == "validity-days"
+    assert Policy((rule(max_validity_days=None),)).permit(ORDERS, spec(validity_days=3650), claim())
+
+
+def test_the_first_rule_that_permits_everything_wins() -> None:
+    rules = (rule(1, vaults=("kv-other",)), rule(2, slots=("orders_a",)), rule(3), rule(4))
+    assert Policy(rules).permit(ORDERS, spec(), claim()).rule == 3
+
+
+def test_permissions_are_never_put_together_from_two_rules() -> None:
+    rules = (rule(1, targets=("other.example",)), rule(2, slots=("other",)))
+    denial(Policy(rules), spec(), claim())
+
+
+def test_a_denial_names_what_is_missing_from_the_rule_that_came_closest() -> None:
+    far, near, nearest = rule(1, rotators=("generated",)), rule(2, targets=("x.example",)), rule(3, slots=("x",))
+    too_short = rule(4, max_validity_days=7)
+    assert "rule 2" in denial(Policy((far, near)), spec(), claim()).message
+    assert "rule 3" in denial(Policy((far, nearest, near)), spec(), claim()).message
+    assert "rule 4" in denial(Policy((nearest, too_short, far)), spec(), claim()).message
+
+
+def test_of_two_rules_equally_close_the_first_is_named() -> None:
+    rules = (rule(1, targets=("x.example",)), rule(2, targets=("y.example",)))
+    assert "rule 1" in denial(Policy(rules), spec(), claim()).message
+
+
+def test_a_name_that_is_none_is_shown_without_its_control_characters() -> None:
+    denied = denial(Policy((rule(),)), spec(), claim(), SecretRef("kv-orders", "x\n\u202eevil"))
+    assert "\\n\\u202eevil" in denied.message

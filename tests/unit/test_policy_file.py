@@ -1,0 +1,490 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rotation.errors import Misconfigured
+from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
+from rotation.policy import Permit, Policy
+from rotation.policy_file import Finding, check, load
+from rotation.policy_rules import KEYS, Known
+
+relaxed = settings(deadline=None, database=None, max_examples=200)
+
+KNOWN = ("postgres", "postgres-alternating", "generated", "storage-key", "entra-app-secret")
+NAMES = Known(
+    rotators=KNOWN,
+    needs_slots=("postgres", "postgres-alternating"),
+    needs_target=("postgres", "postgres-alternating", "storage-key", "entra-app-secret"),
+)
+ROOT = Path(__file__).parents[2]
+SAMPLE, LOCAL = ROOT / "policy.toml", ROOT / "local" / "policy.toml"
+
+SOUND = """\
+[[rule]]
+vaults = ["kv-a"]
+secrets = ["db-*"]
+rotators = ["postgres"]
+targets = ["db.example.com"]
+slots = ["orders_a"]
+"""
+
+
+def findings(text: str) -> list[Finding]:
+    return check(text, NAMES)[1]
+
+
+def only(text: str) -> Finding:
+    (finding,) = findings(text)
+    assert finding.message.isprintable()
+    return finding
+
+
+def sound(text: str) -> Policy:
+    policy, wrong = check(text, NAMES)
+    assert wrong == []
+    return policy
+
+
+# what is read
+
+
+def test_a_rule_with_every_key_is_read_whole() -> None:
+    policy = sound("""
+[[rule]]
+vaults = ["KV-Orders"]
+secrets = ["Orders-DB-*", "!orders-db-admin"]
+rotators = ["postgres", "postgres-alternating"]
+targets = ["db.example.com"]
+slots = ["orders_a", "Orders B"]
+admin = "secret:Orders-DB-Admin"
+admin-user = "pgadmin"
+max-validity-days = 30
+min-interval-hours = 0
+window = "Sat 01:00-05:00 UTC"
+verify-hours = 6
+expiry-jitter-percent = 0
+password = { length = 64, alphabet = "url-safe" }
+tls = "disable"
+""")
+    (rule,) = policy.rules
+    assert rule.vaults == ("kv-orders",)
+    assert rule.secrets == ("orders-db-*", "!orders-db-admin")
+    assert rule.permit == Permit(
+        rule=1,
+        slots=("orders_a", "Orders B"),
+        admin=Admin("secret", "orders-db-admin", "pgadmin"),
+        max_validity_days=30,
+        min_interval=timedelta(0),
+        window=rule.permit.window,
+        verify_every=timedelta(hours=6),
+        jitter_percent=0,
+        password=PasswordRules(64, "url-safe"),
+        tls=Tls.DISABLE,
+    )
+    assert rule.permit.window is not None
+    assert rule.permit.window.zone is UTC
+
+
+def test_what_a_rule_leaves_out_has_the_documented_defaults() -> None:
+    (rule,) = sound(SOUND).rules
+    assert rule.permit == Permit(
+        rule=1,
+        slots=("orders_a",),
+        admin=None,
+        max_validity_days=365,
+        min_interval=timedelta(hours=24),
+        window=None,
+        verify_every=timedelta(hours=24),
+        jitter_percent=5,
+        password=PasswordRules(40, "url-safe"),
+        tls=Tls.VERIFY_FULL,
+    )
+
+
+def test_verify_hours_of_zero_means_never() -> None:
+    assert sound(SOUND + "verify-hours = 0\n").rules[0].permit.verify_every is None
+
+
+def test_the_apps_own_identity_may_be_the_administrator() -> None:
+    policy = sound(SOUND + 'admin = "identity"\nadmin-user = "keyturn"\n')
+    assert policy.rules[0].permit.admin == Admin("identity", None, "keyturn")
+
+
+def test_rules_are_numbered_in_the_order_of_the_file() -> None:
+    assert [rule.permit.rule for rule in sound(SOUND * 3).rules] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "rule = []"])
+def test_a_file_without_rules_is_sound_and_permits_nothing(text: str) -> None:
+    assert sound(text) == Policy()
+
+
+def test_rules_may_be_written_as_one_array() -> None:
+    assert len(sound('rule = [{ vaults = ["a"], secrets = ["b"], rotators = ["generated"] }]').rules) == 1
+
+
+# what is wrong
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ('vaults = ["kv-*"]', "exact short name"),
+        ('vaults = ["*"]', "list each vault"),
+        ('vaults = ["https://kv-a.vault.azure.net"]', "exact short name"),
+        ("vaults = []", "not empty"),
+        ('vaults = "kv-a"', "must be a list"),
+        ("vaults = [1]", "text in quotes"),
+        ('secrets = ["db_*"]', "letters, digits and hyphens"),
+        ('secrets = ["db-?"]', "letters, digits and hyphens"),
+        ('secrets = ["db-[ab]"]', "letters, digits and hyphens"),
+        ('secrets = [""]', "letters, digits and hyphens"),
+        ('secrets = ["!db-a"]', "only takes away"),
+        ('rotators = ["postgresql"]', "entra-app-secret, generated, postgres, postgres-alternating, storage-key"),
+        ("rotators = []", "not empty"),
+        ('targets = ["*.postgres.database.azure.com"]', "global name space"),
+        ('targets = ["/subscriptions/x/*"]', "a resource group"),
+        ("targets = []", "not empty"),
+        ("slots = []", "not empty"),
+        ('slots = ["orders_*"]', "exact name"),
+        ('slots = [" a"]', "exact name"),
+        ('slots = ["a,b"]', "exact name"),
+        ('slots = [""]', "exact name"),
+        ('slots = ["a\\nb"]', "exact name"),
+        ('slots = ["*"]', "localhost"),
+        ('admin = "postgres"', '"identity"'),
+        ('admin = "secret:"', '"identity"'),
+        ('admin = "secret:a/b"', '"identity"'),
+        ('admin = "Identity"', '"identity"'),
+        ('admin = ""', "not blank"),
+        ("admin = true", "text in quotes"),
+        ('admin-user = "x"', "without `admin`"),
+        ("max-validity-days = 0", "1 to 3650"),
+        ("max-validity-days = 3651", "1 to 3650"),
+        ("max-validity-days = true", "whole number"),
+        ('max-validity-days = "90"', "whole number"),
+        ("max-validity-days = 90.0", "whole number"),
+        ("min-interval-hours = -1", "0 to 8760"),
+        ("verify-hours = 8761", "0 to 8760"),
+        ("expiry-jitter-percent = 21", "0 to 20"),
+        ('window = "weekends"', "Europe/Berlin"),
+        ('window = "Sat 01:00-05:00 Mars/Base"', "no time zone"),
+        ("window = 5", "text in quotes"),
+        ("password = 40", "length = 40"),
+        ("password = { length = 15 }", "16 to 256"),
+        ("password = { length = 257 }", "16 to 256"),
+        ('password = { alphabet = "emoji" }', "url-safe"),
+        ("password = { lenght = 40 }", "write `length`"),
+        ('tls = "require"', "disable, verify-full"),
+        ("tls = false", "text in quotes"),
+        ('target = ["db.example.com"]', "write `targets`"),
+        ("colour = 1", "known are vaults, secrets"),
+    ],
+)
+def test_a_mistake_is_told_with_its_line_and_the_remedy(line: str, said: str) -> None:
+    key = line.partition(" = ")[0]
+    kept = [other for other in SOUND.splitlines() if not other.startswith(f"{key} ")]
+    text = "\n".join([*kept, "# a comment", line]) + "\n"
+    finding = only(text)
+    assert said in finding.message
+    assert key in finding.message
+    assert finding.line == text.splitlines().index(line) + 1
+
+
+@pytest.mark.parametrize("key", ["vaults", "secrets", "rotators"])
+def test_a_key_that_every_rule_needs_is_missed_at_the_rules_head(key: str) -> None:
+    second = "".join(line for line in SOUND.splitlines(keepends=True) if not line.startswith(key))
+    finding = only(SOUND + second)
+    assert finding.line == 7
+    assert f"`{key}` is missing" in finding.message
+
+
+@pytest.mark.parametrize("key", ["slots", "targets"])
+def test_a_rotator_that_needs_slots_or_targets_is_not_left_wide_open(key: str) -> None:
+    finding = only("".join(line for line in SOUND.splitlines(keepends=True) if not line.startswith(key)))
+    assert finding == Finding(
+        4,
+        {
+            "slots": "postgres needs `slots`: list the roles or keys that it may change",
+            "targets": "postgres needs `targets`: list the servers or resources that it may change",
+        }[key],
+    )
+
+
+def test_a_wrong_element_of_a_long_list_is_told_with_its_own_line() -> None:
+    finding = only(SOUND.replace('["db.example.com"]', '[\n  "db.example.com",\n\n  "db.*.com", # here\n]'))
+    assert finding.line == 8
+
+
+@pytest.mark.parametrize("targets", ['["localhost", "127.0.0.1:*", "[::1]:5432"]', '["127.3.2.1"]'])
+def test_any_slot_may_be_permitted_on_this_machines_own_servers(targets: str) -> None:
+    text = SOUND.replace('["orders_a"]', '["*"]').replace('["db.example.com"]', targets)
+    assert sound(text).rules[0].permit.slots == ("*",)
+
+
+@pytest.mark.parametrize(
+    "targets",
+    [
+        '["localhost", "db.example.com"]',
+        '["localhost.example.com"]',
+        '["localhost", "/subscriptions/s/resourceGroups/rg-local/*"]',
+        '["localhost", "aaaaaaaa-2222-3333-4444-555555555555"]',
+    ],
+)
+def test_any_slot_is_refused_as_soon_as_one_target_is_elsewhere(targets: str) -> None:
+    finding = only(SOUND.replace('["orders_a"]', '["*"]').replace('["db.example.com"]', targets))
+    assert finding.line == 6
+    assert "localhost" in finding.message
+
+
+def test_any_slot_is_refused_in_a_rule_without_targets() -> None:
+    text = '[[rule]]\nvaults = ["a"]\nsecrets = ["b"]\nrotators = ["generated"]\nslots = ["*"]\n'
+    assert only(text).line == 5
+
+
+def test_a_rule_over_an_administrators_secret_is_a_mistake_with_its_remedy() -> None:
+    other = '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["*"]\nrotators = ["generated"]\n'
+    finding = only(SOUND + 'admin = "secret:pg-admin"\n' + other)
+    assert finding.line == 10
+    assert '"!pg-admin"' in finding.message
+    assert sound(SOUND + 'admin = "secret:pg-admin"\n' + other.replace('"*"', '"*", "!pg-admin"'))
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("rules = 1\n", 1, "`rule`"),
+        ("\n[rule]\nvaults = []\n", 2, "two brackets"),
+        ("rule = 5", 1, "two brackets"),
+        ("rule = [\n{},\n 5]", 3, "must be a table"),
+        ("[[rule]]\n[[rule.password]]\nlength = 20\n", 2, "`password` must be"),
+        ("a = 1\n\n[[rule]\n", 3, "no TOML"),
+        ("a = 1\nb = [\n\n", 2, "no TOML"),
+        ("a = 1\r\na = 2\r\nb = 3\r\n", 2, "no TOML"),
+        ("a = " + "9" * 5000, 1, "no TOML"),
+        ("a = " + "[" * 100_000, 1, "nested too deeply"),
+    ],
+)
+def test_a_wrong_file_is_told_by_line(text: str, line: int, said: str) -> None:
+    wrong = findings(text)
+    assert any(finding.line == line and said in finding.message for finding in wrong), wrong
+
+
+def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
+    text = SOUND + 'tls = "off"\n' + SOUND.replace("postgres", "mysql") + "verify-hours = -1\ncolour = 1\n"
+    wrong = findings(text)
+    assert [finding.line for finding in wrong] == [7, 11, 14, 15]
+
+
+# load
+
+
+def test_load_reads_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text("\ufeff" + SOUND, "utf-8")
+    assert load(path, KNOWN) == sound(SOUND)
+    assert load(str(path), KNOWN, needs_slots=KNOWN, needs_target=KNOWN) == sound(SOUND)
+
+
+def test_load_tells_the_first_mistake_and_how_many_more_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(SOUND + "colour = 1\nverify-hours = -1\nshape = 2\n", "utf-8")
+    with pytest.raises(Misconfigured) as raised:
+        load(path, KNOWN)
+    assert raised.value.field == "ROTATION_POLICY"
+    assert raised.value.message.startswith(f"{path}:7: unknown key 'colour'")
+    assert raised.value.message.endswith(" (and 2 more)")
+    path.write_text(SOUND + "colour = 1\n", "utf-8")
+    with pytest.raises(Misconfigured, match=r":7: (?!.*more\)$)"):
+        load(path, KNOWN)
+
+
+def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text('[[rule]]\nvaults = ["a"]\nsecrets = ["b"]\nrotators = ["storage-key"]\n', "utf-8")
+    assert load(path, KNOWN).rules
+    with pytest.raises(Misconfigured, match="storage-key needs `slots`"):
+        load(path, KNOWN, needs_slots=("storage-key",))
+    with pytest.raises(Misconfigured, match="storage-key needs `targets`"):
+        load(path, KNOWN, needs_target=("storage-key",))
+    path.write_text(SOUND + 'password = { alphabet = "hex" }\n', "utf-8")
+    assert load(path, KNOWN, alphabets=("hex",)).rules[0].permit.password.alphabet == "hex"
+
+
+def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "latin").write_bytes(b"a = 1\nb = '\xe9'\n")
+    for path, said in [
+        (str(tmp_path / "none.toml"), "No such file"),
+        (str(tmp_path), "directory"),
+        ("nul\0byte", "not a file name"),
+        (str(tmp_path / "latin"), "latin:2: this is not UTF-8"),
+    ]:
+        with pytest.raises(Misconfigured) as raised:
+            load(path, KNOWN)
+        assert said in raised.value.message
+        assert "\n" not in raised.value.message
+        assert raised.value.field == "ROTATION_POLICY"
+
+
+# the files that come with the app
+
+
+def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
+    text = SAMPLE.read_text("utf-8")
+    assert len(sound(text).rules) == 2
+    assert [key for key in KEYS if not re.search(rf"^{key} = ", text, re.MULTILINE)] == []
+
+
+def test_the_sample_policy_states_the_defaults_as_they_are() -> None:
+    text = SAMPLE.read_text("utf-8")
+    defaults = Permit(rule=1)
+    assert f"Default: {defaults.max_validity_days}." in text
+    assert f"Default: {defaults.min_interval // timedelta(hours=1)}." in text
+    assert f"Default: {defaults.jitter_percent}." in text
+    first = sound(text).rules[0].permit
+    assert (first.password, first.tls) == (defaults.password, defaults.tls)
+
+
+def spec(rotator: str) -> Spec:
+    return Spec(rotator, 90, 30, 72, None, (), None, None)
+
+
+@pytest.mark.parametrize("vault", ["kv-demo", "kv-orders", "kv-shared", "kv-test"])
+@pytest.mark.parametrize("name", ["orders-db", "pg-admin2", "x"])
+def test_the_local_policy_permits_every_rotator_against_this_machine(vault: str, name: str) -> None:
+    policy = sound(LOCAL.read_text("utf-8"))
+    ref = SecretRef(vault, name)
+    arm = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local/providers/X/y/z"
+    for host in ("localhost", "127.0.0.1", "[::1]"):
+        for rotator in ("postgres", "postgres-alternating"):
+            permit = policy.permit(ref, spec(rotator), Claim((f"{host}:50123",), ("anyone", "else"), None))
+            assert (permit.tls, permit.min_interval, permit.admin) == (Tls.DISABLE, timedelta(0), None)
+    assert policy.permit(ref, spec("storage-key"), Claim((arm,), ("key1", "key2"), None))
+    app = Claim(("00000000-0000-0000-0000-0000000000a1",), (), None)
+    assert policy.permit(ref, spec("entra-app-secret"), app).slots == ()
+    assert policy.permit(ref, spec("generated"), Claim((), (), None)).slots == ()
+
+
+def test_the_local_policy_names_an_administrator_for_secrets_made_for_trying_that() -> None:
+    policy = sound(LOCAL.read_text("utf-8"))
+    claim = Claim(("localhost:5432",), ("anyone",), None)
+    permit = policy.permit(SecretRef("kv-demo", "orders-by-admin"), spec("postgres"), claim)
+    assert permit.admin == Admin("secret", "pg-admin")
+
+
+def test_the_local_policy_reaches_no_other_machine_and_not_the_administrator() -> None:
+    policy = sound(LOCAL.read_text("utf-8"))
+    assert not policy.covers(SecretRef("kv-demo", "pg-admin"))
+    assert not policy.covers(SecretRef("kv-prod", "orders-db"))
+    hosts = [target for rule in policy.rules for target in rule.targets if target.permits("db.example.com:5432")]
+    assert hosts == []
+
+
+# whatever the file holds
+
+pieces = st.sampled_from(
+    [
+        *(f"{key} = " for key in KEYS),
+        "[[rule]]\n",
+        "[rule]\n",
+        "[rule.password]\n",
+        "rule = ",
+        "\n",
+        '"',
+        '"""',
+        "'''",
+        "[",
+        "]",
+        "{",
+        "}",
+        ",",
+        "#",
+        ".",
+        " = ",
+        "0",
+        "-1",
+        "40",
+        "1e400",
+        "nan",
+        "true",
+        "1979-05-27",
+        '"*"',
+        '["*"]',
+        '["a"]',
+        '"secret:a"',
+        '["localhost"]',
+        '["[::1]"]',
+        '["postgres"]',
+        '["generated"]',
+        '"Sat 01:00-05:00 UTC"',
+        '"Sat 01:00-05:00 Europe"',
+        "\0",
+        "\r\n",
+        "\u2028",
+        "\ufeff",
+    ]
+)
+
+
+def mends_or_tells(text: str) -> None:
+    _, wrong = check(text, NAMES)
+    last = text.count("\n") + 1
+    for finding in wrong:
+        assert 1 <= finding.line <= last
+        assert finding.message.isprintable()
+
+
+@relaxed
+@given(st.lists(pieces | st.text(max_size=5), max_size=30).map("".join))
+def test_a_file_of_any_pieces_is_read_or_told_what_is_wrong(text: str) -> None:
+    mends_or_tells(text)
+
+
+@relaxed
+@given(st.data())
+def test_a_sound_file_with_any_damage_is_read_or_told_what_is_wrong(data: st.DataObject) -> None:
+    text = SAMPLE.read_text("utf-8")
+    text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        start = data.draw(st.integers(0, len(text)))
+        end = data.draw(st.integers(start, min(len(text), start + 30)))
+        text = text[:start] + data.draw(pieces | st.text(max_size=5)) + text[end:]
+    mends_or_tells(text)
+
+
+values: st.SearchStrategy[object] = st.recursive(
+    st.sampled_from(['"a"', '"*"', '""', '"!a"', '"secret:b"', "1", "-1", "true", "1.5", "07:32:00", '"identity"']),
+    lambda inner: (
+        st.lists(inner, max_size=3).map(lambda items: f"[{', '.join(items)}]")
+        | st.lists(inner, max_size=2).map(
+            lambda items: "{" + ", ".join(f"k{i} = {v}" for i, v in enumerate(items)) + "}"
+        )
+    ),
+    max_leaves=5,
+)
+
+
+@relaxed
+@given(st.lists(st.dictionaries(st.sampled_from(KEYS), values, max_size=8), max_size=3))
+def test_keys_of_any_type_are_read_or_told_what_is_wrong(rules: list[dict[str, object]]) -> None:
+    text = "".join("[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in rule.items()) for rule in rules)
+    mends_or_tells(text)
+
+
+@relaxed
+@given(st.binary(max_size=60))
+def test_a_file_of_any_bytes_raises_nothing_but_misconfigured(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.toml"
+    path.write_bytes(content)
+    try:
+        load(path, KNOWN)
+    except Misconfigured as error:
+        assert error.message.startswith(str(path))  # noqa: PT017  a refusal is one of two right answers
