@@ -1,0 +1,23 @@
+"""A stand-in for the parts of Azure whose credentials are rotated, on loopback, for tests and demonstrations.
+
+One TLS port serves, each below its own path:
+
+* `/arm`: the resource manager. Storage accounts (get, listKeys, regenerateKey) and PostgreSQL flexible servers (get).
+* `/blob/ACCOUNT`: the account's blob service, which checks Shared Key signatures as the real one does.
+* `/graph`: applications (get, addPassword, removePassword).
+* `/login`: token requests with a client's id and secret.
+
+State is kept in SQLite and committed before an answer is sent, so a killed process forgets nothing that it answered.
+
+`/control` is for whoever holds the key of the ready file (header `X-Control-Key`), with JSON bodies:
+
+* `POST accounts` `{"id": ARM id, "allow_shared_key": true, "firewall": false}` and `POST servers` `{"id", "fqdn",
+  "state"}` and `POST applications` `{"object_id", "app_id", "display_name", "principal": true}` create or change one.
+* `POST applications/ID/secrets` `{"display_name"}` adds a client secret: `{"keyId", "secretText"}`.
+* `POST faults`, `DELETE faults`: see `local.azure.faults.Fault`.
+* `POST propagation` `{"seconds": 30}`: how long new credentials take to be accepted, and old ones to be refused.
+"""
+
+from local.azure.server import LocalAzure
+
+__all__ = ["LocalAzure"]

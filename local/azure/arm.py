@@ -1,0 +1,142 @@
+"""The resource manager: storage accounts and their keys, PostgreSQL flexible servers.
+
+"Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
+PostgreSQL, and "Common error codes" of the resource manager.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from typing import Any
+
+from aiohttp import web
+
+from local.azure.plane import Plane, answer, json_object, moment
+
+AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
+KEYS = ("key1", "key2")
+KEY_BYTES = 64
+
+_GROUP = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers"
+_ACCOUNT = re.compile(
+    rf"(?P<id>{_GROUP}/Microsoft\.Storage/storageAccounts/(?P<name>[^/]+))(?P<action>/\w+)?", re.IGNORECASE
+)
+_SERVER = re.compile(rf"(?P<id>{_GROUP}/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)", re.IGNORECASE)
+_VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+
+
+class Arm:
+    """Serves the resource manager's calls below `path`."""
+
+    def __init__(self, plane: Plane, path: str, blob_path: str) -> None:
+        self._plane = plane
+        self._path = path
+        self._blob_path = blob_path
+
+    def add_account(self, account_id: str, *, allow_shared_key: bool = True, firewall: bool = False) -> None:
+        """Create a storage account, or change the settings of one; its keys stay.
+
+        firewall: its blob service answers nobody, since all are outside the permitted networks.
+
+        Raises:
+            ValueError: this is no storage account's id.
+        """
+        parsed = _ACCOUNT.fullmatch(account_id)
+        if parsed is None or parsed["action"]:
+            raise ValueError("id is not a storage account's ARM id")
+        known = self._plane.store.get("account", account_id)
+        keys = known["keys"] if known else {name: self._new_key() for name in KEYS}
+        body = {"id": account_id, "name": parsed["name"], "allow_shared_key": allow_shared_key, "firewall": firewall}
+        self._plane.store.put("account", account_id, {**body, "keys": keys})
+
+    def add_server(self, server_id: str, fqdn: str, state: str = "Ready") -> None:
+        """Create or change a PostgreSQL flexible server.
+
+        Raises:
+            ValueError: this is no flexible server's id.
+        """
+        if _SERVER.fullmatch(server_id) is None:
+            raise ValueError("id is not a PostgreSQL flexible server's ARM id")
+        self._plane.store.put("server", server_id, {"id": server_id, "fqdn": fqdn, "state": state})
+
+    def keys(self, account_id: str) -> dict[str, str]:
+        """An account's keys, as its owner sees them."""
+        account = self._plane.store.get("account", account_id) or {}
+        return {name: key["value"] for name, key in account["keys"].items()}
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """One call."""
+        self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
+        if not _VERSION.fullmatch(request.query.get("api-version", "")):
+            raise answer(
+                400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
+            )
+        path = request.path.removeprefix(self._path)
+        account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
+        if account is not None:
+            return await self._account(request, account)
+        if server is not None and request.method == "GET":
+            return self._server(server["id"])
+        raise answer(404, "InvalidResourceType", "The resource type could not be found.")
+
+    async def _account(self, request: web.Request, parsed: re.Match[str]) -> web.Response:
+        account = self._plane.store.get("account", parsed["id"])
+        if account is None:
+            raise answer(404, "ResourceNotFound", f"The Resource '{parsed['id']}' was not found.")
+        match request.method, (parsed["action"] or "").lower():
+            case "GET", "":
+                return web.json_response(self._shown(account))
+            case "POST", "/listkeys":
+                return web.json_response(_listed(account))
+            case "POST", "/regeneratekey":
+                name = (await json_object(request)).get("keyName")
+                if name not in KEYS:
+                    raise answer(400, "InvalidParameter", "Values for request parameters are invalid: keyName.")
+                account["keys"][name] = self._new_key(replaces=account["keys"][name]["value"])
+                self._plane.store.put("account", account["id"], account)
+                return web.json_response(_listed(account))
+            case _:
+                raise answer(405, "MethodNotAllowed", "The requested resource does not support this method.")
+
+    def _new_key(self, replaces: str | None = None) -> dict[str, Any]:
+        value = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
+        return {"value": value, "created": moment(self._plane.now()), "previous": replaces}
+
+    def _shown(self, account: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "id": account["id"],
+            "name": account["name"],
+            "type": "Microsoft.Storage/storageAccounts",
+            "kind": "StorageV2",
+            "location": "local",
+            "properties": {
+                "provisioningState": "Succeeded",
+                "allowSharedKeyAccess": account["allow_shared_key"],
+                "primaryEndpoints": {"blob": f"{self._plane.url}{self._blob_path}/{account['name']}/"},
+            },
+        }
+
+    def _server(self, server_id: str) -> web.Response:
+        server = self._plane.store.get("server", server_id)
+        if server is None:
+            raise answer(404, "ResourceNotFound", f"The Resource '{server_id}' was not found.")
+        shown = {
+            "id": server["id"],
+            "name": server["id"].rsplit("/", 1)[1],
+            "type": "Microsoft.DBforPostgreSQL/flexibleServers",
+            "location": "local",
+            "properties": {"fullyQualifiedDomainName": server["fqdn"], "state": server["state"], "version": "16"},
+        }
+        return web.json_response(shown)
+
+
+def _listed(account: dict[str, Any]) -> dict[str, Any]:
+    keys = account["keys"].items()
+    return {
+        "keys": [
+            {"keyName": name, "value": key["value"], "permissions": "FULL", "creationTime": key["created"]}
+            for name, key in keys
+        ]
+    }

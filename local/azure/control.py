@@ -1,0 +1,89 @@
+"""The control calls: see the package's docstring."""
+
+from __future__ import annotations
+
+import hmac
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from local.azure.arm import Arm
+from local.azure.faults import Faults, parse_fault
+from local.azure.graph import Graph
+from local.azure.plane import Plane, json_object
+
+HEADER = "X-Control-Key"
+
+
+class ControlApi:
+    """For whoever has the key."""
+
+    def __init__(self, plane: Plane, arm: Arm, graph: Graph, faults: Faults, key: str) -> None:
+        self._plane = plane
+        self._arm = arm
+        self._graph = graph
+        self._faults = faults
+        self._key = key
+
+    def app(self) -> web.Application:
+        """The application to serve."""
+        app = web.Application(middlewares=[self._guard])
+        app.router.add_post("/accounts", self._add_account)
+        app.router.add_post("/servers", self._add_server)
+        app.router.add_post("/applications", self._add_application)
+        app.router.add_post("/applications/{id}/secrets", self._add_secret)
+        app.router.add_post("/faults", self._add_fault)
+        app.router.add_delete("/faults", self._clear_faults)
+        app.router.add_post("/propagation", self._set_propagation)
+        return app
+
+    @property
+    def _guard(self) -> Middleware:
+        @web.middleware
+        async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
+            if not hmac.compare_digest(request.headers.get(HEADER, "").encode(), self._key.encode()):
+                message = f"the header {HEADER} is missing or wrong; the key stands in the ready file"
+                return web.json_response({"error": message}, status=401)
+            try:
+                return await handler(request)
+            except (ValueError, TypeError, LookupError) as error:
+                return web.json_response({"error": str(error)}, status=400)
+
+        return guard
+
+    async def _add_account(self, request: web.Request) -> web.Response:
+        body = await json_object(request)
+        account_id = str(body.pop("id"))
+        self._arm.add_account(account_id, **{name: bool(value) for name, value in body.items()})
+        return web.json_response({"keys": self._arm.keys(account_id)})
+
+    async def _add_server(self, request: web.Request) -> web.Response:
+        body = {name: str(value) for name, value in (await json_object(request)).items()}
+        self._arm.add_server(body.pop("id"), **body)
+        return web.Response(status=204)
+
+    async def _add_application(self, request: web.Request) -> web.Response:
+        body = await json_object(request)
+        principal = bool(body.pop("principal", True))
+        self._graph.add_application(**{name: str(value) for name, value in body.items()}, principal=principal)
+        return web.Response(status=204)
+
+    async def _add_secret(self, request: web.Request) -> web.Response:
+        name = (await json_object(request)).get("display_name")
+        added = self._graph.add_secret(request.match_info["id"], None if name is None else str(name))
+        return web.json_response(added)
+
+    async def _add_fault(self, request: web.Request) -> web.Response:
+        self._faults.add(parse_fault(await json_object(request)))
+        return web.Response(status=204)
+
+    async def _clear_faults(self, _request: web.Request) -> web.Response:
+        self._faults.clear()
+        return web.Response(status=204)
+
+    async def _set_propagation(self, request: web.Request) -> web.Response:
+        seconds = (await json_object(request)).get("seconds")
+        if not isinstance(seconds, int | float):
+            raise ValueError("seconds is missing; it is a number")  # noqa: TRY004  becomes a 400 like all others
+        self._plane.propagation_s = seconds
+        return web.Response(status=204)

@@ -1,0 +1,85 @@
+"""Token requests of applications: the client credentials grant of the Microsoft identity platform.
+
+"OAuth 2.0 client credentials flow" describes request and answers, "Microsoft Entra authentication and authorization
+error codes" the numbers.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from aiohttp import web
+
+from local.azure.graph import digest
+from local.azure.plane import Plane, moment
+from local.tokens import TENANT
+
+EXPIRES_IN_S = 3599
+
+INVALID_SECRET = 7000215
+EXPIRED_SECRET = 7000222
+NO_APPLICATION = 700016
+NO_PRINCIPAL = 7000229
+NO_TENANT = 90002
+MALFORMED = 900144
+
+
+class Login:
+    """Serves `/{tenant}/oauth2/v2.0/token`."""
+
+    def __init__(self, plane: Plane) -> None:
+        self._plane = plane
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """One token request."""
+        form = await request.post()
+        client, secret, scope = (str(form.get(name, "")) for name in ("client_id", "client_secret", "scope"))
+        if request.match_info["tenant"] != TENANT:
+            return self._refused(400, "invalid_request", NO_TENANT, "Tenant was not found.")
+        if form.get("grant_type") != "client_credentials" or not scope.endswith("/.default"):
+            return self._refused(400, "invalid_request", MALFORMED, "The request body is not a client's request.")
+        application = next((one for one in self._plane.store.all("application") if one["appId"] == client), None)
+        if application is None:
+            message = f"Application with identifier '{client}' was not found in the directory."
+            return self._refused(400, "unauthorized_client", NO_APPLICATION, message)
+        refusal = self._refusal(application, secret)
+        if refusal is not None:
+            return refusal
+        token = self._plane.authority.issue(scope.removesuffix("/.default"), {"appid": client}, EXPIRES_IN_S)
+        body = {"token_type": "Bearer", "expires_in": EXPIRES_IN_S, "ext_expires_in": EXPIRES_IN_S}
+        return web.json_response({**body, "access_token": token})
+
+    def _refusal(self, application: dict[str, Any], secret: str) -> web.Response | None:
+        client = application["appId"]
+        matching = [one for one in application["passwords"] if one["digest"] == digest(secret) and self._is_known(one)]
+        if not matching:
+            message = f"Invalid client secret provided. Use the secret's value, not its ID, for app '{client}'."
+            return self._refused(401, "invalid_client", INVALID_SECRET, message)
+        if datetime.fromisoformat(matching[0]["endDateTime"]) <= self._plane.now():
+            message = f"The provided client secret keys for app '{client}' are expired."
+            return self._refused(401, "invalid_client", EXPIRED_SECRET, message)
+        if not application["principal"]:
+            message = f"The client application '{client}' is missing service principal in the tenant."
+            return self._refused(400, "invalid_client", NO_PRINCIPAL, message)
+        return None
+
+    def _is_known(self, password: dict[str, Any]) -> bool:
+        """Whether those who check logins know of it: not yet, or still, by the time that changes take to get about."""
+        if not self._plane.propagated(password["made"]):
+            return False
+        return password["removed"] is None or not self._plane.propagated(password["removed"])
+
+    def _refused(self, status: int, error: str, number: int, message: str) -> web.Response:
+        trace = str(uuid.uuid4())
+        body = {
+            "error": error,
+            "error_description": f"AADSTS{number}: {message} Trace ID: {trace}",
+            "error_codes": [number],
+            "timestamp": moment(self._plane.now()),
+            "trace_id": trace,
+            "correlation_id": str(uuid.uuid4()),
+            "error_uri": f"https://login.microsoftonline.com/error?code={number}",
+        }
+        return web.json_response(body, status=status)

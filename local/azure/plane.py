@@ -1,0 +1,72 @@
+"""What the stand-in's services share: the clock, bearer tokens, and errors in Azure's own shape."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from aiohttp import web
+
+from local.azure.store import Store
+from local.tokens import TokenAuthority, TokenRefused
+
+
+@dataclass(slots=True)
+class Plane:
+    """propagation_s: how long a change of a credential takes to be seen by those who check logins.
+
+    url: where it is served, set when that is known; no slash at its end.
+    """
+
+    store: Store
+    authority: TokenAuthority
+    now: Callable[[], datetime]
+    url: str = ""
+    propagation_s: float = 0.0
+
+    def propagated(self, at: str) -> bool:
+        """Whether a change made `at` (ISO 8601) is seen everywhere by now."""
+        return datetime.fromisoformat(at) + timedelta(seconds=self.propagation_s) <= self.now()
+
+    def check_token(self, request: web.Request, *audiences: str) -> None:
+        """Answers 401 unless the request carries a token for one of `audiences`."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not token:
+            raise answer(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
+        try:
+            self.authority.verify(token, audiences)
+        except TokenRefused as refused:
+            raise answer(401, "InvalidAuthenticationToken", f"The access token is invalid: {refused.flaw}.") from None
+
+
+def moment(at: datetime) -> str:
+    """A time as Azure writes it in JSON."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+class Answer(web.HTTPException):
+    """An error of the resource manager or of Graph; they share one shape. Raise it."""
+
+    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None) -> None:
+        self.status_code = status
+        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+        body = json.dumps({"error": {"code": code, "message": message}})
+        super().__init__(text=body, content_type="application/json", headers=headers)
+
+
+def answer(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Answer:
+    """The error to raise."""
+    return Answer(status, code, message, retry_after_s)
+
+
+async def json_object(request: web.Request) -> dict[str, object]:
+    """The body of a request, which must be a JSON object; an empty one is `{}`."""
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise answer(400, "BadRequest", "The body is not a JSON object.")
+    return body

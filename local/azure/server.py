@@ -1,0 +1,162 @@
+"""Puts the services together and serves them."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from local.azure.arm import Arm
+from local.azure.blob import Blob
+from local.azure.control import ControlApi
+from local.azure.faults import Faults
+from local.azure.graph import Graph
+from local.azure.login import Login
+from local.azure.plane import Plane
+from local.azure.store import Store
+from local.tokens import TokenAuthority
+
+ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
+SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class LocalAzure:
+    """The services in this process. Start and stop it in one event loop.
+
+    port: 0 means a free one, last time's where that is free. data: where the state is kept. After `start`, `arm_url`,
+    `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and `control_key` reach the
+    control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
+
+    Raises (from `start`):
+        DataInUse: another process works on `data`.
+        OSError: the port is taken.
+    """
+
+    arm: Arm
+    graph: Graph
+    plane: Plane
+
+    def __init__(
+        self,
+        *,
+        data: Path,
+        cert: Path,
+        key: Path,
+        authority: TokenAuthority,
+        port: int = 0,
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
+        self.faults = Faults()
+        self.control_key = ""
+        self._data = data
+        self._authority = authority
+        self._port = port
+        self._now = now
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.load_cert_chain(cert, key)
+        self._stack = contextlib.AsyncExitStack()
+
+    @property
+    def arm_url(self) -> str:
+        """The resource manager."""
+        return self.plane.url + ARM_PATH
+
+    @property
+    def graph_url(self) -> str:
+        """Microsoft Graph."""
+        return self.plane.url + GRAPH_PATH
+
+    @property
+    def login_url(self) -> str:
+        """The authority host."""
+        return self.plane.url + LOGIN_PATH
+
+    @property
+    def control_url(self) -> str:
+        """The control calls."""
+        return self.plane.url + CONTROL_PATH
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _traceback: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Serve. When this returns the port answers."""
+        async with contextlib.AsyncExitStack() as stack:
+            store = Store(self._data)
+            stack.callback(store.close)
+            self.plane = Plane(store, self._authority, self._now)
+            self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
+            self.graph = Graph(self.plane, GRAPH_PATH)
+            self.control_key = store.remembered("control-key", secrets.token_hex(24))
+            runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            listener = _listen(self._port, int(store.remembered("port", "0")))
+            await web.SockSite(runner, listener, ssl_context=self._tls).start()
+            taken = listener.getsockname()[1]
+            store.put("setting", "port", {"value": taken})
+            self.plane.url = f"https://localhost:{taken}"
+            self._stack = stack.pop_all()
+
+    async def stop(self) -> None:
+        """Stop serving; what was answered is on disk."""
+        await self._stack.aclose()
+
+    def _app(self) -> web.Application:
+        app = web.Application()
+        app.add_subapp(ARM_PATH, self._service("*", {"/{rest:.*}": self.arm.handle}))
+        app.add_subapp(BLOB_PATH, self._service("GET", {"/{account}/": Blob(self.plane).handle}))
+        application = "/v1.0/applications/{id}"
+        calls = {application: self.graph.handle, application + "/{action}": self.graph.handle}
+        app.add_subapp(GRAPH_PATH, self._service("*", calls))
+        app.add_subapp(LOGIN_PATH, self._service("POST", {"/{tenant}/oauth2/v2.0/token": Login(self.plane).handle}))
+        control = ControlApi(self.plane, self.arm, self.graph, self.faults, self.control_key)
+        app.add_subapp(CONTROL_PATH, control.app())
+        return app
+
+    def _service(self, method: str, routes: Mapping[str, Handler]) -> web.Application:
+        """Struck by faults, which the control calls are not."""
+        app = web.Application(middlewares=[self.faults.middleware])
+        for path, handler in routes.items():
+            app.router.add_route(method, path, handler)
+        return app
+
+
+def _listen(port: int, last: int) -> socket.socket:
+    """A socket on the loopback address: at `port`, else at the last one, else at any free one."""
+    try:
+        return _bind(port or last)
+    except OSError:
+        if port:
+            raise
+        return _bind(0)
+
+
+def _bind(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
