@@ -108,8 +108,10 @@ def test_an_hour_that_comes_twice_counts_twice() -> None:
     assert window.contains(berlin(25, 2, 15, month=10))
     assert window.contains(berlin(25, 2, 15, month=10, fold=1))
     assert not window.contains(berlin(25, 2, 45, month=10))
-    reopens = window.next_open(berlin(25, 2, 45, month=10))
-    assert reopens == berlin(25, 2, 0, month=10, fold=1).astimezone(UTC)
+    between = berlin(25, 2, 45, month=10)
+    assert window.next_open(between) == berlin(25, 2, 0, month=10, fold=1).astimezone(UTC)
+    later = parse_window("Sun 02:15-02:30 Europe/Berlin")
+    assert later.next_open(between) == berlin(25, 2, 15, month=10, fold=1).astimezone(UTC)
 
 
 def test_when_the_clocks_jump_into_a_window_it_opens_at_that_moment() -> None:
