@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -27,7 +27,7 @@ class Fault:
     """One fault and the calls that it strikes.
 
     path: a regular expression that is searched for in the path, whatever the case. method: None for any. times: how
-    many calls it strikes; None: all until it is removed. status, code, retry_after_s: for `status`.
+    many calls it strikes; None: all until it is removed. status, code, headers: of the answer, for `status`.
 
     Raises:
         ValueError: fields that make no fault.
@@ -39,7 +39,7 @@ class Fault:
     times: int | None = None
     status: int = 503
     code: str = "ServerBusy"
-    retry_after_s: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
     struck: int = 0
 
     def __post_init__(self) -> None:
@@ -87,7 +87,7 @@ class Faults:
             if fault.kind is Kind.STATUS:
                 # The text repeats what was sent: whoever copies it into a message of his own gives values away.
                 sent = f"{request.headers.get('Authorization')} {await request.text()}"
-                raise answer(fault.status, fault.code, f"Asked for: {sent}", retry_after_s=fault.retry_after_s)
+                raise answer(fault.status, fault.code, f"Asked for: {sent}", fault.headers)
             if fault.kind is Kind.DROP_AFTER:
                 await handler(request)
             assert request.transport is not None  # noqa: S101  the caller is still there: nobody else closed it
@@ -103,7 +103,7 @@ def parse_fault(raw: Mapping[str, Any]) -> Fault:
     Raises:
         ValueError: an unknown or missing field; the message names it.
     """
-    known = {field.name for field in fields(Fault)} - {"struck"}
+    known = {one.name for one in fields(Fault)} - {"struck"}
     unknown = set(raw) - known
     if unknown or "kind" not in raw:
         raise ValueError(f"a fault has a kind and any of {', '.join(sorted(known - {'kind'}))}")

@@ -53,17 +53,23 @@ class Login:
 
     def _refusal(self, application: dict[str, Any], secret: str) -> web.Response | None:
         client = application["appId"]
-        matching = [one for one in application["passwords"] if one["digest"] == digest(secret) and self._is_known(one)]
+        known = [one for one in application["passwords"] if self._is_known(one)]
+        matching = [one for one in known if one["digest"] == digest(secret)]
+        if not matching and known and all(self._has_expired(one) for one in known):
+            matching = known  # so it was seen to be answered, whatever secret was sent
         if not matching:
             message = f"Invalid client secret provided. Use the secret's value, not its ID, for app '{client}'."
             return self._refused(401, "invalid_client", INVALID_SECRET, message)
-        if datetime.fromisoformat(matching[0]["endDateTime"]) <= self._plane.now():
+        if self._has_expired(matching[0]):
             message = f"The provided client secret keys for app '{client}' are expired."
             return self._refused(401, "invalid_client", EXPIRED_SECRET, message)
         if not application["principal"]:
             message = f"The client application '{client}' is missing service principal in the tenant."
             return self._refused(400, "invalid_client", NO_PRINCIPAL, message)
         return None
+
+    def _has_expired(self, password: dict[str, Any]) -> bool:
+        return datetime.fromisoformat(password["endDateTime"]) <= self._plane.now()
 
     def _is_known(self, password: dict[str, Any]) -> bool:
         """Whether those who check logins know of it: not yet, or still, by the time that changes take to get about."""

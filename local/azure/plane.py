@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -47,18 +48,17 @@ def moment(at: datetime) -> str:
 
 
 class Answer(web.HTTPException):
-    """An error of the resource manager or of Graph; they share one shape. Raise it."""
+    """An error of the resource manager or of Graph, which share one shape; storage has its code in the header too."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after_s: int | None) -> None:
+    def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
         self.status_code = status
-        headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
         body = json.dumps({"error": {"code": code, "message": message}})
-        super().__init__(text=body, content_type="application/json", headers=headers)
+        super().__init__(text=body, content_type="application/json", headers={"x-ms-error-code": code, **headers})
 
 
-def answer(status: int, code: str, message: str, *, retry_after_s: int | None = None) -> Answer:
+def answer(status: int, code: str, message: str, headers: Mapping[str, str] = MappingProxyType({})) -> Answer:
     """The error to raise."""
-    return Answer(status, code, message, retry_after_s)
+    return Answer(status, code, message, headers)
 
 
 async def json_object(request: web.Request) -> dict[str, object]:

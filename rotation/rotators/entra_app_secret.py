@@ -1,0 +1,252 @@
+"""Client secrets of an Entra application: a new one beside the old one, over Microsoft Graph.
+
+"application: addPassword", "application: removePassword" and "passwordCredential resource type" in the Graph v1.0
+reference describe the calls. Graph chooses the value and tells it once. New secrets were seen to be refused for some
+seconds after Graph lists them, and Graph's own reads to lag behind its writes: hence `NotYet`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aiohttp import ClientSession
+
+from rotation.errors import NotYet, Refused, Rejected, Unusable
+from rotation.formats import Value, read
+from rotation.model import Claim, Credential, Draft, Job, Secret, SecretRef, SecretValue, Spec
+from rotation.ports import Services
+from rotation.rotators.azure_rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Answer, Plane, session
+
+SETTLES_AFTER = timedelta(minutes=10)  # a secret that is refused although Graph lists it, and older, is rejected
+ASK_AGAIN_S = 30
+PERMISSION = "Application.ReadWrite.OwnedBy"
+LONG_AGO, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)  # old secrets may have no dates
+
+# "Microsoft Entra authentication and authorization error codes". The second was seen for a moment after a new secret
+# was added to an application whose old ones had all expired.
+INVALID_SECRET, EXPIRED_SECRETS = 7000215, 7000222
+
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_CLIENT_ID_NAMES = {"clientid", "client_id", "client-id", "appid", "app_id"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Password:
+    """What Graph tells of a client secret. hint: its first three characters, where Graph knows them."""
+
+    key_id: str
+    name: str
+    hint: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Application:
+    client_id: str
+    passwords: Mapping[str, _Password]
+
+
+class EntraAppSecret:
+    """Slots are key ids, which Graph assigns. Needs the permission that `PERMISSION` names, and to own the application.
+
+    Removes orphans: what a run that was killed added, and nobody knows the value of.
+    """
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._graph = Plane("Microsoft Graph", services.endpoints.graph, services.tokens)
+        self._login = Plane("the Entra login service", services.endpoints.login)
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        if spec.target is None:
+            raise Unusable("set the tag target to the object id of the app registration", field="target")
+        target = spec.target.lower() if spec.target.isascii() else ""
+        if _GUID.fullmatch(target) is None:
+            raise Unusable("the tag target is no object id of an app registration", field="target")
+        _read(secret.value, spec)
+        current = None if spec.current_slot is None else spec.current_slot.lower()
+        return Claim(targets=(target,), slots=(), current_slot=current)
+
+    def draft(self, job: Job) -> Draft:
+        return Draft(job.retiring, None)
+
+    async def apply(self, job: Job, draft: Draft) -> Credential:
+        """Adds a secret and drops none, not even one of an earlier try, since nobody can tell who uses it.
+
+        A staged one is returned as long as Graph lists it; what was lost in between comes up as an orphan.
+        """
+        async with session() as over:
+            if draft.slot is not None and draft.value is not None:
+                application = await self._application(over, job)
+                if draft.slot in application.passwords:
+                    return Credential(draft.value, draft.slot)
+            asked = {"displayName": _prefix(job.ref) + job.operation_id, "endDateTime": self._end(job.spec)}
+            answer = await self._graph.post(over, _path(job, "/addPassword"), {"passwordCredential": asked})
+        added = _judge(answer, job)
+        key_id, text = added.get("keyId"), added.get("secretText")
+        if not isinstance(key_id, str) or not isinstance(text, str):
+            raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
+        value = _read(job.current.value, job.spec).with_password(SecretValue(text))
+        return Credential(value, key_id.lower())
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        """The key id's secret, by what Graph shows of it, and one that a token is given for.
+
+        Entra does not say by which of an application's secrets a client came in; the first three characters do.
+        """
+        text = _read(credential.value, job.spec).password.reveal()
+        async with session() as over:
+            application = await self._application(over, job)
+            _check_client_id(credential.value, application, job)
+            password = application.passwords.get(credential.slot.lower())
+            if password is None:
+                if credential.value != job.current.value:  # added a moment ago, and read from where it is not known yet
+                    raise NotYet(
+                        f"Microsoft Graph does not show the new secret of {_name(job)}", retry_after_s=ASK_AGAIN_S
+                    )
+                raise Rejected(f"{_name(job)} has no secret with the key id {credential.slot!a:.60}")
+            if not text.startswith(password.hint):
+                raise Rejected(f"the value is not the secret of {_name(job)} that the key id names")
+            if password.end <= self._services.now():
+                raise Rejected(f"the secret of {_name(job)} expired on {password.end:%Y-%m-%d}")
+            await self._log_in(over, job, application, password, text)
+
+    async def retire(self, job: Job, slot: str) -> None:
+        if slot.lower() == job.current.slot.lower():
+            raise Refused(f"the secret {slot!a:.60} of {_name(job)} is in use; it is not removed")
+        async with session() as over:
+            answer = await self._graph.post(over, _path(job, "/removePassword"), {"keyId": slot})
+            if answer.status in {BAD_REQUEST, NOT_FOUND}:
+                application = await self._application(over, job)
+                if slot.lower() not in application.passwords:
+                    return
+        _judge(answer, job)
+
+    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
+        """Key ids of secrets that this secret's operations added; see `rotation.ports.RemovesOrphans`.
+
+        Others' are left alone, also those that were made for another secret in a vault and the same application.
+        """
+        async with session() as over:
+            application = await self._application(over, job)
+        kept = {slot.lower() for slot in known} | {job.current.slot.lower()}
+        return [
+            password.key_id
+            for password in application.passwords.values()
+            if password.name.startswith(_prefix(job.ref)) and password.key_id not in kept and password.start < before
+        ]
+
+    async def _application(self, over: ClientSession, job: Job) -> _Application:
+        query = {"$select": "appId,passwordCredentials"}
+        body = _judge(await self._graph.get(over, _path(job), **query), job)
+        try:
+            passwords = [_parse_password(raw) for raw in body["passwordCredentials"]]
+            return _Application(str(body["appId"]), {one.key_id: one for one in passwords})
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise Refused(f"what Microsoft Graph tells of {_name(job)} can't be understood") from None
+
+    async def _log_in(
+        self, over: ClientSession, job: Job, application: _Application, password: _Password, text: str
+    ) -> None:
+        """Ask for a token as a consumer does: the client credentials grant; the token is thrown away."""
+        form = {
+            "grant_type": "client_credentials",
+            "client_id": application.client_id,
+            "client_secret": text,
+            "scope": f"{self._services.endpoints.graph}/.default",
+        }
+        answer = await self._login.post_form(over, f"/{await self._tenant()}/oauth2/v2.0/token", form)
+        if answer.ok:
+            return
+        numbers = [number for number in answer.body.get("error_codes", []) if isinstance(number, int)]
+        if not {INVALID_SECRET, EXPIRED_SECRETS} & set(numbers):
+            told = ", ".join(f"AADSTS{number}" for number in numbers) or answer.told
+            raise Refused(f"Entra gives {_name(job)} no token ({told}): does it have a service principal, enabled?")
+        if self._services.now() - password.start < SETTLES_AFTER:
+            raise NotYet(f"the new secret of {_name(job)} is not accepted everywhere yet", retry_after_s=ASK_AGAIN_S)
+        raise Rejected(f"Entra does not accept the secret of {_name(job)}")
+
+    async def _tenant(self) -> str:
+        """The tenant whose directory Graph shows us: that of our own token."""
+        token = await self._services.tokens.token(f"{self._services.endpoints.graph}/.default")
+        try:
+            payload = token.reveal().split(".")[1]
+            tenant = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["tid"]
+        except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
+            tenant = None
+        if not isinstance(tenant, str) or not _GUID.fullmatch(tenant.lower()):
+            raise Refused("this app's token for Microsoft Graph names no tenant: check its managed identity")
+        return tenant
+
+    def _end(self, spec: Spec) -> str:
+        """Later than the version's own expiry by the lead, so that a late rotation breaks nobody."""
+        end = self._services.now() + timedelta(days=spec.validity_days + spec.lead_days)
+        return end.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _read(value: SecretValue, spec: Spec) -> Value:
+    """The value's form. A bare secret may hold any character, so only JSON is recognised."""
+    is_json = value.reveal().lstrip().startswith("{")
+    return read(value, spec.format or (None if is_json else "plain"))
+
+
+def _check_client_id(value: SecretValue, application: _Application, job: Job) -> None:
+    try:
+        fields = json.loads(value.reveal())
+    except ValueError:
+        return
+    if not isinstance(fields, dict):
+        return
+    for name, text in fields.items():
+        if name.lower() in _CLIENT_ID_NAMES and str(text).lower() != application.client_id.lower():
+            raise Unusable(f"the client id in the value is not that of {_name(job)}", field="value")
+
+
+def _parse_password(raw: Mapping[str, Any]) -> _Password:
+    return _Password(
+        key_id=raw["keyId"].lower(),
+        name=raw.get("displayName") or "",
+        hint=raw.get("hint") or "",
+        start=_moment(raw.get("startDateTime")) or LONG_AGO,
+        end=_moment(raw.get("endDateTime")) or NEVER,
+    )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+def _judge(answer: Answer, job: Job) -> Mapping[str, Any]:
+    if answer.ok:
+        return answer.body
+    if answer.status == FORBIDDEN:
+        raise Refused(
+            f"this app may not manage {_name(job)} ({answer.told}): give it {PERMISSION} and make it an owner"
+        )
+    if answer.status == NOT_FOUND:
+        raise Refused(f"there is no {_name(job)}: correct the tag target", field="target")
+    raise Refused(
+        f"Microsoft Graph answered {answer.told} for {_name(job)}: look at its limits and the tenant's app policies"
+    )
+
+
+def _prefix(ref: SecretRef) -> str:
+    """What the names of our secrets begin with: one secret in a vault must not remove what another one made."""
+    return f"keyturn {hashlib.sha256(str(ref).lower().encode()).hexdigest()[:12]} "
+
+
+def _path(job: Job, action: str = "") -> str:
+    return f"/v1.0/applications/{job.claim.targets[0]}{action}"
+
+
+def _name(job: Job) -> str:
+    return f"application {job.claim.targets[0]}"

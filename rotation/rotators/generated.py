@@ -1,0 +1,115 @@
+"""Values made here: API keys and signing keys that no provider knows. Consumers of both sides read them from the vault.
+
+Nothing outside is changed. A new version is the new credential; the old one ends when the engine disables the versions
+that hold its slot, after the grace period in which verifiers accept both.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+
+from rotation.errors import Rejected, Unusable
+from rotation.model import Claim, Credential, Draft, Job, Secret, SecretValue, Spec
+from rotation.ports import Services
+
+KEY_BYTES = 32  # 256 bits, in every form but the longest
+LONG_KEY_BYTES = 64  # the key of HMAC-SHA-512, as long as its hash (RFC 7518, section 3.2)
+SLOT_LENGTH = 12
+
+_HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
+_HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """make: a new value. usable: whether a consumer who expects this form can read a value."""
+
+    make: Callable[[Random], str]
+    usable: Callable[[str], bool]
+
+
+def generate_base64(length: int) -> Callable[[Random], str]:
+    """Makes the base64 of `length` random bytes."""
+    return lambda random: base64.b64encode(random.randbytes(length)).decode()
+
+
+def decoded_length(text: str) -> int:
+    """Of how many bytes a text is the base64; 0 where it is none."""
+    try:
+        return len(base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        return 0
+
+
+FORMS = {
+    # 43 characters that need no escaping in a URL or a header
+    "api-key": _Form(
+        lambda random: base64.urlsafe_b64encode(random.randbytes(KEY_BYTES)).decode().rstrip("="),
+        lambda text: text.isascii() and text.isprintable() and " " not in text,
+    ),
+    "hex": _Form(lambda random: random.randbytes(KEY_BYTES).hex(), lambda text: _HEX.fullmatch(text) is not None),
+    "base64": _Form(generate_base64(KEY_BYTES), lambda text: decoded_length(text) > 0),
+    "signing-key-256": _Form(generate_base64(KEY_BYTES), lambda text: decoded_length(text) >= KEY_BYTES),
+    "signing-key-512": _Form(generate_base64(LONG_KEY_BYTES), lambda text: decoded_length(text) >= LONG_KEY_BYTES),
+}
+
+
+class Generated:
+    """Each version is a slot of its own, named after the operation that made it."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        if spec.format is not None and spec.format not in FORMS:
+            raise Unusable(
+                f"the tag format is {spec.format!a:.40}: make it one of {', '.join(FORMS)}, or leave it out",
+                field="format",
+            )
+        # A value from before is known by its version: it has no name of its own.
+        return Claim(targets=(), slots=(), current_slot=spec.current_slot or secret.version)
+
+    def draft(self, job: Job) -> Draft:
+        if job.retiring is not None:
+            return Draft(job.retiring, None)
+        form = FORMS[job.spec.format or _recognised(job.current.value.reveal())]
+        slot = hashlib.sha256(f"slot {job.operation_id}".encode()).hexdigest()[:SLOT_LENGTH]
+        return Draft(slot, SecretValue(form.make(self._services.random)))
+
+    async def apply(self, job: Job, draft: Draft) -> Credential:  # noqa: ARG002  the port's signature
+        assert draft.value is not None  # noqa: S101  every draft of ours has both
+        assert draft.slot is not None  # noqa: S101
+        return Credential(draft.value, draft.slot)
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        """A value of the form that the tag names, or any that is not blank: nobody else can say what is right.
+
+        A weak value that a person once wrote is accepted, else it could not be rotated away in an orderly manner.
+        """
+        text = credential.value.reveal()
+        if not text.strip():
+            raise Rejected("the value is blank")
+        if job.spec.format is not None and not FORMS[job.spec.format].usable(text):
+            raise Rejected(f"the value is no {job.spec.format}, as the tag format says")
+
+    async def retire(self, job: Job, slot: str) -> None:
+        """No provider holds it; the engine disables the versions."""
+
+
+def _recognised(text: str) -> str:
+    """The form of a value that has no `format` tag."""
+    if _HEX_KEY.fullmatch(text):
+        return "hex"
+    if len(text) % 4 == 0:
+        length = decoded_length(text)
+        if length == KEY_BYTES:
+            return "base64"
+        if length == LONG_KEY_BYTES:
+            return "signing-key-512"
+    return "api-key"
