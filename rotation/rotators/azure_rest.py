@@ -23,7 +23,7 @@ from azure.core.pipeline.policies import AsyncRetryPolicy, RequestIdPolicy, User
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.core.rest import AsyncHttpResponse, HttpRequest
 
-from rotation.errors import Refused, Throttled, Unreachable
+from rotation.errors import Misconfigured, Refused, Throttled, Unreachable
 from rotation.ports import TokenProvider
 
 CALL_S = 12.0  # one call with all its tries; a rotator makes few in the engine's time limit for a provider
@@ -71,12 +71,17 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
 class Plane:
     """One of Azure's planes at `base`, called with this app's token; without `tokens` nobody's.
 
+    Raises:
+        Misconfigured: `base` is not https, over which alone tokens and secrets are sent.
+
     Every call raises:
         Throttled: told to come back later. Unreachable: no answer, a fault of Azure's, or a conflict with another
         change. Refused: the token was not accepted; everything else is an `Answer` for the caller to judge.
     """
 
     def __init__(self, name: str, base: str, tokens: TokenProvider | None = None) -> None:
+        if not base.startswith("https://"):
+            raise Misconfigured(f"the address of {name} is not https: correct the endpoints")
         self.name = name
         self._base = base
         self._tokens = tokens

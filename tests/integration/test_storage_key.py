@@ -157,12 +157,14 @@ async def test_a_staged_value_that_is_no_longer_the_key_is_not_published(
     await rotator.verify(job, new)
 
 
-async def test_a_redirect_is_not_followed(place: Place, rotator: StorageKey, job: Job) -> None:
-    elsewhere = {"Location": f"{place.azure.arm_url}{ACCOUNT}/listKeys?api-version=2023-05-01"}
-    with place.fault(status(307, path="listKeys", headers=elsewhere, times=1)) as fault:
-        with pytest.raises(Refused):
-            await rotator.verify(job, job.current)
-        assert fault.struck == 1
+@pytest.mark.parametrize(("method", "code"), [("POST", 307), ("POST", 308), ("GET", 302), ("GET", 307)])
+async def test_a_redirect_is_not_followed(place: Place, rotator: StorageKey, job: Job, method: str, code: int) -> None:
+    elsewhere = {"Location": f"{place.azure.plane.url}/blob/elsewhere/"}
+    answered = status(code, method=method, headers=elsewhere)
+    trap = Fault(Kind.DROP_BEFORE, path="elsewhere")
+    with place.fault(trap), place.fault(answered), pytest.raises(Refused, match=str(code)):
+        await rotator.verify(job, job.current)
+    assert trap.struck == 0
 
 
 # verify
