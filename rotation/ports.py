@@ -230,3 +230,22 @@ class Services:
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
     random: random.Random  # SystemRandom outside the simulation
+
+
+class RemovesOrphans(Protocol):
+    """What only some rotators can do: find credentials at the provider that no version names.
+
+    They come of a run that was killed between the provider's answer and the staging of it.
+    """
+
+    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
+        """Slots made by us before `before` that are not `known`; the engine retires each."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Wall time (aware UTC) and monotonic seconds."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]

@@ -95,7 +95,7 @@ class EntraAppSecret:
         key_id, text = added.get("keyId"), added.get("secretText")
         if not isinstance(key_id, str) or not isinstance(text, str):
             raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
-        value = _read(job.current.value, job.spec).with_password(SecretValue(text))
+        value = _read(job.current.value, job.spec).with_login(SecretValue(text))
         return Credential(value, key_id.lower())
 
     async def verify(self, job: Job, credential: Credential) -> None:

@@ -99,7 +99,7 @@ class StorageKey:
                 if listed is not None and listed.value == _read(draft.value, job.spec).password:
                     return Credential(draft.value, slot)
             key = await self._regenerate(over, job, slot)
-        return Credential(_read(job.current.value, job.spec).with_password(key.value), slot)
+        return Credential(_read(job.current.value, job.spec).with_login(key.value), slot)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         key = _read(credential.value, job.spec).password

@@ -51,7 +51,7 @@ async def test_a_server_that_does_not_answer_is_given_up(
     certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
-    monkeypatch.setattr(azure_rest, "CALL_S", 0.3)
+    monkeypatch.setattr(azure_rest, "CALL_S", 1.0)
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificates.cert, certificates.key)
     asked, done = asyncio.Event(), asyncio.Event()

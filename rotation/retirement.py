@@ -1,0 +1,96 @@
+"""What ends an old credential's life: retirement after the grace period, and the clearing of leftovers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+from rotation.fence import within
+from rotation.model import Credential, Force, Job
+from rotation.ports import LEASE_S
+from rotation.records import Step
+from rotation.run import Run, Subject, operation_id
+from rotation.spec import companion
+
+
+@runtime_checkable
+class FindsOrphans(Protocol):
+    """The runtime face of `ports.RemovesOrphans`: only some rotators have it."""
+
+    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]: ...
+
+
+async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
+    """Retire every slot whose grace period is over; -> those slots.
+
+    Grace counts from when the *last* version holding the slot was superseded, by the vault's own clock: the successor's
+    creation against the Date of the answer that listed it.
+    """
+    listed = await within(run.fence.limits.vault_call, "the vault", run.vault.versions(subject.ref.name))
+    known = run.history.versions()
+    grace = timedelta(hours=subject.spec.grace_hours)
+    retired: list[str] = []
+    for slot in sorted(run.history.unretired(latest_slot)):
+        permitted = subject.permit.slots
+        if permitted and "*" not in permitted and slot not in permitted:
+            continue  # the policy changed; what it permits still holds
+        holders = [place for place, version in enumerate(listed.items) if known.get(version.version) == slot]
+        over = not holders or listed.read_at >= listed.items[max(holders[0] - 1, 0)].created_on + grace
+        if not over and run.request.force is not Force.GRACE:
+            continue
+        await _retire(run, subject, slot, latest_slot)
+        for place in holders:
+            if listed.items[place].enabled:
+                version = listed.items[place].version
+                await run.disable(subject.ref.name, version)
+        retired.append(slot)
+    return retired
+
+
+async def _retire(run: Run, subject: Subject, slot: str, latest_slot: str) -> None:
+    operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
+    current = Credential(subject.secret.value, latest_slot)
+    job = replace(run.job(subject, current, operation), retiring=slot)
+    draft = subject.rotator.draft(job)
+    if draft.value is not None:
+        # A parked password is staged and recorded first: without it the next rotation could not log in to the slot.
+        staged = run.history.staged_for(operation)
+        value = await run.staged_value(staged) if staged else None
+        if staged is None or value is None:
+            note = await run.stage(operation, draft)
+            await run.append(note)
+            value, parked_version = draft.value, note.staged_version
+        else:
+            parked_version = staged.version
+        job = replace(job, parked=Credential(value, slot))
+    else:
+        parked_version = None
+    await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
+    await run.append(run.note(Step.RETIRED, operation, slot=slot))
+    if parked_version is not None:
+        await run.unstage(parked_version)
+
+
+async def tidy(run: Run, subject: Subject, latest_slot: str) -> None:
+    """Disable staged leftovers, and remove credentials at the provider that no version names.
+
+    Only once the latest version is proven (the caller saw to that), and only what is older than any run can be.
+    """
+    limits = run.fence.limits
+    oldest_run = timedelta(seconds=LEASE_S + limits.function_timeout)
+    staged = await within(limits.vault_call, "the vault", run.vault.versions(companion(subject.ref.name)))
+    for version in staged.items:
+        if version.enabled and staged.read_at - version.created_on > oldest_run:
+            await run.unstage(version.version)
+    if isinstance(subject.rotator, FindsOrphans):
+        operation = operation_id(subject.ref, subject.secret.version, "orphans")
+        job = run.job(subject, Credential(subject.secret.value, latest_slot), operation)
+        known = frozenset(run.history.versions().values()) | {s.slot for s in run.history.staged() if s.slot}
+        before = run.clock.now() - oldest_run
+        found = await within(limits.provider_call, "the provider", subject.rotator.orphans(job, known, before))
+        for slot in found:
+            await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))
+            await run.append(run.note(Step.RETIRED, operation, slot=slot, detail="no version ever named it"))

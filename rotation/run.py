@@ -1,0 +1,240 @@
+"""One run under the lease: the primitives that the engine puts into order. Each may be repeated without harm."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rotation.errors import Disabled, NotFound, Redactor, RotationError
+from rotation.fence import Fence, Limits, within
+from rotation.history import History, Staged
+from rotation.model import (
+    Claim,
+    Credential,
+    Draft,
+    Job,
+    Login,
+    LoginSource,
+    RotationRequest,
+    Secret,
+    SecretRef,
+    SecretValue,
+    Spec,
+)
+from rotation.policy import Permit
+from rotation.ports import Clock, Lease, Rotator, Vault
+from rotation.records import Record, Step
+from rotation.spec import companion, companion_tags
+
+MOST_TRIES = 20  # of each kind of login, so that the administrator is reached before the call's time is up
+
+
+def operation_id(ref: SecretRef, version: str, purpose: str = "rotate") -> str:
+    """The name of what is done to `version`: the same on every retry, another once there is a new version."""
+    return hashlib.sha256(f"{ref.vault}/{ref.name}/{version}/{purpose}".lower().encode()).hexdigest()[:24]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A secret together with what it asks for and what the policy permits it."""
+
+    secret: Secret
+    spec: Spec
+    claim: Claim
+    permit: Permit
+    rotator: Rotator
+
+    @property
+    def ref(self) -> SecretRef:
+        return self.secret.ref
+
+
+class Run:
+    """Holds one request's lease, history and fence. `refused` collects the kinds of logins that were rejected."""
+
+    def __init__(
+        self, request: RotationRequest, vault: Vault, lease: Lease, clock: Clock, limits: Limits, redactor: Redactor
+    ) -> None:
+        self.request = request
+        self.vault = vault
+        self.clock = clock
+        self.redactor = redactor
+        self.history = History(lease.records)
+        self.fence = Fence(lease, limits)
+        self.refused: list[LoginSource] = []
+        self._lease = lease
+        self._started = clock.monotonic()
+
+    @property
+    def elapsed_ms(self) -> int:
+        """Since the lease was taken."""
+        return round((self.clock.monotonic() - self._started) * 1000)
+
+    def note(
+        self,
+        step: Step,
+        operation: str,
+        *,
+        version: str | None = None,
+        previous_version: str | None = None,
+        staged_version: str | None = None,
+        slot: str | None = None,
+        detail: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Record:
+        """A record of now, ready for `append`."""
+        return Record(
+            at=self.clock.now(),
+            step=step,
+            operation_id=operation,
+            reason=self.request.reason,
+            actor=self.request.actor,
+            version=version,
+            previous_version=previous_version,
+            staged_version=staged_version,
+            slot=slot,
+            duration_ms=self.elapsed_ms,
+            detail=detail,
+            tags=tags,
+        )
+
+    async def append(self, *records: Record) -> None:
+        """Write records, under the lease."""
+        await self._lease.append(*records)
+
+    async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
+        """One version of the secret (or of `name`); its value is known to the redactor from here on."""
+        call = self.vault.get(name or self.request.ref.name, version)
+        secret = await within(self.fence.limits.vault_call, "the vault", call)
+        self.redactor.add(secret.value)
+        return secret
+
+    # staging
+
+    async def stage(self, operation: str, draft: Draft) -> Record:
+        """Write the draft's value to the companion secret; the record that names it is the caller's to append.
+
+        Only staged versions that the ledger names are ever used, so a value planted in the companion is never tried.
+        """
+        assert draft.value is not None  # noqa: S101  callers stage only what has a value
+        value = draft.value
+        self.redactor.add(value)
+        name = self.request.ref.name
+        tags = companion_tags(name, operation_id=operation, slot=draft.slot)
+        kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
+        return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
+
+    async def staged_value(self, staged: Staged) -> SecretValue | None:
+        """What was staged, even if disabled since (it is enabled to be read, then disabled again). None: it is gone."""
+        name = companion(self.request.ref.name)
+        try:
+            return (await self.read(staged.version, name=name)).value
+        except Disabled:
+            pass
+        except NotFound:
+            return None
+        await self.fence.vault_write(lambda: self.vault.set_enabled(name, staged.version, enabled=True))
+        try:
+            return (await self.read(staged.version, name=name)).value
+        finally:
+            await self.unstage(staged.version)
+
+    async def unstage(self, staged_version: str) -> None:
+        """Disable a staged value; it is never deleted, since soft delete would take its name."""
+        await self.disable(companion(self.request.ref.name), staged_version)
+
+    async def disable(self, name: str, version: str) -> None:
+        """Disable one version of the secret or of its companion."""
+        await self.fence.vault_write(lambda: self.vault.set_enabled(name, version, enabled=False))
+
+    # publishing
+
+    async def publish(
+        self, subject: Subject, value: SecretValue, tags: Mapping[str, str], expires_on: datetime
+    ) -> Secret:
+        """A new version for consumers to read."""
+        latest = subject.secret
+        return await self.fence.vault_write(
+            lambda: self.vault.set(
+                latest.ref.name, value, tags=tags, content_type=latest.content_type, expires_on=expires_on
+            )
+        )
+
+    # jobs
+
+    def job(self, subject: Subject, current: Credential, operation: str, *, resumed: bool = False) -> Job:
+        """What the rotator may know."""
+        self.redactor.add(current.value)
+        return Job(
+            operation_id=operation,
+            ref=subject.ref,
+            spec=subject.spec,
+            claim=subject.claim,
+            current=current,
+            password=subject.permit.password,
+            tls=subject.permit.tls,
+            admin=subject.permit.admin,
+            resumed=resumed,
+            logins=lambda slot: self._logins(subject, slot, operation),
+        )
+
+    async def _logins(self, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:
+        """Staged values first, then versions, each newest first; then what is settled; then the administrator.
+
+        Being asked for the next one means that the last one was rejected.
+        """
+        staged = [s for s in self.history.staged() if s.slot == slot and s.operation_id != operation]
+        for one in [s for s in staged if not s.settled][:MOST_TRIES]:
+            if (value := await self.staged_value(one)) is not None:
+                yield Login(LoginSource.STAGED, value, slot)
+        async for value in self._version_values(subject, slot):
+            yield Login(LoginSource.VERSION, value, slot)
+            self.refused.append(LoginSource.VERSION)
+        for one in [s for s in staged if s.settled][:MOST_TRIES]:
+            if (value := await self.staged_value(one)) is not None:
+                yield Login(LoginSource.STAGED, value, slot)
+        admin = subject.permit.admin
+        if admin is not None and admin.kind == "secret":
+            yield Login(LoginSource.ADMIN_SECRET, (await self.read(name=admin.secret)).value, admin.user)
+        elif admin is not None:
+            yield Login(LoginSource.ADMIN_IDENTITY, None, admin.user)
+
+    async def _version_values(self, subject: Subject, slot: str) -> AsyncIterator[SecretValue]:
+        known = self.history.versions()
+        latest = subject.secret
+        if known.get(latest.version, subject.claim.current_slot or slot) == slot:
+            yield latest.value
+        names = [version for version, held in known.items() if held == slot and version != latest.version]
+        tried = 0
+        for version in names[:MOST_TRIES]:
+            tried += 1
+            if (value := await self.older_value(version)) is not None:
+                yield value
+        if tried == MOST_TRIES:
+            return
+        # What was written before the ledger knew the secret: its slot is told by the value, if at all.
+        older = await within(self.fence.limits.vault_call, "the vault", self.vault.versions(latest.ref.name))
+        unknown = [
+            v.version for v in older.items if v.version not in known and v.version != latest.version and v.enabled
+        ]
+        for version in unknown[: MOST_TRIES - tried]:
+            value = await self.older_value(version)
+            if value is not None and self.claimed_slot(subject, version, value) in {slot, None}:
+                yield value
+
+    async def older_value(self, version: str) -> SecretValue | None:
+        """The value of an older version; None where it is disabled or gone."""
+        try:
+            return (await self.read(version)).value
+        except (Disabled, NotFound):
+            return None
+
+    def claimed_slot(self, subject: Subject, version: str, value: SecretValue) -> str | None:
+        """The slot that a value itself names; None where it names none or can't be read."""
+        older = replace(subject.secret, version=version, value=value, tags={})
+        try:
+            return subject.rotator.claim(subject.spec, older).current_slot
+        except RotationError:
+            return None
