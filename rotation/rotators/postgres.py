@@ -1,0 +1,40 @@
+"""One role of a PostgreSQL server, its password changed in place: the old one dies of the change."""
+
+from __future__ import annotations
+
+from rotation.errors import Unusable
+from rotation.model import Claim, Credential, Draft, Job, Secret, Spec
+from rotation.ports import Services
+from rotation.rotators import postgres_change
+from rotation.rotators.postgres_login import prove
+from rotation.rotators.postgres_place import place_of, read_login
+
+
+class Postgres:
+    """The tag `slots` (or `slot`) is needed where the value is a bare password, which names no role."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        place = place_of(spec, secret.value)
+        named = read_login(secret.value, spec).user
+        role = named or spec.current_slot or (spec.slots[0] if len(spec.slots) == 1 else None)
+        if role is None:
+            raise Unusable("the value names no role: set the tag slots to the one whose password it is", field="slots")
+        return Claim(targets=place.targets, slots=(role,), current_slot=role)
+
+    def draft(self, job: Job) -> Draft:
+        if job.retiring is not None:
+            return Draft(job.retiring, None)
+        role = job.claim.slots[0]
+        return Draft(role, postgres_change.new_value(job, role, self._services))
+
+    async def apply(self, job: Job, draft: Draft) -> Credential:
+        return await postgres_change.apply(job, draft, self._services)
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        await prove(job, credential, self._services)
+
+    async def retire(self, job: Job, slot: str) -> None:
+        """Nothing: the role is in use, and its old password died when it was changed."""

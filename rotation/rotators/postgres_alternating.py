@@ -1,0 +1,77 @@
+"""Two roles of a PostgreSQL server in turn, so that a consumer who read the old value goes on working.
+
+The owner prepares both, with the same rights. The role that is not in use gets a new password; later, when every
+consumer has read the new value, the old role's password is ended. Connections that are open then are left alone:
+PostgreSQL looks at a password at login only, and a consumer's pool renews its connections sooner or later.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+from rotation.errors import Refused, Unusable
+from rotation.model import Claim, Credential, Draft, Job, Secret, Spec
+from rotation.ports import Services
+from rotation.rotators import postgres_change
+from rotation.rotators.postgres_login import logged_in, prove
+from rotation.rotators.postgres_place import place_of, read_login
+from rotation.rotators.postgres_role import NoSuchRole, set_password
+
+
+class PostgresAlternating:
+    """The tag `slots` names the two roles; the value, which of them is in use."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        place = place_of(spec, secret.value)
+        role = read_login(secret.value, spec).user
+        if role is None:
+            raise Unusable(
+                "the value names no role, so that nobody could know which of the two it is: "
+                "make it a connection string, or use the rotator postgres",
+                field="value",
+            )
+        if len(set(spec.slots)) != 2:  # noqa: PLR2004  two roles take turns
+            raise Unusable("the tag slots does not name two roles, as in orders_a,orders_b", field="slots")
+        if role not in spec.slots:
+            raise Unusable(f"the value's role {role!a} is none of the two that the tag slots names", field="slots")
+        return Claim(targets=place.targets, slots=spec.slots, current_slot=role)
+
+    def draft(self, job: Job) -> Draft:
+        if job.retiring is not None and job.admin is not None:
+            return Draft(job.retiring, None)
+        role = job.retiring or next(slot for slot in job.claim.slots if slot != job.current.slot)
+        return Draft(role, postgres_change.new_value(job, role, self._services))
+
+    async def apply(self, job: Job, draft: Draft) -> Credential:
+        _refuse_role_in_use(job, draft.slot)
+        return await postgres_change.apply(job, draft, self._services)
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        await prove(job, credential, self._services)
+
+    async def retire(self, job: Job, slot: str) -> None:
+        """With an administrator the role has no password afterwards; without, the parked one, which no consumer knows.
+
+        Not NOLOGIN: bringing the role back would then have to undo it, and could not tell it from an owner's own
+        NOLOGIN, which must be left alone. Without a password no login by password succeeds, and the next rotation's
+        change is the same statement as ever.
+        """
+        _refuse_role_in_use(job, slot)
+        password = None
+        if job.admin is None:
+            if job.parked is None or job.parked.slot != slot:
+                raise Refused(f"no password is parked for role {slot!a}, by which the next rotation could log in")
+            if await postgres_change.holds(job, job.parked, self._services):
+                return
+            password = postgres_change.password_of(job, job.parked)
+        with contextlib.suppress(NoSuchRole):
+            async with logged_in(job, slot, self._services) as session:
+                await set_password(session, slot, password)
+
+
+def _refuse_role_in_use(job: Job, slot: str | None) -> None:
+    if slot == job.current.slot or slot not in job.claim.slots:
+        raise Refused(f"role {slot!a} is in use, or none of this secret's two; nothing was changed")
