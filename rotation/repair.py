@@ -59,7 +59,6 @@ async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
         )  # fmt: skip
         await _finish(run, unfinished.operation_id, secret, slot)
         return slot, True
-    await _adopt_older(run, subject, slot)
     await run.append(
         run.note(
             Step.ADOPTED, operation_id(secret.ref, secret.version, "adopt"), version=secret.version, slot=slot,
@@ -138,24 +137,3 @@ async def _finish(run: Run, operation: str, secret: Secret, slot: str) -> None:
     if staged is not None:
         await run.unstage(staged.version)
     await run.append(run.note(Step.ROTATED, operation, version=secret.version, slot=slot))
-
-
-async def _adopt_older(run: Run, subject: Subject, slot: str) -> None:
-    """At onboarding: know the slots of older versions too, so that their consumers have their grace as well."""
-    if run.history or len(subject.claim.slots) == 1:
-        return  # with one slot alone there is no other that anybody could still use
-    name = subject.ref.name
-    older = await within(run.fence.limits.vault_call, "the vault", run.vault.versions(name))
-    oldest_of_interest = older.read_at.timestamp() - subject.spec.grace_hours * 3600
-    for newer, version in zip(older.items, older.items[1:], strict=False):
-        if newer.created_on.timestamp() < oldest_of_interest:
-            break
-        value = await run.older_value(version.version) if version.enabled else None
-        held = run.claimed_slot(subject, version.version, value) if value is not None else None
-        if held is not None and held != slot:
-            await run.append(
-                run.note(
-                    Step.ADOPTED, operation_id(subject.ref, version.version, "adopt"), version=version.version,
-                    slot=held, detail="an older version from before",
-                )
-            )  # fmt: skip

@@ -1,0 +1,241 @@
+"""The ledger of one machine: a directory of files, with leases that behave as those of blob storage do.
+
+`DIR/<vault>/<secret>.jsonl` is the history, `….lease` who may write to it. flock guards each look at the lease for its
+moment only; the lease itself is what the file says, so that it runs out by time as a blob's does. One thing is kinder
+here: the lease of a process that is gone is free at once, so that a killed app goes on where it stood.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+from urllib.parse import quote
+
+from rotation.errors import Busy, LeaseLost, Unreachable
+from rotation.model import SecretRef
+from rotation.ports import LEASE_S, LedgerEntry
+from rotation.records import Record, parse_lines
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What a lease file says. `until` is by the machine's monotonic clock, which `boot` names."""
+
+    holder: str
+    pid: int
+    until: float
+    boot: str
+
+
+class FileLedger:
+    """Leases and histories in files. Every call leaves the event loop for the time that it touches the disk."""
+
+    def __init__(
+        self, directory: Path, *, lease_s: float = LEASE_S, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._directory = directory
+        self._lease_s = lease_s
+        self._monotonic = monotonic
+
+    async def acquire(self, ref: SecretRef, *, create: bool) -> FileLease | None:
+        path = self._path(ref)
+        asked = self._monotonic()
+        held = _Held(uuid.uuid4().hex, os.getpid(), asked + self._lease_s, _boot())
+        text = await _on_disk(self._acquire, path, held, create)
+        if text is None:
+            return None
+        return FileLease(path, held, parse_lines(text), self._lease_s, self._monotonic)
+
+    async def read(self, ref: SecretRef) -> Sequence[Record]:
+        return parse_lines(await _on_disk(_text, self._path(ref)))
+
+    async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
+        for entry in await _on_disk(self._entries, vault):
+            yield entry
+
+    def _path(self, ref: SecretRef) -> Path:
+        # Key Vault's names hold letters, digits and dashes; whatever else comes is made harmless.
+        return self._directory / quote(ref.vault.lower(), safe="") / f"{quote(ref.name.lower(), safe='')}.jsonl"
+
+    def _acquire(self, path: Path, held: _Held, create: bool) -> str | None:  # noqa: FBT001  called by position
+        if not path.exists():
+            if not create:
+                return None
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with _guarded(path) as lease:
+            now = lease.read()
+            if now is not None and not _is_over(now, self._monotonic()):
+                raise Busy(
+                    "another run works on this secret; it is asked again shortly",
+                    retry_after_s=max(1, round(now.until - self._monotonic())),
+                )
+            _mend(path)
+            lease.write(held)
+        return _text(path)
+
+    def _entries(self, vault: str) -> list[LedgerEntry]:
+        found = []
+        for path in sorted((self._directory / quote(vault.lower(), safe="")).glob("*.jsonl")):
+            status = path.stat()
+            with _guarded(path) as lease:
+                held = lease.read()
+            interrupted = held is not None and _is_over(held, self._monotonic())
+            found.append(LedgerEntry(path.stem, f"{status.st_mtime_ns}-{status.st_size}", interrupted))
+        return found
+
+
+class FileLease:
+    """See `rotation.ports.Lease`."""
+
+    def __init__(
+        self, path: Path, held: _Held, records: Sequence[Record], lease_s: float, monotonic: Callable[[], float]
+    ) -> None:
+        self._path = path
+        self._held = held
+        self._records = list(records)
+        self._lease_s = lease_s
+        self._monotonic = monotonic
+
+    @property
+    def records(self) -> Sequence[Record]:
+        return self._records
+
+    def remaining(self) -> float:
+        return self._held.until - self._monotonic()
+
+    async def renew(self) -> None:
+        asked = self._monotonic()
+        renewed = _Held(self._held.holder, self._held.pid, asked + self._lease_s, self._held.boot)
+        await _on_disk(self._replace, renewed)
+        self._held = renewed
+
+    async def append(self, *records: Record) -> None:
+        await _on_disk(self._append, "".join(record.to_line() for record in records))
+        self._records.extend(records)
+
+    async def release(self) -> None:
+        try:
+            await _on_disk(self._replace, None)
+        except (LeaseLost, Unreachable):
+            return
+
+    def _replace(self, held: _Held | None) -> None:
+        with _guarded(self._path) as lease:
+            self._still_ours(lease)
+            lease.write(held)
+
+    def _append(self, lines: str) -> None:
+        with _guarded(self._path) as lease:
+            self._still_ours(lease)
+            if self.remaining() <= 0:
+                raise LeaseLost("the lease ran out; nothing was written, and the next run goes on from here")
+            before = self._path.stat().st_size if self._path.exists() else 0
+            try:
+                _write(self._path, lines.encode())
+            except OSError:
+                # All or none: what a full disk took of the lines is given back.
+                os.truncate(self._path, before)
+                raise
+
+    def _still_ours(self, lease: _LeaseFile) -> None:
+        held = lease.read()
+        if held is None or held.holder != self._held.holder:
+            raise LeaseLost("another run took the lease; nothing was written, and it goes on from here")
+
+
+class _LeaseFile:
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def read(self) -> _Held | None:
+        os.lseek(self._descriptor, 0, os.SEEK_SET)
+        text = os.read(self._descriptor, 4096)
+        try:
+            return _Held(**json.loads(text)) if text else None
+        except (ValueError, TypeError):
+            return None  # torn by a crash while it was written: nobody got it
+
+    def write(self, held: _Held | None) -> None:
+        os.ftruncate(self._descriptor, 0)
+        if held is not None:
+            os.pwrite(self._descriptor, json.dumps(asdict(held)).encode(), 0)
+
+
+@contextmanager
+def _guarded(path: Path) -> Iterator[_LeaseFile]:
+    descriptor = os.open(path.with_suffix(".lease"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield _LeaseFile(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+async def _on_disk(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    try:
+        return await asyncio.to_thread(call, *args, **kwargs)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+    raise Unreachable(
+        f"the ledger's directory can't be used ({reason}): see ROTATION_LEDGER, its rights and free space"
+    )
+
+
+def _is_over(held: _Held, now: float) -> bool:
+    return held.until <= now or held.boot != _boot() or not _alive(held.pid)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _boot() -> str:
+    """What tells one run of the machine, and so one life of its monotonic clock, from the next."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        # Elsewhere: the moment of boot, to ten seconds. A change of the wall clock frees a lease too early at worst
+        # when nobody of this machine's boot could hold it; the holder's process is looked at as well.
+        return str(round((time.time() - time.monotonic()) / 10))
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def _mend(path: Path) -> None:
+    """Take away a last line that a crash left unfinished: it was never answered, and would spoil the next one."""
+    if not path.exists():
+        path.touch(0o600)
+        return
+    data = path.read_bytes()
+    if data and not data.endswith(b"\n"):
+        os.truncate(path, data.rfind(b"\n") + 1)
+
+
+def _write(path: Path, data: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        while data:
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

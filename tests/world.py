@@ -1,0 +1,124 @@
+"""A small world around the engine: one vault, one server, one secret, and what a sceptic asks of them."""
+
+import random
+from datetime import datetime, timedelta
+
+from rotation.engine import Engine, Parts
+from rotation.errors import Rejected, Unusable
+from rotation.model import (
+    Admin,
+    Force,
+    Outcome,
+    RotationRequest,
+    Secret,
+    SecretRef,
+    SecretValue,
+)
+from rotation.policy import Permit, Policy, Rule
+from rotation.ports import Rotator
+from rotation.spec import companion
+from rotation.targets import parse_target
+from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
+
+NAME = "orders-db"
+REF = SecretRef("kv", NAME)
+KINDS = ("in-place", "in-place+admin", "alternating", "alternating+admin", "two-keys", "overlapping", "made-here")
+FIRST = {"in-place": "app", "alternating": "a", "two-keys": "key1", "overlapping": "k0", "made-here": "id0"}
+
+
+class World:
+    """Made for one kind of credential; "+admin" gives its policy an administrator."""
+
+    def __init__(self, variant: str = "in-place") -> None:
+        self.kind, _, admin = variant.partition("+")
+        self.time = FakeClock()
+        self.vault = InMemoryVault("kv", self.time)
+        self.ledger = InMemoryLedger(self.time)
+        self.slot = FIRST[self.kind]
+        passwords: dict[str, str | None] = {self.slot: "first"}
+        if self.kind == "alternating":
+            passwords["b"] = "other"
+        if self.kind == "two-keys":
+            passwords["key2"] = "other"
+        self.server = FakeServer(passwords, admin="admin-password")
+        self.rotator = FakeRotator(self.server, self.kind)
+        self.permit = Permit(
+            rule=1,
+            slots={"in-place": ("app",), "alternating": ("a", "b")}.get(self.kind, ()),
+            admin=Admin("secret", "pg-admin") if admin else None,
+            min_interval=timedelta(),
+            jitter_percent=0,
+        )
+        self.tags = {"rotator": self.kind, "lead-days": "30", "validity-days": "90", "grace-hours": "72", "team": "x"}
+        if self.kind == "alternating":
+            self.tags["slots"] = "a,b"
+
+    async def start(self) -> "World":
+        """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""
+        await self.vault.set("pg-admin", SecretValue("admin-password"), tags={})
+        if self.kind == "alternating":
+            await self.vault.set(NAME, value("b", "other"), tags={})
+            self.time.ahead(days=30)
+        await self.write(value(self.slot, "first"))
+        return self
+
+    async def write(self, new: SecretValue, tags: dict[str, str] | None = None) -> Secret:
+        """By hand."""
+        self.time.ahead(seconds=2)
+        expires = self.time.now() + timedelta(days=10)
+        return await self.vault.set(NAME, new, tags=self.tags if tags is None else tags, expires_on=expires)
+
+    @property
+    def engine(self) -> Engine:
+        rule = Rule(
+            vaults=("kv",),
+            secrets=("*",),
+            rotators=(self.kind,),
+            permit=self.permit,
+            targets=(parse_target(TARGET),),
+        )
+        return Engine(
+            Parts({"kv": self.vault}, self.ledger, Policy((rule,)), self._rotator, self.time.clock, random.Random(1))
+        )
+
+    def _rotator(self, name: str) -> Rotator:
+        if name != self.kind:
+            raise Unusable(f"there is no rotator {name}", field="rotator")
+        return self.rotator
+
+    async def ask(
+        self,
+        reason: str = "near-expiry",
+        *,
+        version: str | None = "latest",
+        force: Force = Force.NO,
+        demanded: bool = False,
+        early: bool = False,
+        restore_tags: bool = False,
+    ) -> Outcome:
+        """One hint, pinned to the latest version unless told otherwise."""
+        if version == "latest":
+            version = self.vault.latest(NAME).version
+        return await self.engine.handle(
+            RotationRequest(REF, version, reason, "test", force, early, demanded, restore_tags)
+        )
+
+    def works(self, secret: Secret) -> bool:
+        """Whether a consumer who reads this version gets in."""
+        try:
+            self.server.login(*parts(secret.value))
+        except Rejected:
+            return False
+        return True
+
+    @property
+    def latest(self) -> Secret:
+        return self.vault.latest(NAME)
+
+    def staged_enabled(self) -> list[Secret]:
+        """Staged values that could still be read."""
+        return [secret for secret in self.vault.all(companion(NAME)) if secret.enabled]
+
+    @property
+    def now(self) -> datetime:
+        return self.time.now()
