@@ -32,7 +32,6 @@ from rotation.rotators.azure_rest import (
     session,
 )
 
-TRIES_MORE = 2
 TOKEN_S = 300  # how long the SDK may use a token without asking our provider again, which keeps them
 READY = "Ready"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -75,7 +74,7 @@ async def resolve(resource_id: str, services: Services) -> Server:
                 base_url=arm,
                 credential_scopes=[f"{arm}/.default"],
                 transport=AioHttpTransport(session=over, session_owner=False, connection_timeout=CONNECT_S),
-                retry_total=TRIES_MORE,
+                retry_total=0,  # by the queue instead: the SDK would sleep for as long as it is told to
                 permit_redirects=False,
             )
             found: Any = await client.servers.get(group, name)

@@ -20,7 +20,7 @@ from local.certificates import Certificates
 from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
 from rotation.model import Credential, Job, Login, LoginSource, SecretValue, Spec, Tls
-from rotation.ports import Endpoints, Rotator, Services
+from rotation.ports import Endpoints, Rotator, Services, TokenProvider
 from tests.contract.secrets_at_hand import make_secret, make_spec
 
 ASKS_FOR_CLEAR_TEXT, ASKS_FOR_MD5, TRUSTED, SHUT_OUT = "asks_for_clear_text", "asks_for_md5", "trusted", "shut_out"
@@ -146,7 +146,7 @@ class Tokens:
         return SecretValue(self.text)
 
 
-def make_services(tokens: Tokens | None = None, endpoints: Endpoints | None = None) -> Services:
+def make_services(tokens: TokenProvider | None = None, endpoints: Endpoints | None = None) -> Services:
     async def no_sleep(_seconds: float) -> None:
         pytest.fail("no rotator here sleeps")
 
