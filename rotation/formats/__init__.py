@@ -5,25 +5,35 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from rotation.errors import Unusable
-from rotation.formats import ado, jdbc, json_object, key_value, plain, uri
+from rotation.formats.ado import read as read_ado
+from rotation.formats.ado import recognises as is_ado
+from rotation.formats.jdbc import read as read_jdbc
+from rotation.formats.jdbc import recognises as is_jdbc
+from rotation.formats.json_object import read as read_json
+from rotation.formats.json_object import recognises as is_json
+from rotation.formats.key_value import read as read_key_value
+from rotation.formats.key_value import recognises as is_key_value
+from rotation.formats.plain import read as read_plain
+from rotation.formats.uri import read as read_uri
+from rotation.formats.uri import recognises as is_uri
 from rotation.formats.value import Host, Value
 from rotation.model import SecretValue
 
 MOST_BYTES = 25_600  # what a vault holds
 _BY_NAME: Mapping[str, Callable[[str], Value]] = {
-    "plain": plain.read,
-    "uri": uri.read,
-    "key-value": key_value.read,
-    "ado": ado.read,
-    "jdbc": jdbc.read,
-    "json": json_object.read,
+    "plain": read_plain,
+    "uri": read_uri,
+    "key-value": read_key_value,
+    "ado": read_ado,
+    "jdbc": read_jdbc,
+    "json": read_json,
 }
 _RECOGNISED: Mapping[str, Callable[[str], bool]] = {
-    "uri": uri.recognises,
-    "jdbc": jdbc.recognises,
-    "json": json_object.recognises,
-    "key-value": key_value.recognises,
-    "ado": ado.recognises,
+    "uri": is_uri,
+    "jdbc": is_jdbc,
+    "json": is_json,
+    "key-value": is_key_value,
+    "ado": is_ado,
 }
 FORMATS = tuple(_BY_NAME)
 

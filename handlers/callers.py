@@ -1,0 +1,47 @@
+"""Who calls, and what they may do.
+
+With App Service authentication in front, the platform takes the header X-MS-CLIENT-PRINCIPAL from outside away and sets
+its own: Microsoft Learn, "Work with user identities in Azure App Service authentication".
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+
+from handlers.settings import HttpAuth
+from rotation.errors import Denied
+
+
+class Role(StrEnum):
+    """The app roles."""
+
+    READER = "Rotation.Reader"
+    OPERATOR = "Rotation.Operator"
+
+
+def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
+    """The caller's name for the history.
+
+    Raises:
+        Denied: App Service authentication names nobody, or somebody without the role.
+    """
+    if auth is HttpAuth.KEY:
+        return "function-key"
+    claims = _claims(headers.get("x-ms-client-principal", ""))
+    roles = {value for kind, value in claims if kind == "roles" or kind.endswith("/role")}
+    if needs.value not in roles and Role.OPERATOR.value not in roles:
+        raise Denied(f"the caller has not got the app role {needs.value}")
+    wanted = ("preferred_username", "name", "oid", "appid", "azp")
+    by_kind = dict(reversed(claims))
+    return next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role")
+
+
+def _claims(header: str) -> list[tuple[str, str]]:
+    try:
+        principal = json.loads(base64.b64decode(header, validate=True))
+        return [(str(claim["typ"]), str(claim["val"])) for claim in principal["claims"]]
+    except (ValueError, KeyError, TypeError):
+        return []

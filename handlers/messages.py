@@ -1,0 +1,54 @@
+"""A rotation request as a queue message: JSON, never with a value in it."""
+
+from __future__ import annotations
+
+import json
+
+from rotation.errors import Malformed
+from rotation.model import Force, RotationRequest, SecretRef
+
+QUEUE = "rotation-requests"
+
+
+def to_text(request: RotationRequest) -> str:
+    """One message."""
+    return json.dumps(
+        {
+            "vault": request.ref.vault,
+            "secret": request.ref.name,
+            "version": request.version,
+            "reason": request.reason,
+            "actor": request.actor,
+            "force": request.force.value,
+            "early": request.early,
+            "demanded": request.demanded,
+        }
+    )
+
+
+def from_text(text: str) -> RotationRequest:
+    """The request of a message.
+
+    Raises:
+        Malformed: it is none; the same message will never be one.
+    """
+    try:
+        raw = json.loads(text)
+        return RotationRequest(
+            ref=SecretRef(_text(raw["vault"]).lower(), _text(raw["secret"])),
+            version=_text(raw["version"]) if raw.get("version") else None,
+            reason=_text(raw.get("reason", "operator")),
+            actor=_text(raw.get("actor", "queue")),
+            force=Force(raw.get("force", "no")),
+            early=raw.get("early") is True,
+            demanded=raw.get("demanded") is True,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass
+    raise Malformed("the message is no rotation request: it needs vault, secret and version", field="message")
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value

@@ -1,0 +1,67 @@
+"""Key Vault's events to the queue. Answers in milliseconds; whatever is not for us is logged and acknowledged.
+
+Shapes: Microsoft Learn, "Azure Key Vault as Event Grid source". Published samples have stray spaces in names and values
+and text for numbers, so both are read leniently.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from handlers.messages import to_text
+from rotation.model import RotationRequest, SecretRef
+
+log = logging.getLogger("keyturn.near_expiry")
+
+REASONS = {
+    "microsoft.keyvault.secretnearexpiry": "near-expiry",
+    "microsoft.keyvault.secretexpired": "expired",
+}
+
+
+class Out(Protocol):
+    """An output binding."""
+
+    def set(self, val: str) -> None: ...
+
+
+def forward(event: object, vaults: Collection[str], message: Out) -> None:
+    """Set `message` where the event, of either schema, asks for something."""
+    kind = getattr(event, "event_type", None) or getattr(event, "type", None)
+    data = event.get_json() if hasattr(event, "get_json") else getattr(event, "data", None)
+    text = message_of(kind, data, vaults)
+    if text is not None:
+        message.set(text)
+
+
+def message_of(kind: str | None, data: object, vaults: Collection[str]) -> str | None:
+    """The one queue message of an event; None where it asks for nothing here."""
+    reason = REASONS.get((kind or "").strip().lower())
+    if reason is None:
+        log.info("an event of another type is acknowledged and left alone")
+        return None
+    fields = _fields(data)
+    vault, name, version = (fields.get(key, "") for key in ("vaultname", "objectname", "version"))
+    if fields.get("objecttype", "secret").lower() != "secret":
+        log.info("an event about a key or a certificate is acknowledged and left alone")
+        return None
+    if vault.lower() not in vaults:
+        log.warning("an event of a vault that is not among ROTATION_VAULTS is acknowledged and left alone")
+        return None
+    if not name or not version:
+        log.warning(
+            "an event without ObjectName or Version is acknowledged and left alone; the sweep finds what is due"
+        )
+        return None
+    request = RotationRequest(
+        SecretRef(vault.lower(), name), version, reason, "event-grid", early=reason == "near-expiry"
+    )
+    return to_text(request)
+
+
+def _fields(data: object) -> dict[str, str]:
+    if not isinstance(data, Mapping):
+        return {}
+    return {str(key).strip().lower(): str(value).strip() for key, value in data.items() if value is not None}

@@ -1,0 +1,118 @@
+"""What operators ask for by HTTP: one secret at once, or many through the queue."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+
+from handlers.callers import Role, caller
+from handlers.http import Answer, Ask
+from handlers.messages import to_text
+from handlers.outcomes import as_json
+from handlers.problems import result_of
+from handlers.reading import rotator_of
+from handlers.wiring import Running
+from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
+from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
+from rotation.ports import Vault
+from rotation.spec import is_companion
+
+AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
+
+
+async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answer:
+    """One secret, rotated or planned, answered when it is done."""
+    app = await running.app()
+    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    dry_run = _flag(ask, "dry_run")
+    force = _force(ask)
+    ref = SecretRef(vault.lower(), name)
+    wanted = ask.query.get("if_version") or None
+    request = RotationRequest(
+        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags")
+    )
+    if dry_run:
+        return Answer(200, as_json(await app.engine.plan(request)))
+    try:
+        outcome = await app.engine.handle(request)
+    except RotationError as error:
+        await app.notifier.tell(Outcome(result_of(error), ref, error.message))
+        raise
+    await app.notifier.tell(outcome)
+    if outcome.result is Result.SUPERSEDED:
+        raise Stale(f"if_version is not the latest any more: {outcome.version} is", field="if_version")
+    return Answer(200, as_json(outcome))
+
+
+async def rotate_many(running: Running, ask: Ask) -> Answer:
+    """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version."""
+    app = await running.app()
+    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    wish = _filter(ask.body)
+    unknown = [name for name in wish["vaults"] if name not in app.vaults]
+    if unknown:
+        raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
+    force = _force(Ask(ask.headers, {"force": wish["force"][0]} if wish["force"] else {}))
+    messages: list[str] = []
+    for name, vault in app.vaults.items():
+        if wish["vaults"] and name not in wish["vaults"]:
+            continue
+        chosen = [item.ref async for item in vault.secrets() if _fits(item, wish)]
+        for start in range(0, len(chosen), AT_ONCE):
+            versions = await asyncio.gather(*(_version(vault, ref) for ref in chosen[start : start + AT_ONCE]))
+            messages += [
+                to_text(RotationRequest(ref, version, "operator", actor, force, demanded=True))
+                for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True)
+                if version is not None
+            ]
+    return Answer(202, {"accepted": len(messages), "count": len(messages)}, messages=tuple(messages))
+
+
+async def _version(vault: Vault, ref: SecretRef) -> str | None:
+    try:
+        return (await vault.get(ref.name)).version
+    except (Disabled, NotFound):
+        return None
+
+
+def _flag(ask: Ask, name: str) -> bool:
+    text = ask.query.get(name, "false").lower()
+    if text not in {"true", "false"}:
+        raise Malformed(f"{name} is true or false", field=name)
+    return text == "true"
+
+
+def _force(ask: Ask) -> Force:
+    wishes = {"false": Force.NO, "no": Force.NO, "true": Force.YES, "grace": Force.GRACE}
+    text = ask.query.get("force", "false").lower()
+    if text not in wishes:
+        raise Malformed("force is true or grace", field="force")
+    return wishes[text]
+
+
+def _filter(body: bytes) -> dict[str, list[str]]:
+    try:
+        raw = json.loads(body)
+    except (ValueError, RecursionError):
+        raw = None
+    known = {"vaults", "names", "rotators", "force"}
+    if not isinstance(raw, dict) or not raw or not raw.keys() <= known:
+        raise Malformed('the body is a JSON object with "vaults", "names" or "rotators"', field="body")
+    wish: dict[str, list[str]] = {}
+    for key in known:
+        value = raw.get(key, [])
+        listed = [value] if isinstance(value, str) else value
+        if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
+            raise Malformed(f"`{key}` is a text or a list of texts", field=key)
+        wish[key] = [one.lower() for one in listed]
+    return wish
+
+
+def _fits(item: SecretItem, wish: Mapping[str, list[str]]) -> bool:
+    rotator = rotator_of(item)
+    if rotator is None or is_companion(item.ref.name) or not item.enabled:
+        return False
+    by_name = not wish["names"] or any(fnmatchcase(item.ref.name.lower(), one) for one in wish["names"])
+    return by_name and (not wish["rotators"] or rotator.lower() in wish["rotators"])

@@ -1,0 +1,100 @@
+"""What operators read: the state of secrets, and their histories."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from handlers.callers import Role, caller
+from handlers.http import Answer, Ask
+from handlers.wiring import App, Running
+from rotation.errors import Disabled, NotFound, RotationError
+from rotation.history import History
+from rotation.model import SecretItem, SecretRef
+from rotation.ports import Vault
+from rotation.records import Record
+from rotation.spec import due_at, is_companion, parse
+
+AT_ONCE = 16  # reads side by side
+
+
+async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
+    """Every managed secret of a vault with its state."""
+    app = await running.app()
+    caller(ask.headers, app.settings.http_auth, Role.READER)
+    found = _vault(app, vault)
+    items = [item async for item in found.secrets() if rotator_of(item) and not is_companion(item.ref.name)]
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def shown(item: SecretItem) -> dict[str, object]:
+        async with gate:
+            return _shown(item, await app.ledger.read(item.ref))
+
+    return Answer(200, {"vault": vault.lower(), "secrets": await asyncio.gather(*(shown(item) for item in items))})
+
+
+async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answer:
+    """One secret: state, expiry, slot, last outcome, history."""
+    app = await running.app()
+    caller(ask.headers, app.settings.http_auth, Role.READER)
+    found = _vault(app, vault)
+    ref = SecretRef(vault.lower(), name)
+    records = await app.ledger.read(ref)
+    try:
+        secret = await found.get(name)
+    except Disabled:
+        return Answer(200, {"vault": ref.vault, "secret": name, "state": "disabled", "history": _history(records)})
+    item = SecretItem(secret.ref, secret.enabled, secret.expires_on, secret.created_on, secret.tags)
+    slot = History(records).versions().get(secret.version)
+    body = _shown(item, records) | {"version": secret.version, "slot": slot, "history": _history(records)}
+    return Answer(200, body)
+
+
+def _history(records: Sequence[Record]) -> list[object]:
+    return [json.loads(record.to_line()) for record in records]
+
+
+def _shown(item: SecretItem, records: Sequence[Record]) -> dict[str, object]:
+    history = History(records)
+    last = history.last()
+    versions = history.versions()
+    return {
+        "vault": item.ref.vault,
+        "secret": item.ref.name,
+        "rotator": rotator_of(item),
+        "state": _state(item, history),
+        "expires_on": item.expires_on.isoformat() if item.expires_on else None,
+        "slot": next(iter(versions.values()), None),
+        "last": json.loads(last.to_line()) if last else None,
+    }
+
+
+def _state(item: SecretItem, history: History) -> str:
+    now = datetime.now(UTC)
+    if not item.enabled:
+        return "disabled"
+    try:
+        spec = parse(item.tags)
+    except RotationError:
+        return "unusable"
+    if spec is None:
+        return "tags_lost" if history.tags() else "unmanaged"
+    if history.open_operation() is not None:
+        return "interrupted"
+    if item.expires_on is not None and item.expires_on <= now:
+        return "expired"
+    return "due" if now >= due_at(spec, item.expires_on, item.updated_on) else "current"
+
+
+def rotator_of(item: SecretItem) -> str | None:
+    """The rotator that a secret's tags name."""
+    return next((value.strip() for key, value in item.tags.items() if key.strip().lower() == "rotator"), None)
+
+
+def _vault(app: App, name: str) -> Vault:
+    vault = app.vaults.get(name.lower())
+    if vault is None:
+        raise NotFound("the vault is not among ROTATION_VAULTS", field="vault")
+    return vault

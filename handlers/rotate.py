@@ -1,0 +1,45 @@
+"""A queue message to the engine, and what becomes of the message."""
+
+from __future__ import annotations
+
+import logging
+
+from handlers.messages import from_text
+from handlers.problems import result_of
+from handlers.wiring import App
+from rotation.errors import Busy, Malformed, RotationError
+from rotation.model import Outcome, Result, RotationRequest
+
+log = logging.getLogger("keyturn.rotate")
+SOON_S = 300  # what is deferred for longer is found again by the sweep
+
+
+async def rotate(app: App, message: str) -> None:
+    """Do what one message asks.
+
+    Raises:
+        RotationError: a transient one: the platform brings the message back, and gives up after five tries.
+    """
+    try:
+        request = from_text(message)
+    except Malformed as error:
+        log.error("a message is dropped: %s", error.message)  # noqa: TRY400  the traceback would show the message
+        return
+    try:
+        outcome = await app.engine.handle(request)
+    except Busy as busy:
+        await app.delay.put_back(request, busy.retry_after_s or 30)
+        log.info("busy %s: another run works on it; asked again shortly", request.ref)
+        return
+    except RotationError as error:
+        await app.notifier.tell(_failed(request, error))
+        if error.transient:
+            raise
+        return
+    await app.notifier.tell(outcome)
+    if outcome.result is Result.DEFERRED and outcome.retry_after_s is not None and outcome.retry_after_s <= SOON_S:
+        await app.delay.put_back(request, outcome.retry_after_s)
+
+
+def _failed(request: RotationRequest, error: RotationError) -> Outcome:
+    return Outcome(result_of(error), request.ref, error.message, version=request.version)

@@ -1,0 +1,127 @@
+"""The app's settings, read once. A missing or wrong one stops the start with one line that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from rotation.errors import Misconfigured
+from rotation.ports import Endpoints
+
+DEFAULT_SCHEDULE = "0 0 * * * *"
+
+
+class HttpAuth(StrEnum):
+    """What stands in front of the HTTP functions."""
+
+    ENTRA = "entra"
+    KEY = "key"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory."""
+
+    vaults: Mapping[str, str]
+    policy: Path
+    ledger: str | Path
+    outcome_topic: str | None
+    http_auth: HttpAuth
+    client_id: str | None
+    sweep_schedule: str
+    storage_account: str | None
+    queue_service: str | None
+    endpoints: Endpoints
+
+
+def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
+    """Settings from app settings; relative paths count from `root`, the app's folder.
+
+    Raises:
+        Misconfigured: `field` is the setting.
+    """
+    return Settings(
+        vaults=_vaults(environment.get("ROTATION_VAULTS", "")),
+        policy=root / environment.get("ROTATION_POLICY", "policy.toml"),
+        ledger=_ledger(environment.get("ROTATION_LEDGER", ""), root),
+        outcome_topic=_https(environment, "ROTATION_OUTCOME_TOPIC"),
+        http_auth=_http_auth(environment),
+        client_id=environment.get("AZURE_CLIENT_ID") or None,
+        sweep_schedule=environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE,
+        storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
+        queue_service=_queue_service(environment),
+        endpoints=_endpoints(environment),
+    )
+
+
+def _vaults(text: str) -> Mapping[str, str]:
+    """`https://NAME.vault.azure.net`, or `NAME=https://host:port` where the host does not begin with the name."""
+    found: dict[str, str] = {}
+    for one in (part.strip() for part in text.split(",")):
+        if not one:
+            continue
+        name, equals, url = one.partition("=")
+        url = (url if equals else one).rstrip("/")
+        parts = urlsplit(url)
+        if parts.scheme != "https" or not parts.hostname or parts.path or parts.query:
+            raise Misconfigured(
+                "ROTATION_VAULTS: each vault is written as https://NAME.vault.azure.net, separated by commas",
+                field="ROTATION_VAULTS",
+            )
+        found[(name if equals else parts.hostname.partition(".")[0]).lower()] = url
+    if not found:
+        raise Misconfigured(
+            "ROTATION_VAULTS is missing: set it to the vaults to look after, such as https://kv-orders.vault.azure.net",
+            field="ROTATION_VAULTS",
+        )
+    return found
+
+
+def _ledger(text: str, root: Path) -> str | Path:
+    if text.startswith("file:") and len(text) > len("file:"):
+        return root / text.removeprefix("file:")
+    if text.startswith("https://") and urlsplit(text).path.strip("/"):
+        return text.rstrip("/")
+    raise Misconfigured(
+        "ROTATION_LEDGER is missing or wrong: set it to https://ACCOUNT.blob.core.windows.net/CONTAINER or file:DIR",
+        field="ROTATION_LEDGER",
+    )
+
+
+def _https(environment: Mapping[str, str], name: str) -> str | None:
+    text = environment.get(name) or None
+    if text is not None and not text.startswith("https://"):
+        raise Misconfigured(f"{name} must begin with https://", field=name)
+    return text
+
+
+def _http_auth(environment: Mapping[str, str]) -> HttpAuth:
+    text = environment.get("ROTATION_HTTP_AUTH") or HttpAuth.ENTRA.value
+    if text not in set(HttpAuth):
+        raise Misconfigured('ROTATION_HTTP_AUTH is "entra" or "key"', field="ROTATION_HTTP_AUTH")
+    # Without App Service authentication in front, anybody could send the header that names the caller.
+    if text == HttpAuth.ENTRA.value and environment.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
+        raise Misconfigured(
+            "ROTATION_HTTP_AUTH is entra, and App Service authentication is off: turn it on, or set it to key",
+            field="ROTATION_HTTP_AUTH",
+        )
+    return HttpAuth(text)
+
+
+def _queue_service(environment: Mapping[str, str]) -> str | None:
+    service = environment.get("AzureWebJobsStorage__queueServiceUri")
+    account = environment.get("AzureWebJobsStorage__accountName")
+    return service or (f"https://{account}.queue.core.windows.net" if account else None)
+
+
+def _endpoints(environment: Mapping[str, str]) -> Endpoints:
+    usual = Endpoints()
+    return Endpoints(
+        arm=(_https(environment, "ROTATION_ARM_ENDPOINT") or usual.arm).rstrip("/"),
+        graph=(_https(environment, "ROTATION_GRAPH_ENDPOINT") or usual.graph).rstrip("/"),
+        login=(_https(environment, "AZURE_AUTHORITY_HOST") or usual.login).rstrip("/"),
+        postgres_scope=environment.get("ROTATION_POSTGRES_SCOPE") or usual.postgres_scope,
+    )

@@ -1,0 +1,119 @@
+"""The composition root: the only place that knows which class stands behind which port, and that holds state."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from handlers.delay import Delay
+from handlers.identity import Tokens, credential
+from handlers.outcomes import Notifier
+from handlers.settings import Settings
+from rotation.engine import Engine, Parts
+from rotation.errors import Unusable
+from rotation.passwords import ALPHABETS
+from rotation.policy import Policy
+from rotation.policy_file import load
+from rotation.ports import Clock, Ledger, Rotator, Services, Vault
+from rotation.rotators import ROTATORS
+from rotation.self_protection import OwnResources, protect
+from rotation.sweeper import Sweeper
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def load_policy(settings: Settings) -> Policy:
+    """The policy, held against what the app lives on.
+
+    Raises:
+        Misconfigured: field "ROTATION_POLICY".
+    """
+    policy = load(
+        settings.policy,
+        ROTATORS,
+        needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
+        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
+        alphabets=ALPHABETS,
+    )
+    account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
+    protect(policy, OwnResources((settings.storage_account,) if settings.storage_account else (), account))
+    return policy
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """All that the handlers need."""
+
+    settings: Settings
+    engine: Engine
+    sweeper: Sweeper
+    vaults: Mapping[str, Vault]
+    ledger: Ledger
+    policy: Policy
+    notifier: Notifier
+    delay: Delay
+
+
+async def build(settings: Settings, policy: Policy) -> App:
+    """The running app; its connections belong to the event loop that this runs in."""
+    import aiohttp  # noqa: PLC0415  400 ms that indexing and health need not pay
+
+    from rotation.stores.keyvault import KeyVaultStore, session_middlewares  # noqa: PLC0415  likewise
+
+    identity = credential(settings.client_id)
+    session = aiohttp.ClientSession(middlewares=session_middlewares())
+    vaults = {name: KeyVaultStore(name, url, identity, session) for name, url in settings.vaults.items()}
+    ledger: Ledger
+    if isinstance(settings.ledger, Path):
+        from rotation.stores.file_ledger import FileLedger  # noqa: PLC0415  only one of the two is used
+
+        ledger = FileLedger(settings.ledger)
+    else:
+        from rotation.stores.blob_ledger import BlobLedger  # noqa: PLC0415  only one of the two is used
+
+        ledger = BlobLedger(settings.ledger, identity)
+    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom())
+    rotators: dict[str, Rotator] = {}
+
+    def rotator(name: str) -> Rotator:
+        if name not in ROTATORS:
+            raise Unusable(f"the tag rotator names none of {', '.join(ROTATORS)}", field="rotator")
+        if name not in rotators:
+            rotators[name] = ROTATORS[name].build(services)
+        return rotators[name]
+
+    clock = Clock(_now, time.monotonic)
+    engine = Engine(Parts(vaults, ledger, policy, rotator, clock, random.SystemRandom()))
+    notifier = Notifier(settings.outcome_topic, identity)
+    return App(
+        settings,
+        engine,
+        Sweeper(ledger, policy),
+        vaults,
+        ledger,
+        policy,
+        notifier,
+        Delay(settings.queue_service, identity),
+    )
+
+
+class Running:
+    """Builds the app at the first call that needs it, once."""
+
+    def __init__(self, settings: Settings, policy: Policy) -> None:
+        self._settings = settings
+        self._policy = policy
+        self._app: asyncio.Task[App] | None = None
+
+    async def app(self) -> App:
+        """The one app of this process."""
+        if self._app is None or (self._app.done() and self._app.exception() is not None):
+            self._app = asyncio.ensure_future(build(self._settings, self._policy))
+        return await asyncio.shield(self._app)

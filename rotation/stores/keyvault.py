@@ -1,0 +1,226 @@
+"""The vault over Microsoft's SDK, azure-keyvault-secrets (aio), one HTTP session for all vaults of the app.
+
+A write is sent once. Two layers would otherwise send it again when an answer is lost, and a second version would come
+of it: the SDK's retry, which is told not to, and aiohttp itself, which repeats a PUT on a connection that broke
+(`session_middlewares`). What says "not now" (429, 503) is tried again, as it did nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from rotation.errors import Disabled, NotFound, Refused, RotationError, Throttled, Unreachable
+from rotation.model import Secret, SecretItem, SecretRef, SecretValue, Version, Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.exceptions import HttpResponseError
+    from azure.keyvault.secrets import KeyVaultSecret
+
+T = TypeVar("T")
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LONGEST_WAIT_S = 5.0
+_TRIES = 3
+_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 409, 429, 500
+_UNAVAILABLE = 503
+
+
+async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise  # never connected, so never sent
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        broke = aiohttp.ClientConnectionError("the connection broke before the answer")
+    raise broke
+
+
+def session_middlewares() -> tuple[aiohttp.ClientMiddlewareType, ...]:
+    """What the app's session needs so that aiohttp repeats no write by itself."""
+    return (_sent_once,)
+
+
+class KeyVaultStore:
+    """See `rotation.ports.Vault`. `session` is shared and stays the caller's."""
+
+    def __init__(self, name: str, url: str, credential: AsyncTokenCredential, session: aiohttp.ClientSession) -> None:
+        from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415  a cold start need not pay for it
+        from azure.keyvault.secrets.aio import SecretClient  # noqa: PLC0415  as above
+
+        self._name = name
+        self._client = SecretClient(
+            url,
+            credential,
+            transport=AioHttpTransport(session=session, session_owner=False),
+            # The SDK refuses a challenge whose resource is not the vault's own domain; a laptop has no such domain.
+            verify_challenge_resource=urlsplit(url).hostname not in _LOOPBACK,
+            retry_total=0,
+        )
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def get(self, name: str, version: str | None = None) -> Secret:
+        clock = _Clock()
+        found = await self._ask(name, lambda: self._client.get_secret(name, version, raw_response_hook=clock.note))
+        return self._secret(found, clock.now)
+
+    async def versions(self, name: str) -> Versions:
+        clock = _Clock()
+
+        async def read() -> list[Version]:
+            pages = self._client.list_properties_of_secret_versions(name, raw_response_hook=clock.note)
+            return [
+                Version(
+                    found.version or "", bool(found.enabled), found.created_on or clock.now, found.expires_on,
+                    found.tags or {},
+                )
+                async for found in pages
+            ]  # fmt: skip
+
+        items = await self._ask(name, read)
+        # Lists come in no order, and `created` has whole seconds: of two made in one second, the list's later one
+        # stands first. The latest of all is never decided by this, but by reading it.
+        items.sort(key=lambda version: version.created_on)
+        return Versions(tuple(reversed(items)), clock.now)
+
+    async def secrets(self) -> AsyncIterator[SecretItem]:
+        pages = self._client.list_properties_of_secrets()
+        while True:
+            try:
+                with _translated(""):
+                    found = await anext(pages)
+            except StopAsyncIteration:
+                return
+            now = datetime.now(UTC)
+            ref = SecretRef(self._name, found.name or "")
+            updated = found.updated_on or found.created_on or now
+            yield SecretItem(ref, bool(found.enabled), found.expires_on, updated, found.tags or {})
+
+    async def set(
+        self,
+        name: str,
+        value: SecretValue,
+        *,
+        tags: Mapping[str, str],
+        content_type: str | None = None,
+        expires_on: datetime | None = None,
+    ) -> Secret:
+        clock = _Clock()
+        written = await self._ask(
+            name,
+            lambda: self._client.set_secret(
+                name,
+                value.reveal(),
+                tags=dict(tags),
+                content_type=content_type,
+                expires_on=expires_on,
+                raw_response_hook=clock.note,
+            ),
+        )
+        return replace(self._secret(written, clock.now), value=value)
+
+    async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
+        await self._ask(name, lambda: self._client.update_secret_properties(name, version, enabled=enabled))
+
+    async def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
+        await self._ask(name, lambda: self._client.update_secret_properties(name, version, tags=dict(tags)))
+
+    async def _ask(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        for tries in range(1, _TRIES + 1):
+            try:
+                with _translated(name):
+                    return await call()
+            except Throttled as throttled:
+                wait = throttled.retry_after_s or 1
+                if tries == _TRIES or wait > _LONGEST_WAIT_S:
+                    raise
+                await asyncio.sleep(wait)
+        raise AssertionError  # the last try returned or raised
+
+    def _secret(self, found: KeyVaultSecret, read_at: datetime) -> Secret:
+        properties = found.properties
+        return Secret(
+            SecretRef(self._name, found.name or ""),
+            properties.version or "",
+            SecretValue(found.value or ""),
+            dict(properties.tags or {}),
+            properties.content_type,
+            bool(properties.enabled),
+            properties.created_on or read_at,
+            properties.expires_on,
+            read_at,
+        )
+
+
+class _Clock:
+    """The vault's clock: the Date header of its last answer."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def note(self, answer: Any) -> None:
+        date = answer.http_response.headers.get("Date")
+        if date:
+            self.now = parsedate_to_datetime(date).astimezone(UTC)
+
+
+@contextmanager
+def _translated(name: str) -> Iterator[None]:
+    """The SDK's errors in our words: theirs may quote a request."""
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError  # noqa: PLC0415  lazy
+
+    try:
+        yield
+    except HttpResponseError as error:
+        told = _refusal(name, error)
+    except ClientAuthenticationError:
+        told = Refused("the app's identity gets no token for the vault: see that the identity is assigned")
+    except AzureError:
+        told = Unreachable("the vault does not answer; what was asked may have happened")
+    else:
+        return
+    raise told
+
+
+def _refusal(name: str, error: HttpResponseError) -> RotationError:
+    status = error.status_code or 0
+    if status in {_TOO_MANY, _UNAVAILABLE}:
+        return Throttled("the vault says: not now", retry_after_s=_retry_after(error))
+    if status >= _SERVER or status == 0:
+        return Unreachable("the vault failed; what was asked may have happened")
+    if status == _FORBIDDEN and _inner_code(error) == "SecretDisabled":
+        return Disabled(f"the secret {name} is disabled: enable its latest version", field="secret")
+    if status == _NOT_FOUND:
+        return NotFound(f"there is no secret {name} here, or it is deleted: recover or write it", field="secret")
+    return Refused(
+        {
+            _FORBIDDEN: "the vault forbids it: the app's identity needs the role Key Vault Secrets Officer (or "
+            "Keyturn's own), and the vault's firewall must let the app in",
+            _UNAUTHORIZED: "the vault takes no token of this identity: see that both are of the same tenant",
+            _CONFLICT: f"the name {name} is taken by a deleted secret: recover or purge it",
+        }.get(status, f"the vault refuses the request (status {status})")
+    )
+
+
+def _inner_code(error: HttpResponseError) -> str | None:
+    inner = getattr(error.error, "innererror", None)
+    return inner.get("code") if isinstance(inner, dict) else None
+
+
+def _retry_after(error: HttpResponseError) -> int:
+    headers: Mapping[str, str] = getattr(error.response, "headers", {})
+    text = headers.get("Retry-After", "")
+    return int(text) if text.isdigit() else 1
