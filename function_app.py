@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import List
 
 import azure.functions as func
 
@@ -39,7 +40,7 @@ async def rotate(message: func.QueueMessage) -> None:
 
 @app.timer_trigger(arg_name="timer", schedule=settings.sweep_schedule, run_on_startup=False, use_monitor=True)
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
-async def sweep(timer: func.TimerRequest, messages: func.Out[list[str]]) -> None:  # noqa: ARG001  the binding's name
+async def sweep(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: ARG001  the binding's name
     """Due secrets, retirements and leftovers to the queue."""
     from handlers.sweep import sweep as ask  # noqa: PLC0415  as above
 
@@ -55,7 +56,7 @@ async def rotate_now(req: func.HttpRequest) -> func.HttpResponse:
 
 @app.route("rotations", methods=["POST"])
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
-async def rotate_many(req: func.HttpRequest, messages: func.Out[list[str]]) -> func.HttpResponse:
+async def rotate_many(req: func.HttpRequest, messages: func.Out[List[str]]) -> func.HttpResponse:
     """Every secret that fits a filter, to the queue."""
     ask = _ask(req)
     answer = await answered(lambda: on_demand.rotate_many(running, ask))
