@@ -15,6 +15,7 @@ import shutil
 import stat
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,20 +105,23 @@ def reachable(binaries: Path, account: Account) -> Path:
     tree = binaries.parent
     version = importlib.metadata.version(WHEEL)
     copy = Path(tempfile.gettempdir()) / f"keyturn-pg-{version}-{tree.name}-{os.geteuid()}"
+    # The wheel's programs look for their libraries in a folder beside their package, three levels up.
+    libraries = tree.parent.with_name(f"{tree.parent.name}.libs")
     if not copy.exists():
-        _copy(tree, copy)
+        _copy([tree, libraries] if libraries.exists() else [tree], tree.parent.parent, copy)
     # The temporary folder is everybody's: what stands there is run only if nobody else could have written it.
     found = copy.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise RuntimeError(f"{copy} is not ours; take it away, or set TMPDIR to another folder")
-    return copy / "bin"
+    return copy / binaries.relative_to(tree.parent.parent)
 
 
-def _copy(tree: Path, to: Path) -> None:
+def _copy(trees: Sequence[Path], root: Path, to: Path) -> None:
     # Made under another name and renamed, so that a run beside this one never sees half of it.
     with tempfile.TemporaryDirectory(dir=to.parent, prefix=f"{to.name}.") as draft:
         whole = Path(draft) / "tree"
-        shutil.copytree(tree, whole, symlinks=True)
+        for tree in trees:
+            shutil.copytree(tree, whole / tree.relative_to(root), symlinks=True)
         for path in (whole, *whole.rglob("*")):
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ class IndexingError(Exception):
 
 
 class InvocationError(Exception):
-    """A function raised; only its type is told, unless the text is one of the app's own errors'."""
+    """A function raised. Of a foreign error only the type is told: its text may hold anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,8 @@ class _Call:
 class Worker:
     """One app. The library's registry is global: one worker a process."""
 
-    def __init__(self) -> None:
+    def __init__(self, put: Callable[[str, list[str]], None]) -> None:
+        self._put = put
         self._protos = protos.load()
         self.functions: dict[str, Function] = {}
 
@@ -89,8 +90,21 @@ class Worker:
         )
         answer = await handle_event.invocation_request(self._call(invocation_request=request))
         if answer.result.status != self._protos.StatusResult.Success:
-            raise InvocationError(answer.result.exception.message)
+            raise InvocationError(answer.result.exception.message.partition(":")[0])
         return answer.return_value, {output.name: output.data for output in answer.output_data}
+
+    async def run(self, function: Function, data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> Any:
+        """As `invoke`, with what the function wrote to its queues put there; -> its return value.
+
+        Raises:
+            InvocationError: it raised; nothing was put.
+        """
+        returned, outputs = await self.invoke(function, data, metadata)
+        for binding in function.bindings:
+            output = outputs.get(binding["name"]) if binding["type"] == "queue" else None
+            if output is not None:
+                self._put(binding["queueName"], _bodies(output))
+        return returned
 
     def data(self, **kind: Any) -> Any:
         """Typed data, of one kind: string=, json=, bytes=, http=."""
@@ -103,3 +117,13 @@ class Worker:
     def _call(self, **message: Any) -> _Call:
         request = self._protos.StreamingMessage(**message)
         return _Call(next(iter(message)), request, {"host": "", "protos": self._protos})
+
+
+def _bodies(output: Any) -> list[str]:
+    """The messages of one output binding: a text is one, a JSON list is one for each element."""
+    if output.WhichOneof("data") == "json":
+        found = json.loads(output.json)
+        if isinstance(found, list):
+            return [one if isinstance(one, str) else json.dumps(one) for one in found]
+        return [output.json]
+    return [output.string or output.bytes.decode()]

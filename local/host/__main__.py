@@ -1,0 +1,117 @@
+"""`python -m local.host --app DIR`: the host as a process of its own. Its environment is the app's settings."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import secrets
+import signal
+import ssl
+import sys
+from pathlib import Path
+
+from aiohttp import web
+
+from local.host.pump import QueueOptions, pump_queue, pump_timer
+from local.host.queue import Queues
+from local.host.storage import ACCOUNT, queue_service
+from local.host.web import application, listed
+from local.host.worker import IndexingError, Worker
+from local.tokens import TokenAuthority
+
+
+def main() -> int:
+    """0 after an orderly stop; 1, with one line, where the app does not start."""
+    parser = argparse.ArgumentParser(prog="python -m local.host", description=__doc__)
+    parser.add_argument("--app", type=Path, default=Path.cwd(), help="the folder of function_app.py")
+    parser.add_argument("--port", type=int, default=7071, help="0: a free one")
+    parser.add_argument("--data", type=Path, default=Path(".cache/host"), help="where the queue stands")
+    parser.add_argument("--ready-file", type=Path, help="written once the host serves")
+    parser.add_argument("--function-key", default=None)
+    parser.add_argument("--cert", type=Path, help="PEM; with it and --key the queue service is served, over TLS")
+    parser.add_argument("--key", type=Path)
+    parser.add_argument("--signing-key", type=Path, help="checks the queue service's tokens")
+    parser.add_argument("--list", action="store_true", help="print functions and bindings as JSON, and stop")
+    options = parser.parse_args()
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stdout, format="%(asctime)s %(levelname)-7s %(name)s  %(message)s"
+    )
+    for noisy in ("azure", "aiohttp.access", "azure_functions_runtime"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        return asyncio.run(_serve(options))
+    except IndexingError as error:
+        print(f"host: the app does not start: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"host: {error}", file=sys.stderr)
+        return 1
+
+
+async def _serve(options: argparse.Namespace) -> int:
+    queues = Queues(options.data / "queues.sqlite")
+    worker = Worker(queues.put)
+    if options.list:
+        await worker.index(options.app.resolve())
+        print(json.dumps(listed(worker), indent=1))
+        return 0
+    runners = []
+    if options.cert and options.key and options.signing_key:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(options.cert, options.key)
+        authority = TokenAuthority.from_file(options.signing_key)
+        runner = await _site(queue_service(queues, authority), 0, tls)
+        runners.append(runner)
+        # Before the app is indexed: it reads its settings then.
+        os.environ["AzureWebJobsStorage__queueServiceUri"] = f"https://localhost:{runner.addresses[0][1]}/{ACCOUNT}"  # noqa: SIM112  its name
+    await worker.index(options.app.resolve())
+    host = json.loads((options.app / "host.json").read_text(encoding="utf-8"))
+    key = options.function_key or secrets.token_urlsafe(32)
+    prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
+    runner = await _site(application(worker, queues, key, prefix), options.port, None)
+    runners.append(runner)
+    port = runner.addresses[0][1]
+
+    pumps = []
+    for function in worker.functions.values():
+        if function.trigger["type"] == "queueTrigger":
+            pumps.append(asyncio.create_task(pump_queue(worker, queues, function, QueueOptions.of(host))))
+        if function.trigger["type"] == "timerTrigger":
+            pumps.append(asyncio.create_task(pump_timer(worker, function)))
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    ready = {"url": f"http://127.0.0.1:{port}", "function_key": key, "pid": os.getpid()}
+    if options.ready_file:
+        _write_private(options.ready_file, json.dumps(ready))
+    print(f"host: serving {len(worker.functions)} functions at {ready['url']}", flush=True)
+    await stop.wait()
+    for pump in pumps:
+        pump.cancel()
+    await asyncio.gather(*pumps, return_exceptions=True)
+    for runner in runners:
+        await runner.cleanup()
+    queues.close()
+    return 0
+
+
+async def _site(app: web.Application, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
+    return runner
+
+
+def _write_private(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The local host: what Azure's host would do with an app that Microsoft's worker library indexes and runs."""
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.storage.queue import QueueClient
+
+from local.certificates import Certificates
+from local.tokens import TokenAuthority
+from tests.integration.host_fixtures import TOY, HostProcess, Journal, journal, toy
+
+__all__ = ["journal", "toy"]
+
+EVENT = {
+    "id": "1",
+    "topic": "t",
+    "subject": "job",
+    "eventType": "Kind",
+    "eventTime": "2026-01-01T00:00:00Z",
+    "data": {},
+    "dataVersion": "1",
+    "metadataVersion": "1",
+}
+CLOUD = {"specversion": "1.0", "id": "1", "source": "s", "subject": "cloudy", "type": "CloudKind", "data": {}}
+
+
+async def test_routes_ask_for_the_function_key_and_pass_all_parts_of_a_request(toy: HostProcess) -> None:
+    assert (await toy.call("POST", "/api/echo/x"))[0] == 401
+    assert (await toy.call("POST", "/api/echo/x", headers={"x-functions-key": "wrong"}))[0] == 401
+    status, text, headers = await toy.call(
+        "POST", f"/api/echo/w%20rd?a=1&code={toy.key}", data="body", headers={"x-functions-key": toy.key}
+    )
+    assert status == 201
+    assert text == "{'word': 'w rd', 'query': {'a': '1'}, 'body': 'body'}"
+    assert headers["X-Told"] == "yes"
+    assert (await toy.call("GET", "/api/echo/x", headers={"x-functions-key": toy.key}))[0] == 405
+    assert (await toy.call("GET", "/api/open"))[:2] == (200, "open")
+    assert (await toy.call("GET", "/api/open?fail=1"))[:2] == (500, "")
+    assert "password" not in toy.log
+
+
+async def test_events_of_both_schemas_reach_the_function_and_its_message_the_queue(
+    toy: HostProcess, journal: Journal
+) -> None:
+    assert (await toy.event([EVENT]))[0] == 202
+    assert (await toy.event([EVENT | {"subject": "nothing"}]))[0] == 202
+    assert (await toy.event(CLOUD, Content_Type="application/cloudevents+json"))[0] == 202
+    binary = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "s", "ce-subject": "binary", "ce-type": "CloudKind"}
+    assert (await toy.event("{}", **binary))[0] == 202
+    for line in ("event Kind", "done job", "event CloudKind", "done cloudy", "done binary"):
+        await journal.has(line)
+    assert "done nothing" not in journal.lines()
+
+
+async def test_the_handshakes_are_answered(toy: HostProcess) -> None:
+    validation = EVENT | {"data": {"validationCode": "c0de"}}
+    status, text = await toy.event([validation], aeg_event_type="SubscriptionValidation")
+    assert (status, json.loads(text)) == (200, {"validationResponse": "c0de"})
+    path = "/runtime/webhooks/eventgrid?functionName=on_event"
+    status, _, headers = await toy.call("OPTIONS", path, headers={"WebHook-Request-Origin": "eventgrid.azure.net"})
+    assert status == 200
+    assert headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
+    assert (await toy.event([EVENT], aeg_event_type="SubscriptionValidation"))[0] == 400
+
+
+@pytest.mark.parametrize("body", ['[{"id": "1", "subj', "7", '["text"]', "", "[" * 100_000])
+async def test_a_body_that_is_no_event_is_refused(toy: HostProcess, body: str) -> None:
+    assert (await toy.event(body))[0] == 400
+
+
+async def test_a_function_that_raises_is_answered_with_500_and_its_text_is_not_logged(toy: HostProcess) -> None:
+    assert (await toy.event([EVENT | {"subject": "broken"}]))[0] == 500
+    assert (await toy.event([EVENT], function="on_work"))[0] == 404
+    assert (await toy.event([EVENT], function="nobody"))[0] == 404
+    assert "on_event failed: ValueError" in toy.log
+    assert "password" not in toy.log
+
+
+async def test_what_fails_each_time_ends_among_the_poisoned(toy: HostProcess, journal: Journal) -> None:
+    await toy.event([EVENT | {"subject": "hopeless"}])
+    await journal.has("work hopeless 3")
+    async with asyncio.timeout(10):
+        while (await toy.count("work"))["poison"] != 1:  # noqa: ASYNC110  seen from outside only
+            await asyncio.sleep(0.02)
+    assert [line for line in journal.lines() if line.startswith("work hopeless")] == [
+        f"work hopeless {number}" for number in (1, 2, 3)
+    ]
+
+
+async def test_the_timer_puts_each_element_of_its_list_into_the_queue(toy: HostProcess, journal: Journal) -> None:
+    await journal.has("done one")
+    await journal.has("done two")
+
+
+async def test_what_was_in_hand_when_the_host_was_killed_is_handed_out_again(
+    toy: HostProcess, journal: Journal
+) -> None:
+    await toy.event([EVENT | {"subject": "slow"}])
+    await journal.has("work slow 1")
+    await toy.end(signal.SIGKILL)
+    await toy.start()
+    await journal.has("done slow")
+    assert "work slow 2" in journal.lines()
+
+
+async def test_functions_without_a_route_are_run_by_name(toy: HostProcess, journal: Journal) -> None:
+    async def run(name: str, body: Any, **headers: str) -> int:
+        return (await toy.call("POST", f"/admin/functions/{name}", data=json.dumps(body), headers=headers))[0]
+
+    assert await run("on_work", {"input": "by hand"}) == 202
+    await journal.has("done by hand")
+    assert await run("on_event", {"input": json.dumps(EVENT | {"subject": "e"})}) == 202
+    await journal.has("done e")
+    before = journal.lines().count("done one")
+    assert await run("on_tick", {}) == 202
+    await journal.has("done one", before + 1)
+    assert await run("on_work", {"input": "hopeless"}) == 500
+    assert await run("nobody", {}) == 404
+    assert await run("on_tick", {}, **{"x-functions-key": "wrong"}) == 401
+    assert (await toy.call("POST", "/admin/functions/on_tick", data="{"))[0] == 400
+    assert await run("echo", {}) == 400
+
+
+class _Credential:
+    def __init__(self, authority: TokenAuthority, audience: str) -> None:
+        self._token = authority.issue(audience)
+
+    def get_token(self, *scopes: str, **options: Any) -> AccessToken:
+        return AccessToken(self._token, 2**33)
+
+
+async def test_the_storage_sdk_puts_a_message_for_later_into_the_queue(
+    toy: HostProcess, journal: Journal, tmp_path: Path, certificates: Certificates
+) -> None:
+    authority = TokenAuthority.from_file(tmp_path / "signing.key")
+    service = (await toy.call("GET", "/admin/queues"))[1]
+
+    def put(audience: str) -> None:
+        url = json.loads(service)["service"]
+        credential = _Credential(authority, audience)
+        with QueueClient(
+            url, "work", credential=credential, connection_verify=str(certificates.ca), retry_total=0
+        ) as queue:
+            queue.send_message("<later> & once", visibility_timeout=1)
+
+    await asyncio.to_thread(put, "https://storage.azure.com")
+    assert "done <later> & once" not in journal.lines()
+    await journal.has("done <later> & once")
+    with pytest.raises(Exception, match="InvalidAuthenticationInfo"):
+        await asyncio.to_thread(put, "https://vault.azure.net")
+
+
+async def test_an_app_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "function_app.py").write_text("raise SystemError('what is missing')\n")
+    (tmp_path / "app" / "host.json").write_text((TOY / "host.json").read_text())
+    host = HostProcess(tmp_path / "app", tmp_path, {})
+    with pytest.raises(AssertionError):
+        await host.start()
+    told = [line for line in host.log.splitlines() if line.startswith("host:")]
+    assert told == ["host: the app does not start: SystemError: what is missing"]
