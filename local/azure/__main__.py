@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from local.azure import LocalAzure
 from local.azure.store import DataInUse
+from local.process import stop_asked, write_ready_file
 from local.tokens import TokenAuthority
 
 
@@ -37,6 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--signing-key", required=True, type=Path, metavar="FILE", help="checks access tokens; made where absent")
     add("--ready-file", required=True, type=Path, metavar="FILE", help="written once it serves")
     add("--port", type=int, default=0, metavar="N", help="0: a free one, last time's where it is free")
+    add("--with-stdin", action="store_true", help="stop at the end of standard input too")
     return parser
 
 
@@ -48,9 +48,7 @@ def _present(text: str) -> Path:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_asked(with_stdin=options.with_stdin)
     azure = LocalAzure(
         data=options.data,
         cert=options.cert,
@@ -59,22 +57,18 @@ async def _serve(options: argparse.Namespace) -> None:
         port=options.port,
     )
     async with azure:
-        _write_ready_file(options.ready_file, azure)
+        write_ready_file(options.ready_file, _ready(azure))
         print(f"azure: ready at {azure.plane.url}", flush=True)
         await stopped.wait()
     options.ready_file.unlink(missing_ok=True)
 
 
-def _write_ready_file(path: Path, azure: LocalAzure) -> None:
-    content = {
+def _ready(azure: LocalAzure) -> dict[str, object]:
+    return {
         "pid": os.getpid(),
         "endpoints": {"arm": azure.arm_url, "graph": azure.graph_url, "login": azure.login_url},
         "control": {"url": azure.control_url, "key": azure.control_key},
     }
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(content, file, indent=1)
-    draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import json
 import logging
 import os
 import secrets
-import signal
 import ssl
 import sys
 from pathlib import Path
@@ -20,6 +19,7 @@ from local.host.queue import Queues
 from local.host.storage import ACCOUNT, queue_service
 from local.host.web import application, listed
 from local.host.worker import IndexingError, Worker
+from local.process import stop_asked, write_ready_file
 from local.tokens import TokenAuthority
 
 
@@ -34,6 +34,7 @@ def main() -> int:
     parser.add_argument("--cert", type=Path, help="PEM; with it and --key the queue service is served, over TLS")
     parser.add_argument("--key", type=Path)
     parser.add_argument("--signing-key", type=Path, help="checks the queue service's tokens")
+    parser.add_argument("--with-stdin", action="store_true", help="stop at the end of standard input too")
     parser.add_argument("--list", action="store_true", help="print functions and bindings as JSON, and stop")
     options = parser.parse_args()
     logging.basicConfig(
@@ -81,13 +82,10 @@ async def _serve(options: argparse.Namespace) -> int:
             pumps.append(asyncio.create_task(pump_queue(worker, queues, function, QueueOptions.of(host))))
         if function.trigger["type"] == "timerTrigger":
             pumps.append(asyncio.create_task(pump_timer(worker, function)))
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = stop_asked(with_stdin=options.with_stdin)
     ready = {"url": f"http://127.0.0.1:{port}", "function_key": key, "pid": os.getpid()}
     if options.ready_file:
-        _write_private(options.ready_file, json.dumps(ready))
+        write_ready_file(options.ready_file, ready)
     print(f"host: serving {len(worker.functions)} functions at {ready['url']}", flush=True)
     await stop.wait()
     for pump in pumps:
@@ -104,13 +102,6 @@ async def _site(app: web.Application, port: int, tls: ssl.SSLContext | None) -> 
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     return runner
-
-
-def _write_private(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-        file.write(text)
-    draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import argparse
 import asyncio
 import json
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from local.process import stop_asked, write_ready_file
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
 from local.vault.database import DataInUse
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--new-version-events", action="store_true", help="raise SecretNewVersionCreated too")
     add("--limits", action="store_true", help="throttle as the service does")
     add("--fault", action="append", default=[], type=_fault, metavar="JSON", help="a fault, as in POST /control/faults")
+    add("--with-stdin", action="store_true", help="stop at the end of standard input too")
     return parser
 
 
@@ -69,9 +70,7 @@ def _fault(text: str) -> Fault:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    stopped = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    stopped = stop_asked(with_stdin=options.with_stdin)
     vaults = LocalVaults(
         dict(options.vault),
         data=options.data,
@@ -87,23 +86,19 @@ async def _serve(options: argparse.Namespace) -> None:
     if options.limits:
         vaults.limits.set(Rates())
     async with vaults:
-        _write_ready_file(options.ready_file, vaults)
+        write_ready_file(options.ready_file, _ready(vaults))
         print("vault: ready at " + ", ".join(f"{name} {url}" for name, url in vaults.urls.items()), flush=True)
         await stopped.wait()
     options.ready_file.unlink(missing_ok=True)
 
 
-def _write_ready_file(path: Path, vaults: LocalVaults) -> None:
-    content = {
+def _ready(vaults: LocalVaults) -> dict[str, object]:
+    return {
         "pid": os.getpid(),
         "vaults": vaults.urls,
         "env": vaults.env,
         "control": {"url": vaults.control_url, "key": vaults.control_key},
     }
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w") as file:
-        json.dump(content, file, indent=1)
-    draft.replace(path)
 
 
 if __name__ == "__main__":
