@@ -98,6 +98,11 @@ class LocalPostgres:
         return self._process.pid
 
     @property
+    def runs(self) -> bool:
+        """Whether the server that was started is still there."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
     def cluster(self) -> Path:
         """The server's own data directory."""
         return self.data / "cluster"
