@@ -125,9 +125,12 @@ class Stack:
             "ROTATION_GRAPH_ENDPOINT": self.planes["graph"],
             "AZURE_AUTHORITY_HOST": self.planes["login"],
         }
-        key = _kept(self.data / "function.key")
+        key_file = self.data / "function.key"
+        key = _kept(key_file)
         options = ("--app", str(ROOT), "--port", str(self._port), "--data", str(self.data / "host"))
-        host = self._child("host", (*options, "--function-key", key, *served), plain | env | settings | self._settings)
+        host = self._child(
+            "host", (*options, "--function-key-file", str(key_file), *served), plain | env | settings | self._settings
+        )
         url = host.ready()["url"]
         events = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={key}"
         self.vault_control.post("event-endpoint", {"url": events})

@@ -30,7 +30,9 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=7071, help="0: a free one")
     parser.add_argument("--data", type=Path, default=Path(".cache/host"), help="where the queue stands")
     parser.add_argument("--ready-file", type=Path, help="written once the host serves")
-    parser.add_argument("--function-key", default=None)
+    parser.add_argument(
+        "--function-key-file", type=Path, help="holds the key that opens every function; else a new one"
+    )
     parser.add_argument("--cert", type=Path, help="PEM; with it and --key the queue service is served, over TLS")
     parser.add_argument("--key", type=Path)
     parser.add_argument("--signing-key", type=Path, help="checks the queue service's tokens")
@@ -70,7 +72,7 @@ async def _serve(options: argparse.Namespace) -> int:
         os.environ["AzureWebJobsStorage__queueServiceUri"] = f"https://localhost:{runner.addresses[0][1]}/{ACCOUNT}"  # noqa: SIM112  its name
     await worker.index(options.app.resolve())
     host = json.loads((options.app / "host.json").read_text(encoding="utf-8"))
-    key = options.function_key or secrets.token_urlsafe(32)
+    key = options.function_key_file.read_text() if options.function_key_file else secrets.token_urlsafe(32)
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     runner = await _site(application(worker, queues, key, prefix), options.port, None)
     runners.append(runner)

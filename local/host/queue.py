@@ -77,6 +77,13 @@ class Queues:
         row = self._database.execute("SELECT count(*) FROM messages WHERE queue = ?", (queue,)).fetchone()
         return int(row[0])
 
+    def delayed(self, queue: str) -> int:
+        """Messages that nobody works on and that are hidden until later."""
+        row = self._database.execute(
+            "SELECT count(*) FROM messages WHERE queue = ? AND taken = 0 AND visible > ?", (queue, time.time())
+        ).fetchone()
+        return int(row[0])
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()

@@ -40,7 +40,12 @@ def application(worker: Worker, queues: Queues, key: str, prefix: str) -> web.Ap
 
     async def queue(request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        return web.json_response({"count": queues.count(name), "poison": queues.count(f"{name}-poison")})
+        counts = {
+            "count": queues.count(name),
+            "delayed": queues.delayed(name),
+            "poison": queues.count(f"{name}-poison"),
+        }
+        return web.json_response(counts)
 
     async def service(_request: web.Request) -> web.Response:
         return web.json_response({"service": os.environ.get("AzureWebJobsStorage__queueServiceUri")})  # noqa: SIM112  its name

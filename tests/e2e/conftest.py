@@ -1,0 +1,51 @@
+"""One stack for all tests of a worker; at its end everything that it wrote is searched for values."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import aiohttp
+import pytest
+from azure.identity.aio import ManagedIdentityCredential
+from azure.keyvault.secrets.aio import SecretClient
+
+from local.stack import Stack
+from tests.e2e.deployment import Deployment
+from tests.e2e.leaks import leaks, places, values_of
+
+VAULTS = ("kv-demo", "kv-orders")
+
+
+@pytest.fixture(scope="session")
+def answers() -> list[str]:
+    """Every HTTP answer of the app."""
+    return []
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> Iterator[Stack]:
+    data = tmp_path_factory.mktemp("stack")
+    with Stack(data, vaults=VAULTS, log_statement="all") as running:
+        yield running
+        admin = running.postgres.admin_password.reveal()
+    texts = [(path.name, path.read_bytes()) for path in places(data)]
+    texts += [(answer[:60], answer.encode()) for answer in answers]
+    values = [*values_of(data), admin]
+    assert len(values) > 1, "no value was found to look for"
+    assert leaks(values, texts) == []
+
+
+@pytest.fixture
+async def app(stack: Stack, answers: list[str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Deployment]:
+    for name, value in stack.ready["env"].items():
+        monkeypatch.setenv(name, value)
+    identity = ManagedIdentityCredential()
+    clients = {
+        name: SecretClient(
+            url, identity, verify_challenge_resource=False, connection_verify=stack.ready["env"]["SSL_CERT_FILE"]
+        )
+        for name, url in stack.ready["vaults"].items()
+    }
+    async with aiohttp.ClientSession() as session:
+        yield Deployment(stack, session, clients, answers)
+    for client in clients.values():
+        await client.close()
+    await identity.close()

@@ -1,0 +1,57 @@
+"""Looks for values where none may stand: as they are, in base64 at any of its three offsets, and URL-encoded."""
+
+import base64
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote, quote_plus, unquote, urlsplit
+
+TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.")
+SHORTEST = 12  # a shorter text could stand somewhere by chance
+
+
+def forms(value: str) -> set[bytes]:
+    """Every form of a value that is looked for; of a connection string, those of its password too."""
+    texts = {value}
+    if "://" in value:
+        password = urlsplit(value).password
+        texts |= {password, unquote(password)} if password else set()
+    found = set()
+    for text in (text for text in texts if len(text) >= SHORTEST):
+        raw = text.encode()
+        found |= {raw, quote(text, safe="").encode(), quote_plus(text).encode()}
+        # Inside a longer text its base64 depends on where it begins; the ends of each are shared with the neighbours.
+        for offset in range(3):
+            encoded = base64.b64encode(b"\0" * offset + raw)[4 if offset else 0 : -4]
+            found |= {encoded, encoded.replace(b"+", b"-").replace(b"/", b"_")}
+    return found
+
+
+def values_of(data: Path) -> Iterator[str]:
+    """Every value that the vaults of a stack ever held."""
+    for path in (data / "vault").rglob("*"):
+        if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3":
+            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+                yield from (str(row[0]) for row in database.execute("SELECT value FROM versions"))
+
+
+def places(data: Path) -> Iterator[Path]:
+    """Where nothing may stand: each log, the ledger, the queue with what was deleted from it."""
+    yield from data.glob("*.log")
+    yield data / "postgres" / "server.log"
+    for folder in ("ledger", "host"):
+        yield from (path for path in (data / folder).rglob("*") if path.is_file())
+
+
+def leaks(values: Iterable[str], texts: Iterable[tuple[str, bytes]]) -> list[str]:
+    """Where a value or an access token stands; never the value itself."""
+    wanted = {form for value in values for form in forms(value)}
+    found = []
+    for name, text in texts:
+        if any(form in text for form in wanted):
+            found.append(f"{name}: a value")
+        if TOKEN.search(text):
+            found.append(f"{name}: a token")
+    return found
