@@ -9,23 +9,37 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
 
 from rotation.errors import Disabled, NotFound, Unusable
 from rotation.history import History
-from rotation.model import RotationRequest, SecretItem, SecretRef, Spec
+from rotation.model import RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, is_companion, parse
 
 CHECK_EVERY = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
+TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
 
 
-@dataclass(frozen=True, slots=True)
+class _Need(Enum):
+    """NO: nothing to do. LOOK: perhaps somebody wrote a version by hand. ASK: the engine must see it."""
+
+    NO = auto()
+    LOOK = auto()
+    ASK = auto()
+
+
+@dataclass(slots=True)
 class _Seen:
+    """What one history says. sure_of: the listing's `updated_on` with which the latest version was seen to be ours."""
+
     revision: str
     look_at: datetime
-    last_at: datetime
+    latest: str | None
+    published_at: datetime
+    sure_of: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -42,34 +56,51 @@ class Sweeper:
         async for item in vault.secrets():
             if is_companion(item.ref.name) or not item.enabled:
                 continue
-            if await self._may_need(item, entries.get(item.ref.name.lower()), now):
-                try:
-                    latest = await vault.get(item.ref.name)
-                except (Disabled, NotFound):
-                    continue
+            need = await self._need(item, entries.get(item.ref.name.lower()), now)
+            if need is _Need.NO:
+                continue
+            try:
+                latest = await vault.get(item.ref.name)
+            except (Disabled, NotFound):
+                continue
+            if need is _Need.ASK or not self._is_ours(item, latest):
                 yield RotationRequest(item.ref, latest.version, "sweep", "sweep")
 
-    async def _may_need(self, item: SecretItem, entry: LedgerEntry | None, now: datetime) -> bool:
+    async def _need(self, item: SecretItem, entry: LedgerEntry | None, now: datetime) -> _Need:
         try:
             spec = parse(item.tags)
         except Unusable:
-            return True  # the engine says what is wrong, and that is what the operator must see
+            return _Need.ASK  # the engine says what is wrong, and that is what the operator must see
         if entry is None:
-            return spec is not None and self.policy.covers(item.ref)
-        if spec is None or entry.interrupted or item.updated_on > await self._last_at(item.ref, entry, spec) + SKEW:
-            return True
-        return now >= self.seen[item.ref].look_at or (
-            item.expires_on is not None and now >= due_at(spec, item.expires_on, item.updated_on)
-        )
+            return _Need.ASK if spec is not None and self.policy.covers(item.ref) else _Need.NO
+        if spec is None or entry.interrupted:
+            return _Need.ASK
+        known = await self._known(item.ref, entry, spec)
+        due = item.expires_on is not None and now >= due_at(spec, item.expires_on, item.updated_on)
+        if due or now >= known.look_at:
+            return _Need.ASK
+        # A listing names no version. Within the clocks' skew of our publication its times can't tell ours from another,
+        # so that for a day, which is when the daily check takes over, the version itself is looked at, once.
+        foreign = item.updated_on > known.published_at + SKEW or now < known.published_at + CHECK_EVERY
+        return _Need.LOOK if foreign and known.sure_of != item.updated_on else _Need.NO
 
-    async def _last_at(self, ref: SecretRef, entry: LedgerEntry, spec: Spec) -> datetime:
+    def _is_ours(self, item: SecretItem, latest: Secret) -> bool:
+        known = self.seen[item.ref]
+        if latest.version != known.latest:
+            return False
+        if latest.read_at > item.updated_on + TICK:
+            known.sure_of = item.updated_on
+        return True
+
+    async def _known(self, ref: SecretRef, entry: LedgerEntry, spec: Spec) -> _Seen:
         known = self.seen.get(ref)
         if known is None or known.revision != entry.revision:
             history = History(await self.ledger.read(ref))
-            last = history.last()
-            last_at = last.at if last else datetime.min.replace(tzinfo=UTC)
-            known = self.seen[ref] = _Seen(entry.revision, _look_at(history, spec), last_at)
-        return known.last_at
+            latest = next(iter(history.versions()), None)
+            publication = history.publication(latest) if latest else None
+            published_at = publication.at if publication else datetime.min.replace(tzinfo=UTC)
+            known = self.seen[ref] = _Seen(entry.revision, _look_at(history, spec), latest, published_at)
+        return known
 
 
 def _look_at(history: History, spec: Spec) -> datetime:
