@@ -6,6 +6,7 @@ import json
 
 from rotation.errors import Malformed
 from rotation.model import Force, RotationRequest, SecretRef
+from rotation.spec import checked_name
 
 QUEUE = "rotation-requests"
 
@@ -35,7 +36,7 @@ def from_text(text: str) -> RotationRequest:
     try:
         raw = json.loads(text)
         return RotationRequest(
-            ref=SecretRef(_text(raw["vault"]).lower(), _text(raw["secret"])),
+            ref=SecretRef(_text(raw["vault"]).lower(), checked_name(_text(raw["secret"]))),
             version=_text(raw["version"]) if raw.get("version") else None,
             reason=_text(raw.get("reason", "operator")),
             actor=_text(raw.get("actor", "queue")),
@@ -43,7 +44,7 @@ def from_text(text: str) -> RotationRequest:
             early=raw.get("early") is True,
             demanded=raw.get("demanded") is True,
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise Malformed("the message is no rotation request: it needs vault, secret and version", field="message")
 

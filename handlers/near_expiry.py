@@ -11,7 +11,9 @@ from collections.abc import Collection, Mapping
 from typing import Protocol
 
 from handlers.messages import to_text
+from rotation.errors import Malformed
 from rotation.model import RotationRequest, SecretRef
+from rotation.spec import checked_name
 
 log = logging.getLogger("keyturn.near_expiry")
 
@@ -55,9 +57,12 @@ def message_of(kind: str | None, data: object, vaults: Collection[str]) -> str |
             "an event without ObjectName or Version is acknowledged and left alone; the sweep finds what is due"
         )
         return None
-    request = RotationRequest(
-        SecretRef(vault.lower(), name), version, reason, "event-grid", early=reason == "near-expiry"
-    )
+    try:
+        ref = SecretRef(vault.lower(), checked_name(name))
+    except Malformed:
+        log.warning("an event with a name that no secret can have is acknowledged and left alone")
+        return None
+    request = RotationRequest(ref, version, reason, "event-grid", early=reason == "near-expiry")
     return to_text(request)
 
 

@@ -17,7 +17,7 @@ from handlers.wiring import Running
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
-from rotation.spec import is_companion
+from rotation.spec import checked_name, is_companion
 
 AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
 
@@ -28,7 +28,7 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(ask, "dry_run")
     force = _force(ask)
-    ref = SecretRef(vault.lower(), name)
+    ref = SecretRef(vault.lower(), checked_name(name))
     wanted = ask.query.get("if_version") or None
     request = RotationRequest(
         ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags")

@@ -15,7 +15,7 @@ from rotation.history import History
 from rotation.model import SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.records import Record
-from rotation.spec import due_at, is_companion, parse
+from rotation.spec import checked_name, due_at, is_companion, parse
 
 AT_ONCE = 16  # reads side by side
 
@@ -40,7 +40,7 @@ async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answ
     app = await running.app()
     caller(ask.headers, app.settings.http_auth, Role.READER)
     found = _vault(app, vault)
-    ref = SecretRef(vault.lower(), name)
+    ref = SecretRef(vault.lower(), checked_name(name))
     records = await app.ledger.read(ref)
     try:
         secret = await found.get(name)

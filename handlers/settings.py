@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,6 +13,8 @@ from rotation.errors import Misconfigured
 from rotation.ports import Endpoints
 
 DEFAULT_SCHEDULE = "0 0 * * * *"
+# Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
+_NCRONTAB = re.compile(r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+")
 
 
 class HttpAuth(StrEnum):
@@ -50,7 +53,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         outcome_topic=_https(environment, "ROTATION_OUTCOME_TOPIC"),
         http_auth=_http_auth(environment),
         client_id=environment.get("AZURE_CLIENT_ID") or None,
-        sweep_schedule=environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE,
+        sweep_schedule=_schedule(environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE),
         storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
@@ -89,6 +92,16 @@ def _ledger(text: str, root: Path) -> str | Path:
         "ROTATION_LEDGER is missing or wrong: set it to https://ACCOUNT.blob.core.windows.net/CONTAINER or file:DIR",
         field="ROTATION_LEDGER",
     )
+
+
+def _schedule(text: str) -> str:
+    """Refused is what the Functions host would not take: it would start, and never sweep."""
+    if _NCRONTAB.fullmatch(text) is None:
+        raise Misconfigured(
+            'ROTATION_SWEEP_SCHEDULE has six fields, seconds first, such as "0 0 * * * *" for every hour',
+            field="ROTATION_SWEEP_SCHEDULE",
+        )
+    return text
 
 
 def _https(environment: Mapping[str, str], name: str) -> str | None:

@@ -6,6 +6,7 @@ version of this file goes on working.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -31,6 +32,7 @@ STARTS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 30.0
 LOOKS_EVERY_S = 0.02
 PORTS_TRIED = 5
+PROCESSES = Path("/proc")  # of Linux; elsewhere a server that was left running is told by PostgreSQL itself
 # Nothing of ours gets in: a PGPORT or PGOPTIONS of the caller's must not reach the server.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -128,9 +130,8 @@ class LocalPostgres:
             if self._try_start():
                 (self.data / "port").write_text(str(self.port))
                 return
-            # Somebody took the port between the look and the start, or helper processes of a killed server still run.
+            # Somebody took the port between the look and the start.
             wanted = 0
-            time.sleep(LOOKS_EVERY_S)
         raise RuntimeError(f"PostgreSQL does not start; its log is {self.log_path}")
 
     def stop(self) -> None:
@@ -241,19 +242,24 @@ class LocalPostgres:
         return False
 
     def _stop_leftover(self) -> None:
-        """Whoever killed the stack may have left its server running."""
+        """Whoever killed the stack may have left its server running, or helper processes of a server that was killed.
+
+        A server that was killed and whose parent has not asked for its exit code still has its number, and PostgreSQL
+        takes it for alive; so once no process runs in the cluster any more, its lock file is removed.
+        """
         lock = self.cluster / "postmaster.pid"
-        if self._process is not None or not lock.exists():
+        if self._process is not None or not lock.exists() or not PROCESSES.exists():
             return
-        pid = int(lock.read_text().splitlines()[0])
-        runs_in = Path(f"/proc/{pid}/cwd")
+        server = int(lock.read_text().splitlines()[0])
         until = time.monotonic() + STOPS_WITHIN_S
         # A number of a process may have been given to another since: only one that runs in our cluster is ours.
-        while _resolves_to(runs_in, self.cluster.resolve()):
-            os.kill(pid, signal.SIGINT)
+        while running := _running_in(self.cluster.resolve()):
+            if server in running:
+                os.kill(server, signal.SIGINT)
             if time.monotonic() > until:
-                raise RuntimeError(f"the PostgreSQL server {pid} of {self.data} does not stop")
+                raise RuntimeError(f"the PostgreSQL processes {running} of {self.data} do not stop")
             time.sleep(LOOKS_EVERY_S)
+        lock.unlink(missing_ok=True)
 
     def _write_hba(self) -> None:
         hba = self.cluster / "keyturn_hba.conf"
@@ -300,11 +306,14 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _resolves_to(link: Path, place: Path) -> bool:
-    try:
-        return link.resolve(strict=True) == place
-    except OSError:
-        return False
+def _running_in(place: Path) -> list[int]:
+    """The processes whose working directory is `place`."""
+    found = []
+    for process in PROCESSES.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # gone meanwhile, or another user's
+            if (process / "cwd").readlink() == place:
+                found.append(int(process.name))
+    return found
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -48,9 +48,13 @@ class Control:
         """
         return self._ask(path, json.dumps(body).encode())
 
-    def _ask(self, path: str, data: bytes | None) -> Any:
+    def delete(self, path: str) -> Any:
+        """As `post`, to take back."""
+        return self._ask(path, None, "DELETE")
+
+    def _ask(self, path: str, data: bytes | None, method: str | None = None) -> Any:
         headers = {"X-Control-Key": self.key, "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{self.url}/{path}", data=data, headers=headers)  # noqa: S310  our own child's
+        request = urllib.request.Request(f"{self.url}/{path}", data=data, headers=headers, method=method)  # noqa: S310  our own child's
         tls = ssl.create_default_context(cafile=self.ca)
         with urllib.request.urlopen(request, timeout=10, context=tls) as answer:  # noqa: S310  as above
             text = answer.read()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from rotation.errors import Unusable
+from rotation.errors import Malformed, Unusable
 from rotation.model import Spec
 
 # Our name of each tag, and Microsoft's samples' name for the same, as it is spelled there.
@@ -27,6 +27,18 @@ MOST_TAGS, LONGEST_TAG = 15, 256
 # "Azure Key Vault keys, secrets, and certificates overview", Object identifiers: names of 1 to 127 characters.
 LONGEST_NAME = 127
 COMPANION_SUFFIX = "--staged"
+_NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+
+
+def checked_name(name: str) -> str:
+    """The name, if a secret can have it: nothing else may become a part of a vault's URL.
+
+    Raises:
+        Malformed: field "name".
+    """
+    if _NAME.fullmatch(name) is None:
+        raise Malformed("the name of a secret has 1 to 127 letters, digits and hyphens", field="name")
+    return name
 
 
 def parse(tags: Mapping[str, str]) -> Spec | None:

@@ -1,0 +1,170 @@
+"""`python -m local up` and `python -m local demo`, as somebody types them."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from azure.identity.aio import ManagedIdentityCredential
+from azure.keyvault.secrets.aio import SecretClient
+
+from local.demo_cases import login
+from rotation.model import SecretValue
+
+ROOT = Path(__file__).parents[2]
+
+
+class Up:
+    """The command on one data folder; killed and started again at will."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._process: Process | None = None
+        self.ready: dict[str, Any] = {}
+
+    async def start(self, *options: str) -> None:
+        ready = self._folder / "ready.json"
+        ready.unlink(missing_ok=True)
+        command = (
+            sys.executable,
+            "-m",
+            "local",
+            "up",
+            "--ready-file",
+            str(ready),
+            "--data",
+            str(self._folder / "data"),
+        )
+        self._process = await asyncio.create_subprocess_exec(*command, "--port", "0", *options, cwd=ROOT, stdout=PIPE)
+        async with asyncio.timeout(60):
+            while not ready.exists():
+                assert self._process.returncode is None
+                await asyncio.sleep(0.05)
+        self.ready = json.loads(ready.read_text())
+
+    async def kill(self, *names: str) -> None:
+        """With SIGKILL: the named parts, and the command itself."""
+        for name in names:
+            os.kill(self.ready["pids"][name], signal.SIGKILL)
+        await self.end(signal.SIGKILL)
+
+    async def end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(how)
+        return await self._process.wait()
+
+    async def rotate(self, name: str) -> dict[str, Any]:
+        url = f"{self.ready['functions']}/api/vaults/kv-demo/secrets/{name}/rotate?force=grace"
+        headers = {"x-functions-key": self.ready["function_key"]}
+        async with aiohttp.ClientSession() as session, session.post(url, headers=headers) as answer:
+            return dict(await answer.json(content_type=None))
+
+    @contextlib.asynccontextmanager
+    async def vault(self) -> AsyncIterator[SecretClient]:
+        async with (
+            ManagedIdentityCredential() as identity,
+            SecretClient(
+                self.ready["vaults"]["kv-demo"], identity, verify_challenge_resource=False,
+                connection_verify=self.ready["env"]["SSL_CERT_FILE"],
+            ) as client,
+        ):  # fmt: skip
+            yield client
+
+    def url(self, user: str, password: str) -> str:
+        server = self.ready["postgres"]
+        return f"postgresql://{user}:{password}@{server['host']}:{server['port']}/{server['dbname']}"
+
+
+@pytest.fixture
+async def up(tmp_path: Path) -> AsyncIterator[Up]:
+    command = Up(tmp_path)
+    yield command
+    await command.end(signal.SIGTERM)
+
+
+async def test_the_ready_file_is_what_was_promised_and_opens_everything(
+    up: Up, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await up.start("--vault", "kv-demo", "--vault", "kv-test")
+    assert up.ready.keys() == {"functions", "function_key", "vaults", "postgres", "env", "pids"}
+    assert up.ready["vaults"].keys() == {"kv-demo", "kv-test"}
+    assert up.ready["postgres"].keys() == {"host", "port", "dbname", "admin_user", "admin_password"}
+    assert up.ready["env"].keys() == {"SSL_CERT_FILE", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
+    assert up.ready["pids"].keys() == {"host", "vault", "postgres"}
+    for name, text in up.ready["env"].items():
+        monkeypatch.setenv(name, text)
+    server = up.ready["postgres"]
+    admin = SecretValue(up.url(server["admin_user"], server["admin_password"]))
+    assert await login(admin) == server["admin_user"]
+    async with up.vault() as vault:
+        await vault.set_secret("key", "0" * 64, tags={"rotator": "generated", "format": "hex"})
+        assert (await up.rotate("key"))["outcome"] == "rotated"
+
+
+async def test_a_stack_that_was_killed_goes_on_where_it_stood(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
+    await up.start()
+    for name, text in up.ready["env"].items():
+        monkeypatch.setenv(name, text)
+    async with up.vault() as vault:
+        await vault.set_secret("key", "0" * 64, tags={"rotator": "generated", "format": "hex"})
+    first = await up.rotate("key")
+    key = up.ready["function_key"]
+    await up.kill("host", "vault", "postgres")
+    await up.start()
+    assert up.ready["function_key"] == key
+    for name, text in up.ready["env"].items():
+        monkeypatch.setenv(name, text)
+    async with up.vault() as vault:
+        assert (await vault.get_secret("key")).properties.version == first["version"]
+    second = await up.rotate("key")
+    assert second["previous_version"] == first["version"]
+    # Killed alone, the command takes the parts along, which would otherwise hold the folder.
+    await up.kill()
+    await up.start()
+    assert (await up.rotate("key"))["vault"] == "kv-demo"
+
+
+async def test_a_part_that_ends_by_itself_ends_the_stack_with_a_line(up: Up) -> None:
+    await up.start()
+    assert up._process is not None
+    os.kill(up.ready["pids"]["host"], signal.SIGKILL)
+    out, _ = await up._process.communicate()
+    assert up._process.returncode == 1
+    assert "the host ended with -9" in out.decode()
+
+
+async def run(*arguments: str) -> tuple[int, str]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local", *arguments, cwd=ROOT, stdout=PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    out, _ = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode()
+
+
+async def test_the_demo_ends_well_and_tells_its_proofs() -> None:
+    code, out = await run("demo")
+    assert code == 0, out
+    assert "PostgreSQL refuses the old password" in out
+    assert "PROOF FAILED" not in out
+
+
+@pytest.mark.parametrize("policy", ["no TOML", '[[rule]]\ntargets = ["*"]\n'])
+async def test_a_policy_that_does_not_stand_is_told_in_a_line(
+    tmp_path: Path, policy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(policy)
+    code, out = await run("up", "--policy", str(file), "--data", str(tmp_path / "data"), "--port", "0")
+    assert code == 1
+    assert "up: host: the app does not start:" in out
+    assert len([line for line in out.splitlines() if line.strip()]) == 1

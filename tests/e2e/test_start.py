@@ -1,0 +1,122 @@
+"""What the app tells the platform when it starts, and how it refuses to."""
+
+import asyncio
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+GOOD = {
+    "ROTATION_VAULTS": "https://kv-orders-prod.vault.azure.net",
+    "ROTATION_LEDGER": "https://stkeyturn.blob.core.windows.net/ledger",
+    "ROTATION_HTTP_AUTH": "key",
+}
+LEDGER_ACCOUNT = "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/stkeyturn"
+RULE = """
+[[rule]]
+vaults = ["kv-orders-prod"]
+secrets = ["orders-*"]
+rotators = ["postgres"]
+targets = ["orders.example.com"]
+slots = ["orders_app"]
+"""
+
+
+async def start(tmp_path: Path, **settings: str) -> tuple[int, str, str]:
+    """Index the app as Azure does -> exit code, standard output, standard error."""
+    plain = {
+        name: text for name, text in os.environ.items() if not name.startswith(("ROTATION_", "AZURE_", "WEBSITE_"))
+    }
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "local.host", "--app", str(ROOT), "--data", str(tmp_path), "--list",
+        cwd=ROOT, env={**plain, **{name: text for name, text in (GOOD | settings).items() if text}},
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    out, error = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), error.decode()
+
+
+async def test_the_worker_library_lists_what_the_design_promises(tmp_path: Path) -> None:
+    code, out, error = await start(tmp_path)
+    assert code == 0, error
+    found = {one["name"]: one["bindings"] for one in json.loads(out)}
+    assert {name: triggers(bindings) for name, bindings in found.items()} == {
+        "near_expiry": ("eventGridTrigger",),
+        "rotate": ("queueTrigger", "rotation-requests"),
+        "sweep": ("timerTrigger", "0 0 * * * *"),
+        "rotate_now": ("httpTrigger", "vaults/{vault}/secrets/{name}/rotate", ["POST"], "FUNCTION"),
+        "rotate_many": ("httpTrigger", "rotations", ["POST"], "FUNCTION"),
+        "list_secrets": ("httpTrigger", "vaults/{vault}/secrets", ["GET"], "FUNCTION"),
+        "read_secret": ("httpTrigger", "vaults/{vault}/secrets/{name}", ["GET"], "FUNCTION"),
+        "health": ("httpTrigger", "health", ["GET"], "ANONYMOUS"),
+    }
+    outputs = {name: outputs_of(bindings) for name, bindings in found.items()}
+    queue = [("queue", "rotation-requests", "AzureWebJobsStorage")]
+    assert outputs == {
+        "near_expiry": queue, "sweep": queue, "rotate_many": queue,
+        "rotate": [], "rotate_now": [], "list_secrets": [], "read_secret": [], "health": [],
+    }  # fmt: skip
+
+
+def triggers(bindings: list[dict[str, Any]]) -> tuple[Any, ...]:
+    (trigger,) = (one for one in bindings if one["type"].endswith("Trigger"))
+    wanted = ("type", "queueName", "schedule", "route", "methods", "authLevel")
+    return tuple(trigger[name] for name in wanted if trigger.get(name) is not None)
+
+
+def outputs_of(bindings: list[dict[str, Any]]) -> list[tuple[str, str, str]]:
+    return [(one["type"], one["queueName"], one["connection"]) for one in bindings if one["type"] == "queue"]
+
+
+async def test_with_app_service_authentication_in_front_no_key_is_asked_for(tmp_path: Path) -> None:
+    code, out, _ = await start(tmp_path, ROTATION_HTTP_AUTH="entra", WEBSITE_AUTH_ENABLED="True")
+    assert code == 0
+    http = [one for one in json.loads(out) if triggers(one["bindings"])[0] == "httpTrigger"]
+    assert {triggers(one["bindings"])[-1] for one in http} == {"ANONYMOUS"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"ROTATION_VAULTS": ""}, "ROTATION_VAULTS"),
+        ({"ROTATION_VAULTS": "http://kv.vault.azure.net"}, "ROTATION_VAULTS"),
+        ({"ROTATION_LEDGER": ""}, "ROTATION_LEDGER"),
+        ({"ROTATION_LEDGER": "somewhere"}, "ROTATION_LEDGER"),
+        ({"ROTATION_HTTP_AUTH": "none"}, "ROTATION_HTTP_AUTH"),
+        ({"ROTATION_HTTP_AUTH": ""}, "ROTATION_HTTP_AUTH"),
+        ({"ROTATION_OUTCOME_TOPIC": "http://topic"}, "ROTATION_OUTCOME_TOPIC"),
+        ({"ROTATION_POLICY": "nowhere.toml"}, "nowhere.toml"),
+        ({"ROTATION_SWEEP_SCHEDULE": "every hour"}, "ROTATION_SWEEP_SCHEDULE"),
+    ],
+)
+async def test_a_missing_or_wrong_setting_stops_the_start(tmp_path: Path, settings: dict[str, str], said: str) -> None:
+    await refused(tmp_path, said, **settings)
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ("this is no TOML", "policy.toml:1: "),
+        (RULE.replace('"orders.example.com"', '"orders-*.postgres.database.azure.com"'), "targets"),
+        (RULE + 'admin = "secret:orders-admin"\n', "orders-admin"),
+        (RULE.replace("postgres", "storage-key").replace("orders.example.com", LEDGER_ACCOUNT), "stkeyturn"),
+    ],
+    ids=["no-toml", "glob-over-hosts", "covers-its-administrator", "covers-its-ledger"],
+)
+async def test_a_policy_that_cant_stand_stops_the_start(tmp_path: Path, policy: str, said: str) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(policy)
+    await refused(tmp_path, said, ROTATION_POLICY=str(file))
+
+
+async def refused(tmp_path: Path, said: str, **settings: str) -> None:
+    code, out, error = await start(tmp_path, **settings)
+    assert code == 1, out
+    (line,) = error.strip().splitlines()
+    assert line.startswith("host: the app does not start: ")
+    assert said in line
