@@ -40,12 +40,13 @@ class BlobLedger:
         lease_s: float = LEASE_S,
         monotonic: Callable[[], float] = time.monotonic,
         most_blocks: int = MOST_BLOCKS,
+        retries: int = 2,
     ) -> None:
         # 600 ms to import: an app with its ledger elsewhere does not pay.
         from azure.storage.blob.aio import ContainerClient  # noqa: PLC0415
 
         self._container = ContainerClient.from_container_url(
-            container_url, credential, retry_total=2, connection_timeout=5, read_timeout=_CALL_S
+            container_url, credential, retry_total=retries, connection_timeout=5, read_timeout=_CALL_S
         )
         self._lease_s = lease_s
         self._monotonic = monotonic
@@ -188,6 +189,8 @@ class BlobLease:
         self._records.extend(records)
 
     async def release(self) -> None:
+        if self._held.id is None:
+            return  # the SDK forgets the id of a lease that it gave back
         try:
             with _translated():
                 await self._held.release()
