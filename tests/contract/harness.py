@@ -1,13 +1,13 @@
 """What a rotator's tests must bring along so that the contract suite can run over it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import pytest
 
-from rotation.model import Admin, Login, Secret, SecretValue, Spec, Tls
+from rotation.model import Admin, Credential, Login, Secret, SecretValue, Spec, Tls
 from rotation.ports import Rotator
 
 
@@ -32,6 +32,7 @@ class Harness(Protocol):
     """One rotator with its provider (the real one, or a stand-in), set up for one test.
 
     tls, admin, admin_login: what a job carries; admin_login is the last of the logins that are offered.
+    earlier: what the owner wrote into the vault before `fresh`'s secret, once that was called.
     """
 
     rotator: Rotator
@@ -39,6 +40,7 @@ class Harness(Protocol):
     tls: Tls
     admin: Admin | None
     admin_login: Login | None
+    earlier: Sequence[Credential]
 
     async def fresh(self) -> tuple[Spec, Secret]:
         """A first credential that works at the provider, and the secret that holds it."""
@@ -73,6 +75,16 @@ class Harness(Protocol):
         ...
 
 
-# A harness's module names each of its variants: HARNESSES: Mapping[str, Opened]. The request gives it the fixtures of
-# the folder (a server for the whole session, a temporary directory).
+# The request gives it the fixtures of the folder (a server for the whole session, a temporary directory).
 Opened = Callable[[pytest.FixtureRequest], AbstractAsyncContextManager[Harness]]
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A harness's module names each of its own: HARNESSES: Mapping[str, Variant].
+
+    The traits are those of the harness, known before it is opened: a clause that does not apply is not run.
+    """
+
+    traits: Traits
+    opened: Opened

@@ -4,7 +4,7 @@ import contextlib
 import json
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 
 from local.tokens import TENANT
-from rotation.model import Admin, Login, Secret, SecretValue, Spec, Tls
+from rotation.model import Admin, Credential, Login, Secret, SecretValue, Spec, Tls
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
-from tests.contract.harness import Harness, Opened, Traits
+from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.secrets_at_hand import make_secret, make_spec
 from tests.local_azure import APPLICATION, CLIENT_ID, Place, opened
 
@@ -55,6 +55,7 @@ class EntraHarness:
     tls = Tls.VERIFY_FULL
     admin: Admin | None = None
     admin_login: Login | None = None
+    earlier: Sequence[Credential] = ()
 
     def __init__(self, place: Place, write: Callable[[str], str]) -> None:
         self.rotator: Rotator = ROTATORS["entra-app-secret"].build(place.services)
@@ -101,7 +102,7 @@ async def _opened(write: Callable[[str], str], request: pytest.FixtureRequest) -
         yield EntraHarness(place, write)
 
 
-HARNESSES: Mapping[str, Opened] = {
-    "entra-app-secret": partial(_opened, plain),
-    "entra-app-secret-json": partial(_opened, as_json),
+HARNESSES: Mapping[str, Variant] = {
+    "entra-app-secret": Variant(EntraHarness.traits, partial(_opened, plain)),
+    "entra-app-secret-json": Variant(EntraHarness.traits, partial(_opened, as_json)),
 }

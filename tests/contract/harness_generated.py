@@ -2,16 +2,16 @@
 
 import contextlib
 import random
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
 import pytest
 
-from rotation.model import Admin, Login, Secret, SecretValue, Spec, Tls
+from rotation.model import Admin, Credential, Login, Secret, SecretValue, Spec, Tls
 from rotation.ports import Endpoints, Rotator, Services, TokenProvider
 from rotation.rotators import ROTATORS
-from tests.contract.harness import Harness, Opened, Traits
+from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.secrets_at_hand import make_secret, make_spec
 
 
@@ -32,6 +32,7 @@ class GeneratedHarness:
     tls = Tls.VERIFY_FULL
     admin: Admin | None = None
     admin_login: Login | None = None
+    earlier: Sequence[Credential] = ()
 
     def __init__(self, form: str | None) -> None:
         self.rotator: Rotator = ROTATORS["generated"].build(SERVICES)
@@ -68,7 +69,7 @@ async def _opened(form: str | None, _request: pytest.FixtureRequest) -> AsyncIte
     yield GeneratedHarness(form)
 
 
-HARNESSES: Mapping[str, Opened] = {
-    "generated": partial(_opened, None),
-    "generated-base64": partial(_opened, "base64"),
+HARNESSES: Mapping[str, Variant] = {
+    "generated": Variant(GeneratedHarness.traits, partial(_opened, None)),
+    "generated-base64": Variant(GeneratedHarness.traits, partial(_opened, "base64")),
 }

@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
@@ -13,10 +13,10 @@ from functools import partial
 import aiohttp
 import pytest
 
-from rotation.model import Admin, Login, Secret, SecretValue, Spec, Tls
+from rotation.model import Admin, Credential, Login, Secret, SecretValue, Spec, Tls
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
-from tests.contract.harness import Harness, Opened, Traits
+from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.secrets_at_hand import make_secret, make_spec
 from tests.local_azure import ACCOUNT, Place, opened
 
@@ -61,6 +61,7 @@ class StorageKeyHarness:
     tls = Tls.VERIFY_FULL
     admin: Admin | None = None
     admin_login: Login | None = None
+    earlier: Sequence[Credential] = ()
 
     def __init__(self, place: Place, write: Callable[[str], str]) -> None:
         self.rotator: Rotator = ROTATORS["storage-key"].build(place.services)
@@ -101,7 +102,7 @@ async def _opened(write: Callable[[str], str], request: pytest.FixtureRequest) -
         yield StorageKeyHarness(place, write)
 
 
-HARNESSES: Mapping[str, Opened] = {
-    "storage-key": partial(_opened, plain),
-    "storage-key-connection-string": partial(_opened, connection_string),
+HARNESSES: Mapping[str, Variant] = {
+    "storage-key": Variant(StorageKeyHarness.traits, partial(_opened, plain)),
+    "storage-key-connection-string": Variant(StorageKeyHarness.traits, partial(_opened, connection_string)),
 }

@@ -21,8 +21,8 @@ class PlayedEngine:
         self.secret = secret
         self.staged: list[Credential] = []
         self.current = Credential(secret.value, self.claim().current_slot or secret.version)
-        self.versions = [self.current]
-        self.seen: set[SecretValue] = {secret.value}
+        self.versions = [*harness.earlier, self.current]
+        self.seen: set[SecretValue] = {version.value for version in self.versions}
         self._operations = 1
 
     @classmethod

@@ -131,18 +131,16 @@ class RotatorSuite:
         with pytest.raises(Rejected):
             await engine.rotator.verify(engine.job(), Credential(wrong, engine.current.slot))
 
+    @pytest.mark.where(proves_slots=True)  # nobody but the vault knows the slots of what is made here
     async def test_verify_rejects_a_right_value_under_a_wrong_slot(
         self, harness: Harness, engine: PlayedEngine
     ) -> None:
-        if not harness.traits.proves_slots:
-            pytest.skip("nobody but the vault knows the slots of what is made here")
         other = await harness.wrong_slot(engine.current.slot)
         with pytest.raises(Rejected):
             await engine.rotator.verify(engine.job(), Credential(engine.current.value, other))
 
+    @pytest.mark.where(has_provider=True)  # what is made here has no provider that could be out
     async def test_in_an_outage_nothing_is_told_to_be_wrong(self, harness: Harness, engine: PlayedEngine) -> None:
-        if not harness.traits.has_provider:
-            pytest.skip("what is made here has no provider that could be out")
         old, _ = await engine.rotate()
         if not harness.traits.in_place:
             async with harness.outage():
@@ -162,23 +160,23 @@ class RotatorSuite:
 
     # retire
 
+    @pytest.mark.where(in_place=False)  # a slot that is changed in place stays current
     async def test_retire_ends_the_old_credential_and_no_other(self, harness: Harness, engine: PlayedEngine) -> None:
-        _skip_in_place(harness)
         old, new = await engine.rotate()
         await engine.retire(old.slot)
         assert await harness.works(old.value, old.slot) is not harness.traits.has_provider
         assert await harness.works(new.value, new.slot)
         await engine.rotator.verify(engine.job(), new)
 
+    @pytest.mark.where(in_place=False)  # a slot that is changed in place stays current
     async def test_retire_of_what_is_gone_is_a_success(self, harness: Harness, engine: PlayedEngine) -> None:
-        _skip_in_place(harness)
         old, new = await engine.rotate()
         await engine.retire(old.slot)
         await engine.retire(old.slot)
         assert await harness.works(new.value, new.slot)
 
+    @pytest.mark.where(in_place=False)  # a slot that is changed in place stays current
     async def test_a_retired_slot_can_be_used_again(self, harness: Harness, engine: PlayedEngine) -> None:
-        _skip_in_place(harness)
         old, _ = await engine.rotate()
         await engine.retire(old.slot)
         before, after = await engine.rotate()
@@ -200,11 +198,6 @@ class RotatorSuite:
             for needle in {value.reveal(), *harness.confidential(value)}:
                 for form in _encodings(needle):
                     assert not [text for text in told if form in text]
-
-
-def _skip_in_place(harness: Harness) -> None:
-    if harness.traits.in_place:
-        pytest.skip("a slot that is changed in place stays current, and is never retired")
 
 
 async def _provoke_errors(harness: Harness, engine: PlayedEngine, wrong: SecretValue) -> list[str]:
