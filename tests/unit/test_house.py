@@ -1,0 +1,119 @@
+"""The rules of the house: imports run one way, names say what is in them, and nothing is left for later."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+OURS = ("rotation", "handlers", "local", "bench", "tests", "infra")
+SOURCES = [*sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.py")), ROOT / "function_app.py"]
+
+# From the bottom up: a module of the core imports only what stands in its own line or in a line above.
+LAYERS: tuple[frozenset[str], ...] = (
+    frozenset({"rotation.model", "rotation.errors"}),
+    frozenset(
+        {"rotation.records", "rotation.toml_lines", "rotation.windows", "rotation.targets", "rotation.passwords"}
+    ),
+    frozenset({"rotation.ports", "rotation.formats"}),
+    frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
+    frozenset({"rotation.policy"}),
+    frozenset({"rotation.policy_rules", "rotation.self_protection"}),
+    frozenset({"rotation.policy_file"}),
+    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence"}),
+    frozenset({"rotation.run"}),
+    frozenset({"rotation.repair", "rotation.retirement"}),
+    frozenset({"rotation.engine", "rotation.sweeper"}),
+)
+# `python -m rotation.policy check` is a command that operators know; its few lines hand over to where the work is.
+COMMANDS = {("rotation.policy", "rotation.policy_check")}
+ADAPTERS_MAY = {"ports", "model", "errors", "records", "formats", "passwords"}
+
+
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def imported(path: Path) -> Iterator[str]:
+    """Modules of ours, as `package.module`."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (
+                (f"{node.module}.{name.name}" for name in node.names) if "." not in node.module else [node.module]
+            )
+
+
+def core_of(module: str) -> str:
+    return ".".join(module.split(".")[:2])
+
+
+def sources(folder: str) -> list[Path]:
+    return [path for path in SOURCES if path.relative_to(ROOT).parts[0] == folder]
+
+
+@pytest.mark.parametrize("path", sources("rotation"), ids=module_of)
+def test_the_core_imports_downwards_only(path: Path) -> None:
+    order = {module: level for level, layer in enumerate(LAYERS) for module in layer}
+    mine = core_of(module_of(path))
+    if mine == "rotation":
+        assert not list(imported(path))
+        return
+    for module in imported(path):
+        assert module.split(".")[0] not in {"azure.functions", "handlers", "local", "bench", "tests", "function_app"}
+        assert not module.startswith("azure.functions")
+        if module.startswith("rotation.") and core_of(module) != mine and (mine, core_of(module)) not in COMMANDS:
+            assert order[core_of(module)] <= order[mine], f"{mine} imports {module}, which stands above it"
+
+
+@pytest.mark.parametrize("path", sources("rotation"), ids=module_of)
+def test_rotators_and_stores_know_the_ports_and_nothing_above(path: Path) -> None:
+    mine = core_of(module_of(path))
+    if mine not in {"rotation.rotators", "rotation.stores"}:
+        return
+    for module in imported(path):
+        if module.startswith("rotation.") and core_of(module) != mine:
+            assert module.split(".")[1] in ADAPTERS_MAY
+
+
+@pytest.mark.parametrize("path", sources("handlers"), ids=module_of)
+def test_only_the_wiring_names_concrete_stores(path: Path) -> None:
+    for module in imported(path):
+        assert module.split(".")[0] not in {"local", "bench", "tests", "function_app"}
+        if module.startswith(("rotation.stores", "rotation.rotators")):
+            assert path.name == "wiring.py"
+
+
+def test_nobody_imports_the_entry_point_and_it_imports_handlers_alone() -> None:
+    ours = {module.split(".")[0] for module in imported(ROOT / "function_app.py")} & {*OURS, "function_app"}
+    assert ours <= {"handlers", "rotation"}
+    for path in [*sources("local"), *sources("rotation"), *sources("handlers")]:
+        assert "tests" not in {module.split(".")[0] for module in imported(path)}
+
+
+def test_nothing_is_left_for_later() -> None:
+    marks = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b|raise NotImplemented" + "Error")
+    found = [f"{path}:{number}" for path in SOURCES for number, line in _lines(path) if marks.search(line)]
+    assert found == []
+
+
+def test_no_file_has_a_name_that_says_nothing() -> None:
+    assert not [
+        path for path in SOURCES if path.stem in {"utils", "util", "helpers", "helper", "common", "misc", "base"}
+    ]
+
+
+def test_files_of_the_product_stay_small() -> None:
+    long = {
+        module_of(path): len(path.read_text().splitlines())
+        for folder in ("rotation", "handlers", "local")
+        for path in sources(folder)
+    }
+    assert {name: lines for name, lines in long.items() if lines > 500} == {}
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    yield from enumerate(path.read_text().splitlines(), start=1)
