@@ -1,0 +1,209 @@
+"""What becomes of a message, a sweep and an outcome, with the engine and Azure's clients played."""
+
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+from pytest_mock import MockerFixture
+
+from handlers.delay import LONGEST_S, Delay
+from handlers.identity import Tokens, credential
+from handlers.messages import from_text, to_text
+from handlers.outcomes import Notifier
+from handlers.rotate import rotate
+from handlers.sweep import sweep
+from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Unreachable
+from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
+
+REF = SecretRef("kv", "orders-db")
+REQUEST = RotationRequest(REF, "v1", "near-expiry", "event-grid", Force.YES, early=True)
+OUTCOME = Outcome(
+    Result.ROTATED, REF, "done", version="v2", previous_version="v1", expires_on=datetime(2026, 1, 1, tzinfo=UTC)
+)
+
+
+class Played:
+    """An app whose engine answers with one outcome or error; what it tells and puts back is kept."""
+
+    def __init__(self, answer: Outcome | RotationError) -> None:
+        self.answer = answer
+        self.handled: list[RotationRequest] = []
+        self.told: list[Outcome] = []
+        self.put_back: list[int] = []
+        self.engine = SimpleNamespace(handle=self._handle)
+        self.notifier = SimpleNamespace(tell=self._tell)
+        self.delay = SimpleNamespace(put_back=self._put_back)
+
+    async def _handle(self, request: RotationRequest) -> Outcome:
+        self.handled.append(request)
+        if isinstance(self.answer, RotationError):
+            raise self.answer
+        return self.answer
+
+    async def _tell(self, outcome: Outcome) -> None:
+        self.told.append(outcome)
+
+    async def _put_back(self, _request: RotationRequest, seconds: int) -> None:
+        self.put_back.append(seconds)
+
+    async def rotate(self, message: str = to_text(REQUEST)) -> None:
+        app: Any = self
+        await rotate(app, message)
+
+
+async def test_a_message_reaches_the_engine_as_it_was_asked() -> None:
+    app = Played(OUTCOME)
+    await app.rotate()
+    assert app.handled == [REQUEST]
+    assert app.told == [OUTCOME]
+    assert app.put_back == []
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "[]",
+        "null",
+        "{",
+        '{"vault": "kv"}',
+        '{"vault": 1, "secret": "a", "version": "b"}',
+        '{"vault": "kv", "secret": "../a", "version": "b"}',
+    ],
+)
+async def test_what_is_no_request_is_dropped_with_a_line_that_does_not_repeat_it(
+    message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Played(OUTCOME)
+    await app.rotate(message)
+    assert app.handled == []
+    [record] = caplog.records
+    assert "a message is dropped" in record.message
+    assert message == "" or message not in record.getMessage()
+
+
+def test_a_message_survives_the_queue() -> None:
+    assert from_text(to_text(REQUEST)) == REQUEST
+    plain = RotationRequest(REF, None, "sweep", "sweep")
+    assert from_text(to_text(plain)) == plain
+    with pytest.raises(Malformed):
+        from_text("{}")
+
+
+async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> None:
+    app = Played(Busy("another run works on it", retry_after_s=42))
+    await app.rotate()
+    assert app.put_back == [42]
+    assert app.told == []
+
+
+async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:
+    passing = Played(Unreachable("the server does not answer"))
+    with pytest.raises(Unreachable):
+        await passing.rotate()
+    assert [one.result for one in passing.told] == [Result.FAILED]
+    lasting = Played(Denied("no rule covers it"))
+    await lasting.rotate()
+    assert [one.result for one in lasting.told] == [Result.DENIED]
+
+
+@pytest.mark.parametrize(("seconds", "put_back"), [(30, [30]), (300, [300]), (301, []), (None, [])])
+async def test_a_short_deferral_is_put_back_and_a_long_one_left_to_the_sweep(
+    seconds: int | None, put_back: list[int]
+) -> None:
+    app = Played(replace(OUTCOME, result=Result.DEFERRED, retry_after_s=seconds))
+    await app.rotate()
+    assert app.put_back == put_back
+
+
+async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
+    async def requests(vault: Any, _now: datetime) -> AsyncIterator[RotationRequest]:
+        yield replace(REQUEST, ref=SecretRef(vault.name, "first"))
+        if vault.name == "broken":
+            raise Unreachable("the vault does not answer")
+        yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
+
+    vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
+    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests))
+    with caplog.at_level(logging.INFO):
+        messages = await sweep(app)
+    assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
+    assert "the sweep of broken stopped: the vault does not answer" in caplog.text
+
+
+# The edges to Azure.
+
+
+async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFixture) -> None:
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client.send_message = mocker.AsyncMock()
+    delay = Delay("https://st.queue.core.windows.net", mocker.Mock())
+    await delay.put_back(REQUEST, 60)
+    await delay.put_back(REQUEST, 100_000)
+    short, long = (call.kwargs["visibility_timeout"] for call in client.send_message.call_args_list)
+    assert 60 < short < 71
+    assert LONGEST_S < long < LONGEST_S + 11
+    assert from_text(client.send_message.call_args.args[0]) == REQUEST
+
+
+async def test_a_queue_that_does_not_answer_leaves_it_to_the_queues_own_retry(mocker: MockerFixture) -> None:
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("x"))
+    with pytest.raises(Unreachable):
+        await Delay("https://st.queue.core.windows.net", mocker.Mock()).put_back(REQUEST, 60)
+    with pytest.raises(Unreachable):
+        await Delay(None, mocker.Mock()).put_back(REQUEST, 60)
+
+
+async def test_an_outcome_becomes_an_event_of_its_kind(mocker: MockerFixture) -> None:
+    publisher = mocker.patch("azure.eventgrid.aio.EventGridPublisherClient").return_value.__aenter__.return_value
+    publisher.send = mocker.AsyncMock()
+    notifier = Notifier("https://topic.example.com/api/events", mocker.Mock())
+    for result in Result:
+        await notifier.tell(replace(OUTCOME, result=result))
+    events = [call.args[0] for call in publisher.send.call_args_list]
+    assert {event.event_type for event in events} == {
+        "Keyturn.SecretRotated", "Keyturn.SecretRepaired", "Keyturn.CredentialRetired",
+        "Keyturn.TagsLost", "Keyturn.RotationDenied", "Keyturn.RotationFailed",
+    }  # fmt: skip
+    assert events[0].subject == "kv/orders-db"
+    assert events[0].data["version"] == "v2"
+
+
+async def test_a_rotation_is_not_undone_because_nobody_could_be_told(
+    mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    publisher = mocker.patch("azure.eventgrid.aio.EventGridPublisherClient").return_value.__aenter__.return_value
+    publisher.send = mocker.AsyncMock(side_effect=HttpResponseError("canary"))
+    await Notifier("https://topic.example.com/api/events", mocker.Mock()).tell(OUTCOME)
+    assert "the outcome topic took no event (HttpResponseError)" in caplog.text
+    assert "canary" not in caplog.text
+
+
+async def test_the_identity_is_managed_where_its_endpoint_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
+    shell = credential(None)
+    monkeypatch.setenv("IDENTITY_ENDPOINT", "http://127.0.0.1:1/token")
+    monkeypatch.setenv("IDENTITY_HEADER", "x")
+    azure = credential("11111111-1111-1111-1111-111111111111")
+    assert (type(shell), type(azure)) == (DefaultAzureCredential, ManagedIdentityCredential)
+    await shell.close()
+    await azure.close()
+
+
+async def test_a_token_that_is_not_given_is_told_without_what_the_library_says(mocker: MockerFixture) -> None:
+    source = mocker.Mock()
+    source.get_token = mocker.AsyncMock(return_value=SimpleNamespace(token="t"))
+    assert await Tokens(source).token("s/.default") == SecretValue("t")
+    for error, ours in ((ClientAuthenticationError("canary"), Refused), (HttpResponseError("canary"), Unreachable)):
+        source.get_token = mocker.AsyncMock(side_effect=error)
+        with pytest.raises(ours) as raised:
+            await Tokens(source).token("s/.default")
+        assert "canary" not in repr(raised.value)
+        assert raised.value.__context__ is None

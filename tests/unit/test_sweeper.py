@@ -1,0 +1,139 @@
+"""What a sweep asks for, and what it leaves alone."""
+
+from datetime import timedelta
+
+import pytest
+
+from rotation.model import RotationRequest, SecretValue
+from rotation.policy import Policy, Rule
+from rotation.sweeper import Sweeper
+from rotation.targets import parse_target
+from tests.fakes import TARGET, value
+from tests.world import NAME, REF, World
+
+
+class Swept(World):
+    """A world with a sweeper that stays warm."""
+
+    async def sweep(self) -> list[RotationRequest]:
+        if not hasattr(self, "_sweeper"):
+            rule = Rule(
+                vaults=("kv",),
+                secrets=("*",),
+                rotators=(self.kind,),
+                permit=self.permit,
+                targets=(parse_target(TARGET),),
+            )
+            self._sweeper = Sweeper(self.ledger, Policy((rule,)))
+        return [request async for request in self._sweeper.requests(self.vault, self.now)]
+
+    def read(self) -> list[str]:
+        """Names of the secrets whose value was read since the last call."""
+        names = [name for call, name in self.vault.calls if call == "get"]
+        self.vault.calls.clear()
+        return names
+
+
+async def settled(variant: str = "in-place") -> Swept:
+    """Rotated a day and a bit ago, checked an hour ago, and seen by a sweep."""
+    world = Swept(variant)
+    await world.start()
+    await world.ask()
+    world.time.ahead(hours=25)
+    await world.ask("sweep")
+    world.time.ahead(hours=1)
+    assert await world.sweep() == []
+    world.read()
+    return world
+
+
+async def test_nothing_to_do_is_nothing_asked_and_nothing_read() -> None:
+    world = await settled()
+    assert await world.sweep() == []
+    assert world.read() == []
+
+
+async def test_what_is_due_is_asked_for_pinned_to_its_version() -> None:
+    world = await settled()
+    world.time.ahead(days=70)
+    assert await world.sweep() == [RotationRequest(REF, world.latest.version, "sweep", "sweep")]
+
+
+async def test_a_secret_that_the_ledger_does_not_know_is_asked_for_where_the_policy_covers_it() -> None:
+    world = Swept()
+    await world.start()
+    assert [request.ref for request in await world.sweep()] == [REF]
+
+
+async def test_secrets_without_tags_companions_and_disabled_ones_are_left_alone() -> None:
+    world = await settled()
+    await world.vault.set("notes", SecretValue("x"), tags={"team": "y"})
+    off = await world.vault.set("off", value("app", "x"), tags=world.tags)
+    await world.vault.set_enabled("off", off.version, enabled=False)
+    await world.vault.set("other--staged", value("app", "x"), tags=world.tags)
+    assert await world.sweep() == []
+
+
+async def test_tags_that_can_not_be_used_are_asked_for_so_that_somebody_hears_of_it() -> None:
+    world = await settled()
+    await world.vault.set("typo", value("app", "x"), tags={**world.tags, "validity-days": "ninety"})
+    assert [request.ref.name for request in await world.sweep()] == ["typo"]
+
+
+async def test_tags_that_were_lost_are_asked_for() -> None:
+    world = await settled()
+    await world.write(value("app", "x"), tags={})
+    assert [request.ref for request in await world.sweep()] == [REF]
+
+
+async def test_the_daily_check_is_asked_for_once_a_day() -> None:
+    world = await settled()
+    world.time.ahead(hours=23)
+    assert len(await world.sweep()) == 1
+    await world.ask("sweep")
+    assert await world.sweep() == []
+
+
+async def test_an_interrupted_run_is_asked_for_once_its_lease_is_over() -> None:
+    world = await settled()
+    assert await world.ledger.acquire(REF, create=True) is not None
+    assert await world.sweep() == []
+    world.time.ahead(seconds=61)
+    assert len(await world.sweep()) == 1
+
+
+@pytest.mark.parametrize("after", [timedelta(seconds=3), timedelta(hours=2), timedelta(days=2)])
+async def test_a_version_written_by_hand_is_asked_for_however_soon_it_came(after: timedelta) -> None:
+    world = Swept()
+    await world.start()
+    await world.ask()
+    world.time.moment += after
+    await world.write(value("app", "by hand"))
+    world.time.ahead(seconds=10)
+    assert [request.version for request in await world.sweep()] == [world.latest.version]
+
+
+async def test_our_own_version_is_looked_at_once_and_not_asked_for() -> None:
+    world = Swept()
+    await world.start()
+    await world.ask()
+    world.time.ahead(seconds=10)
+    world.read()
+    assert await world.sweep() == []
+    assert world.read() == [NAME]
+    assert await world.sweep() == []
+    assert world.read() == []
+
+
+async def test_an_old_role_is_asked_for_when_its_grace_is_over() -> None:
+    world = Swept("alternating")
+    await world.start()
+    await world.ask()
+    for _ in range(2):
+        world.time.ahead(hours=23)
+        await world.ask("sweep")
+        await world.sweep()
+    assert await world.sweep() == []
+    world.time.ahead(hours=26)
+    assert len(await world.sweep()) == 1
+    assert (await world.ask("sweep")).result.value == "retired"
