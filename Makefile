@@ -23,7 +23,7 @@ up: $(READY) ## the same stack, left running
 	@$(BIN)/python -m local up
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 lint: $(READY) ## format, lint, types, policy
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m rotation.policy check policy.toml

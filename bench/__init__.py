@@ -1,0 +1,1 @@
+"""Benchmarks that print ratios, each measured side by side in one run."""

@@ -1,0 +1,184 @@
+"""What is measured around the engine: (b) over the bare sequence, (d) the gap, (e) how many a second.
+
+Run as a process of its own by `bench/__main__.py`; prints its figures as JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import secrets
+import sys
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from bench.figures import Figure, median
+from bench.owner import admin, role, url
+from handlers.settings import from_environment
+from handlers.wiring import App, build, load_policy
+from local.stack import Control
+from rotation.model import Result, RotationRequest, SecretRef, SecretValue
+from rotation.ports import Vault
+
+VAULT = "kv-demo"
+ADDED_MS = 20
+RUNS = 15
+AT_ONCE, ALTOGETHER = 64, 512
+STACK = json.loads(os.environ["BENCH_STACK"])
+SERVER = STACK["postgres"]
+LOG = Path(os.environ["BENCH_SERVER_LOG"])
+
+
+def control() -> Control:
+    """Of the vault's stand-in."""
+    told = json.loads(os.environ["BENCH_CONTROL"])
+    return Control(told["url"], told["key"], Path(told["ca"]))
+
+
+async def put(vault: Vault, name: str, value: str) -> str:
+    """Write a version of a role's secret -> its id."""
+    ends = datetime.now(UTC) + timedelta(days=10)
+    written = await vault.set(name, SecretValue(value), tags={"rotator": "postgres"}, expires_on=ends)
+    return written.version
+
+
+async def rotate(app: App, name: str, version: str) -> str:
+    """-> the new version."""
+    outcome = await app.engine.handle(
+        RotationRequest(SecretRef(VAULT, name), version, "expired", "bench", demanded=True)
+    )
+    assert outcome.result is Result.ROTATED, outcome.detail
+    assert outcome.version
+    return outcome.version
+
+
+async def bare(vault: Vault, name: str) -> None:
+    """What a sample does: read, change, write. Killed in the middle, it locks everybody out."""
+    old = await vault.get(name)
+    user = old.value.reveal().partition("//")[2].partition(":")[0]
+    new = secrets.token_urlsafe(30)
+    async with await psycopg.AsyncConnection.connect(old.value.reveal(), autocommit=True) as connection:
+        verifier = connection.pgconn.encrypt_password(new.encode(), user.encode(), b"scram-sha-256").decode()
+        await connection.execute(
+            sql.SQL("ALTER ROLE {} PASSWORD {}").format(sql.Identifier(user), sql.Literal(verifier))
+        )
+    await vault.set(name, SecretValue(url(SERVER, user, new)), tags=old.tags, expires_on=old.expires_on)
+
+
+async def over_bare(app: App) -> list[Figure]:
+    """(b) In turn: one of ours, one bare. The first of each opens connections and does not count."""
+    vault = app.vaults[VAULT]
+    version = await put(vault, "ours", role(SERVER, "ours"))
+    await put(vault, "bare", role(SERVER, "bare"))
+    ours, bares = [], []
+    for _ in range(RUNS + 2):
+        started = time.perf_counter()
+        version = await rotate(app, "ours", version)
+        between = time.perf_counter()
+        await bare(vault, "bare")
+        ours.append(between - started)
+        bares.append(time.perf_counter() - between)
+    mine, theirs = median(ours[2:]), median(bares[2:])
+    how = (
+        f"{mine * 1000:.0f} ms a rotation in place, {theirs * 1000:.0f} ms read, ALTER, write; "
+        f"{ADDED_MS} ms added to each vault call"
+    )
+    return [Figure("b  rotation over bare sequence", mine / theirs, "x", how, 2.2)]
+
+
+async def gap(app: App) -> list[Figure]:
+    """(d) From the ALTER's end, by the server's log, to the new version's being there, by the vault's record."""
+    vault = app.vaults[VAULT]
+    admin(SERVER, "ALTER SYSTEM SET log_min_duration_statement = 0")
+    admin(SERVER, "SELECT pg_reload_conf()")
+    version = await put(vault, "gap", role(SERVER, "gap"))
+    version = await rotate(app, "gap", version)
+    gaps, writes = [], []
+    for _ in range(RUNS):
+        await asyncio.to_thread(control().delete, "calls")
+        version = await rotate(app, "gap", version)
+        ended = await asyncio.to_thread(_altered_at)
+        there = await asyncio.to_thread(_appeared_at)
+        gaps.append((there - ended).total_seconds())
+        started = time.perf_counter()
+        await put(vault, "written", "x")
+        writes.append(time.perf_counter() - started)
+    admin(SERVER, "ALTER SYSTEM RESET log_min_duration_statement")
+    admin(SERVER, "SELECT pg_reload_conf()")
+    how = (
+        f"{median(gaps) * 1000:.1f} ms from the old password's end to the new version, "
+        f"{median(writes) * 1000:.1f} ms one vault write"
+    )
+    return [Figure("d  gap of an in-place rotation", median(gaps) / median(writes), "x", how, 1.3)]
+
+
+def _altered_at() -> datetime:
+    found = re.findall(r"^(\S+ \S+) UTC .*ALTER ROLE \"?gap", LOG.read_text(), re.MULTILINE)
+    return datetime.fromisoformat(f"{found[-1]}+00:00")
+
+
+def _appeared_at() -> datetime:
+    [call] = [one for one in control().get("calls") if (one["operation"], one["name"]) == ("set", "gap")]
+    return datetime.fromisoformat(call["at"]) + timedelta(milliseconds=call["duration_ms"])
+
+
+async def throughput(app: App) -> list[Figure]:
+    """(e) Many at a time against one server; nothing added to the vault's calls."""
+    vault = app.vaults[VAULT]
+    values = [(f"many-{number}", role(SERVER, f"many_{number}")) for number in range(ALTOGETHER)]
+    versions = [(name, await put(vault, name, value)) for name, value in values]
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, version: str) -> None:
+        async with room:
+            await rotate(app, name, version)
+
+    pids = STACK["pids"]
+    before = {name: _cpu_s(pid) for name, pid in pids.items()}
+    started, cpu = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(one(name, version) for name, version in versions))
+    took, cpu = time.perf_counter() - started, time.process_time() - cpu
+    vault_cpu = _cpu_s(pids["vault"]) - before["vault"]
+    how = (
+        f"{AT_ONCE} at a time, {ALTOGETHER} in all, one PostgreSQL; of one core this process took {cpu / took:.0%} "
+        f"and the vault's stand-in {vault_cpu / took:.0%}: " + _bound(cpu / took, vault_cpu / took)
+    )
+    return [Figure("e  rotations a second", ALTOGETHER / took, "1/s", how)]
+
+
+def _bound(mine: float, vaults: float) -> str:
+    nearly = 0.8
+    if mine >= nearly:
+        return "bound by this process's one core"
+    return "bound by the vault's stand-in" if vaults >= nearly else "bound by the two cores that all parts share"
+
+
+def _cpu_s(pid: int) -> float:
+    """Processor time of a process; 0 where the system does not tell."""
+    path = Path(f"/proc/{pid}/stat")
+    if not path.exists():
+        return 0.0
+    fields = path.read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def main() -> None:
+    """All figures, as JSON on standard output."""
+    settings = from_environment(os.environ, Path.cwd())
+    app = await build(settings, load_policy(settings))
+    figures = await throughput(app)
+    await asyncio.to_thread(control().post, "faults", {"kind": "latency", "ms": ADDED_MS})
+    figures += await over_bare(app)
+    figures += await gap(app)
+    json.dump([asdict(one) for one in figures], sys.stdout)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
