@@ -1,22 +1,26 @@
-"""Every trigger of the app, and nothing else: each body is one await."""
+"""Every trigger of the app, and nothing else: each body is one await.
 
+Handlers are imported by the calls that need them, so that a cold start pays for the settings and the policy alone.
+"""
+
+# ruff: noqa: PLC0415
 import json
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import List
+from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from handlers import near_expiry as intake
-from handlers import on_demand, reading
-from handlers.http import Answer, Ask, answered
-from handlers.messages import QUEUE
 from handlers.settings import HttpAuth, from_environment
-from handlers.wiring import Running, load_policy
+from handlers.start import Running, load_policy
+
+if TYPE_CHECKING:
+    from handlers.http import Answer, Ask
 
 settings = from_environment(os.environ, Path(__file__).parent)
 running = Running(settings, load_policy(settings))
-STORAGE = "AzureWebJobsStorage"
+QUEUE, STORAGE = "rotation-requests", "AzureWebJobsStorage"
 
 # With App Service authentication in front, callers have a token and need no key; `handlers.callers` looks at the role.
 level = func.AuthLevel.ANONYMOUS if settings.http_auth is HttpAuth.ENTRA else func.AuthLevel.FUNCTION
@@ -27,13 +31,15 @@ app = func.FunctionApp(http_auth_level=level)
 @app.queue_output(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 async def near_expiry(event: func.EventGridEvent, message: func.Out[str]) -> None:
     """Key Vault's events, in either schema, to the queue."""
-    intake.forward(event, settings.vaults, message)
+    from handlers.near_expiry import forward
+
+    forward(event, settings.vaults, message)
 
 
 @app.queue_trigger(arg_name="message", queue_name=QUEUE, connection=STORAGE)
 async def rotate(message: func.QueueMessage) -> None:
     """The engine."""
-    from handlers.rotate import rotate as handle  # noqa: PLC0415  indexing does not pay for it
+    from handlers.rotate import rotate as handle
 
     await handle(await running.app(), message.get_body().decode("utf-8", errors="replace"))
 
@@ -42,7 +48,7 @@ async def rotate(message: func.QueueMessage) -> None:
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
 async def sweep(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: ARG001  the binding's name
     """Due secrets, retirements and leftovers to the queue."""
-    from handlers.sweep import sweep as ask  # noqa: PLC0415  as above
+    from handlers.sweep import sweep as ask
 
     messages.set(await ask(await running.app()))
 
@@ -50,16 +56,19 @@ async def sweep(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None
 @app.route("vaults/{vault}/secrets/{name}/rotate", methods=["POST"])
 async def rotate_now(req: func.HttpRequest) -> func.HttpResponse:
     """One secret, answered when it is done."""
-    ask, route = _ask(req), req.route_params
-    return _http(await answered(lambda: on_demand.rotate_now(running, ask, route["vault"], route["name"])))
+    from handlers import on_demand
+
+    route = req.route_params
+    return _http(await _served(req, lambda ask: on_demand.rotate_now(running, ask, route["vault"], route["name"])))
 
 
 @app.route("rotations", methods=["POST"])
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
 async def rotate_many(req: func.HttpRequest, messages: func.Out[List[str]]) -> func.HttpResponse:
     """Every secret that fits a filter, to the queue."""
-    ask = _ask(req)
-    answer = await answered(lambda: on_demand.rotate_many(running, ask))
+    from handlers import on_demand
+
+    answer = await _served(req, lambda ask: on_demand.rotate_many(running, ask))
     messages.set(list(answer.messages))
     return _http(answer)
 
@@ -67,27 +76,35 @@ async def rotate_many(req: func.HttpRequest, messages: func.Out[List[str]]) -> f
 @app.route("vaults/{vault}/secrets", methods=["GET"])
 async def list_secrets(req: func.HttpRequest) -> func.HttpResponse:
     """The managed secrets of a vault."""
-    ask, route = _ask(req), req.route_params
-    return _http(await answered(lambda: reading.list_secrets(running, ask, route["vault"])))
+    from handlers import reading
+
+    route = req.route_params
+    return _http(await _served(req, lambda ask: reading.list_secrets(running, ask, route["vault"])))
 
 
 @app.route("vaults/{vault}/secrets/{name}", methods=["GET"])
 async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
     """One secret and its history."""
-    ask, route = _ask(req), req.route_params
-    return _http(await answered(lambda: reading.read_secret(running, ask, route["vault"], route["name"])))
+    from handlers import reading
+
+    route = req.route_params
+    return _http(await _served(req, lambda ask: reading.read_secret(running, ask, route["vault"], route["name"])))
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the binding's name
     """The configuration was sound, or the app would not have started."""
-    return _http(Answer(200, {"status": "ok", "vaults": len(settings.vaults)}))
+    body = json.dumps({"status": "ok", "vaults": len(settings.vaults)})
+    return func.HttpResponse(body, mimetype="application/json")
 
 
-def _ask(req: func.HttpRequest) -> Ask:
-    return Ask({key.lower(): value for key, value in req.headers.items()}, req.params, req.get_body())
+async def _served(req: func.HttpRequest, call: "Callable[[Ask], Awaitable[Answer]]") -> "Answer":
+    from handlers.http import Ask, answered
+
+    ask = Ask({key.lower(): value for key, value in req.headers.items()}, req.params, req.get_body())
+    return await answered(lambda: call(ask))
 
 
-def _http(answer: Answer) -> func.HttpResponse:
+def _http(answer: "Answer") -> func.HttpResponse:
     headers = {"Content-Type": "application/json", **answer.headers}
     return func.HttpResponse(json.dumps(answer.body), status_code=answer.status, headers=headers)

@@ -1,16 +1,21 @@
-"""(a) What our start costs over an app with the same triggers and empty bodies."""
+"""(a) What our start costs over an app with the same triggers and empty bodies.
+
+A cold start is a new process: interpreter, worker library, azure.functions, and then the app. The bound is on that
+whole, which is what somebody waits for; the part that is the app's own import and indexing is stated beside it.
+"""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from bench.figures import Figure, median
 from local.children import ROOT
 
-RUNS = 9
+RUNS = 15
 FUNCTIONS = 8
 EMPTY = Path(__file__).parent / "empty_app"
 SCRIPT = """
@@ -35,17 +40,28 @@ def run() -> list[Figure]:
     """Fresh processes, in turn; the first of each writes the byte code that a package carries, and does not count."""
     ours, empty = [], []
     for _ in range(RUNS + 1):
-        ours.append(_index(ROOT))
-        empty.append(_index(EMPTY))
-    mine, theirs = median(ours[1:]), median(empty[1:])
-    how = f"{mine * 1000:.0f} ms to index this app, {theirs * 1000:.0f} ms one with the same triggers and empty bodies"
-    return [Figure("a  indexing", mine / theirs, "x", how, 1.15)]
+        ours.append(_start(ROOT))
+        empty.append(_start(EMPTY))
+    (mine, my_part), (theirs, their_part) = _medians(ours[1:]), _medians(empty[1:])
+    whole = f"{mine * 1000:.0f} ms from a new process to this app's functions, {theirs * 1000:.0f} ms to those of an "
+    part = f"{my_part * 1000:.0f} and {their_part * 1000:.0f} ms: importing and indexing alone, in that process"
+    return [
+        Figure("a  cold start", mine / theirs, "x", whole + "app with the same triggers and empty bodies", 1.15),
+        Figure("a  of it indexing", my_part / their_part, "x", part),
+    ]
 
 
-def _index(app: Path) -> float:
+def _medians(runs: list[tuple[float, float]]) -> tuple[float, float]:
+    return median([whole for whole, _ in runs]), median([part for _, part in runs])
+
+
+def _start(app: Path) -> tuple[float, float]:
+    """(seconds of the whole process, seconds of indexing in it)."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"} | SETTINGS
     command = [sys.executable, "-c", SCRIPT, str(app), str(ROOT)]
+    started = time.perf_counter()
     done = subprocess.run(command, env=environment, cwd=app, capture_output=True, text=True, check=True)
+    whole = time.perf_counter() - started
     seconds, functions = done.stdout.split()
     assert int(functions) == FUNCTIONS, "both apps have the same functions"
-    return float(seconds)
+    return whole, float(seconds)

@@ -22,7 +22,8 @@ from psycopg import sql
 from bench.figures import Figure, median
 from bench.owner import admin, role, url
 from handlers.settings import from_environment
-from handlers.wiring import App, build, load_policy
+from handlers.start import load_policy
+from handlers.wiring import App, build
 from local.stack import Control
 from rotation.model import Result, RotationRequest, SecretRef, SecretValue
 from rotation.ports import Vault

@@ -13,7 +13,7 @@ from handlers.messages import to_text
 from handlers.outcomes import as_json
 from handlers.problems import result_of
 from handlers.reading import rotator_of
-from handlers.wiring import Running
+from handlers.start import Running
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
-from handlers.wiring import App, Running
+from handlers.start import Running
+from handlers.wiring import App
 from rotation.errors import Disabled, NotFound, RotationError
 from rotation.history import History
 from rotation.model import SecretItem, SecretRef

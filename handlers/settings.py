@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from rotation.errors import Misconfigured
-from rotation.ports import Endpoints
+from rotation.terms import Endpoints
 
 DEFAULT_SCHEDULE = "0 0 * * * *"
 # Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".

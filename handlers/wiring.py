@@ -16,35 +16,14 @@ from handlers.outcomes import Notifier
 from handlers.settings import Settings
 from rotation.engine import Engine, Parts
 from rotation.errors import Unusable
-from rotation.passwords import ALPHABETS
 from rotation.policy import Policy
-from rotation.policy_file import load
 from rotation.ports import Clock, Ledger, Rotator, Services, Vault
 from rotation.rotators import ROTATORS
-from rotation.self_protection import OwnResources, protect
 from rotation.sweeper import Sweeper
 
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def load_policy(settings: Settings) -> Policy:
-    """The policy, held against what the app lives on.
-
-    Raises:
-        Misconfigured: field "ROTATION_POLICY".
-    """
-    policy = load(
-        settings.policy,
-        ROTATORS,
-        needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
-        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
-        alphabets=ALPHABETS,
-    )
-    account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
-    protect(policy, OwnResources((settings.storage_account,) if settings.storage_account else (), account))
-    return policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,18 +81,3 @@ async def build(settings: Settings, policy: Policy) -> App:
         notifier,
         Delay(settings.queue_service, identity),
     )
-
-
-class Running:
-    """Builds the app at the first call that needs it, once."""
-
-    def __init__(self, settings: Settings, policy: Policy) -> None:
-        self._settings = settings
-        self._policy = policy
-        self._app: asyncio.Task[App] | None = None
-
-    async def app(self) -> App:
-        """The one app of this process."""
-        if self._app is None or (self._app.done() and self._app.exception() is not None):
-            self._app = asyncio.ensure_future(build(self._settings, self._policy))
-        return await asyncio.shield(self._app)

@@ -10,7 +10,7 @@ import base64
 import json
 from urllib.parse import quote, quote_plus
 
-from rotation.model import SecretValue
+from rotation.terms import SecretValue
 
 
 class RotationError(Exception):

@@ -7,7 +7,7 @@ import random as randomness
 import string
 
 from rotation.errors import Misconfigured
-from rotation.model import PasswordRules, SecretValue
+from rotation.terms import PasswordRules, SecretValue
 
 ALPHABETS = {
     "url-safe": string.ascii_letters + string.digits + "-_",

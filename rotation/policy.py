@@ -12,8 +12,8 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from rotation.errors import Denied
-from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.targets import Target, permitted
+from rotation.terms import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.windows import Window
 
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only

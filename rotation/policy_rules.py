@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TypeVar
 
-from rotation.model import Admin, PasswordRules, Tls
 from rotation.policy import ANY_SLOT, Permit, Rule
 from rotation.targets import Host, Target, parse_target
+from rotation.terms import Admin, PasswordRules, Tls
 from rotation.toml_lines import Path
 from rotation.windows import Window, parse_window
 

@@ -16,6 +16,7 @@ from rotation.model import (
     Claim,
     Credential,
     Draft,
+    Endpoints,
     Job,
     Secret,
     SecretItem,
@@ -209,16 +210,6 @@ class TokenProvider(Protocol):
             Refused: the identity gets none. Unreachable.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoints:
-    """Where Azure's planes are: these differ between clouds and are stand-ins on one machine. No trailing slash."""
-
-    arm: str = "https://management.azure.com"
-    graph: str = "https://graph.microsoft.com"
-    login: str = "https://login.microsoftonline.com"
-    postgres_scope: str = "https://ossrdbms-aad.database.windows.net/.default"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rotation.errors import Misconfigured
-from rotation.model import SecretRef
 from rotation.policy import Policy, Rule
 from rotation.targets import Resource, Scope
+from rotation.terms import SecretRef
 
 STORAGE_ROTATOR = "storage-key"
 

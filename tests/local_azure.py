@@ -14,8 +14,8 @@ from local.azure import LocalAzure
 from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from local.tokens import TokenAuthority
-from rotation.model import SecretValue
-from rotation.ports import Endpoints, Services
+from rotation.model import Endpoints, SecretValue
+from rotation.ports import Services
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Local.1"

@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from rotation.ports import Rotator, Services
+if TYPE_CHECKING:
+    from rotation.ports import Rotator, Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from rotation.model import Admin, Credential, Login, Secret, SecretValue, Spec, Tls
-from rotation.ports import Endpoints, Rotator, Services, TokenProvider
+from rotation.model import Admin, Credential, Endpoints, Login, Secret, SecretValue, Spec, Tls
+from rotation.ports import Rotator, Services, TokenProvider
 from rotation.rotators import ROTATORS
 from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.secrets_at_hand import make_secret, make_spec

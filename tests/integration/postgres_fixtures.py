@@ -19,8 +19,8 @@ from psycopg import sql
 from local.certificates import Certificates
 from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
-from rotation.model import Credential, Job, Login, LoginSource, SecretValue, Spec, Tls
-from rotation.ports import Endpoints, Rotator, Services, TokenProvider
+from rotation.model import Credential, Endpoints, Job, Login, LoginSource, SecretValue, Spec, Tls
+from rotation.ports import Rotator, Services, TokenProvider
 from tests.contract.secrets_at_hand import make_secret, make_spec
 
 ASKS_FOR_CLEAR_TEXT, ASKS_FOR_MD5, TRUSTED, SHUT_OUT = "asks_for_clear_text", "asks_for_md5", "trusted", "shut_out"

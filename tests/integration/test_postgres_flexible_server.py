@@ -11,8 +11,8 @@ from aiohttp import web
 
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
-from rotation.model import SecretValue
-from rotation.ports import Endpoints, Services
+from rotation.model import Endpoints, SecretValue
+from rotation.ports import Services
 from rotation.rotators import flexible_server
 from rotation.rotators.flexible_server import Server, resolve
 from rotation.rotators.postgres import Postgres

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from rotation.errors import Unusable
-from rotation.model import Claim, Credential, Draft, PasswordRules, SecretValue
-from rotation.ports import Endpoints, Rotator, Services
+from rotation.model import Claim, Credential, Draft, Endpoints, PasswordRules, SecretValue
+from rotation.ports import Rotator, Services
 from rotation.rotators.postgres import Postgres
 from rotation.rotators.postgres_alternating import PostgresAlternating
 from rotation.targets import parse_target
