@@ -223,6 +223,7 @@ class InMemoryLease:
             await self._ledger.hook("after", "append", record.step)
 
     async def release(self) -> None:
+        await self._ledger.hook("before", "release", "")
         if self._history.holder is self:
             self._history.holder = None
 

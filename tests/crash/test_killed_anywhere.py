@@ -14,7 +14,7 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills at the n-th moment, before or after a call takes effect; counts them all."""
+    """Kills at the n-th moment, before or after a call takes effect; counts them all. What is dead does nothing more."""
 
     def __init__(self, at: int) -> None:
         self.at = at
@@ -22,7 +22,7 @@ class Killer:
 
     async def __call__(self, _when: str, _call: str, _name: str) -> None:
         self.count += 1
-        if self.count == self.at:
+        if 0 < self.at <= self.count:
             raise Killed
 
 
