@@ -5,8 +5,9 @@ that once the loop has nothing to do, all that goes on is known, and the seed ch
 """
 
 import asyncio
+import contextlib
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -94,6 +95,18 @@ class Scheduler:
 
     async def run(self) -> None:
         """Until every actor is done or dead."""
+        try:
+            await self._run()
+        finally:
+            for actor in self._actors:
+                actor.dead = True
+            for pause in self._waiting:
+                pause.go_on.set_exception(Killed())
+            self._waiting.clear()
+            await asyncio.gather(*(actor.task for actor in self._actors if actor.task))
+            self.outage(False)
+
+    async def _run(self) -> None:
         while True:
             await _idle()
             self._start_due()
@@ -109,8 +122,6 @@ class Scheduler:
             self._go_on(pause)
             await _idle()
             self.on_change()
-        self.outage(False)
-        await asyncio.gather(*(actor.task for actor in self._actors if actor.task), return_exceptions=True)
 
     def _start_due(self) -> None:
         for actor in self._actors:
@@ -183,10 +194,8 @@ class Scheduler:
 
 
 async def _alive(actor: Actor) -> None:
-    try:
+    with contextlib.suppress(Killed, RotationError):  # the owner's own calls fail as everybody's do
         await actor.work()
-    except Killed:
-        return
 
 
 async def _idle() -> None:
@@ -194,6 +203,3 @@ async def _idle() -> None:
     loop: Any = asyncio.get_running_loop()
     while loop._ready:  # what CPython's loops keep it in; there is no public way to ask
         await asyncio.sleep(0)
-
-
-Hook = Callable[[str, str, str], Awaitable[None]]

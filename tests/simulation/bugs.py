@@ -1,0 +1,305 @@
+"""Bugs on purpose: each takes one rule out, and the simulation must notice. What it can't notice, it does not prove."""
+
+import contextlib
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from rotation import engine as engine_module
+from rotation import retirement
+from rotation.engine import Engine
+from rotation.errors import Disabled, NotFound, Rejected, Unreachable
+from rotation.fence import Fence, within
+from rotation.history import History, Staged
+from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Result, SecretValue
+from rotation.records import Step
+from rotation.run import Run, Subject
+from rotation.spec import companion
+from tests.fakes import FakeRotator, InMemoryLease, InMemoryLedger
+from tests.simulation.story import SteppedRotator
+
+Bug = Callable[[], AbstractContextManager[Any]]
+BUGS: dict[str, Bug] = {}
+
+
+def bug(title: str) -> Callable[[Bug], Bug]:
+    """Put a patch on the list."""
+
+    def add(switch: Bug) -> Bug:
+        BUGS[title] = switch
+        return switch
+
+    return add
+
+
+@bug("staging skipped")
+def _() -> AbstractContextManager[Any]:
+    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
+        draft = subject.rotator.draft(job)
+        note = run.note(Step.APPLYING, job.operation_id, previous_version=subject.secret.version, slot=draft.slot)
+        await run.append(note)
+        return draft, None
+
+    return patch.object(Engine, "_stage", stage)
+
+
+@bug("staged value not reused")
+def _() -> AbstractContextManager[Any]:
+    return patch.object(History, "staged_for", lambda _self, _operation: None)
+
+
+@bug("only the newest staged value tried")
+def _() -> AbstractContextManager[Any]:
+    all_of_them = History.staged
+    return patch.object(History, "staged", lambda self: all_of_them(self)[:1])
+
+
+@bug("disabled staged values not tried")
+def _() -> AbstractContextManager[Any]:
+    async def staged_value(self: Run, staged: Staged) -> SecretValue | None:
+        try:
+            return (await self.read(staged.version, name=companion(self.request.ref.name))).value
+        except (Disabled, NotFound):
+            return None
+
+    return patch.object(Run, "staged_value", staged_value)
+
+
+@bug("staged versions believed that the ledger does not name")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._stage
+
+    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
+        listed = await run.vault.versions(companion(subject.ref.name))
+        for version in listed.items[:1]:
+            if version.enabled:
+                value = (await run.read(version.version, name=companion(subject.ref.name))).value
+                return Draft(subject.rotator.draft(job).slot, value), version.version
+        return await whole(self, run, job, subject)
+
+    return patch.object(Engine, "_stage", stage)
+
+
+@bug("publish before apply")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._stage
+
+    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
+        draft, version = await whole(self, run, job, subject)
+        if draft.value is not None and draft.slot is not None:
+            await self._publish(run, subject, Credential(draft.value, draft.slot), job.operation_id)
+        return draft, version
+
+    return patch.object(Engine, "_stage", stage)
+
+
+@bug("lease ignored")
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    whole = InMemoryLedger.acquire
+
+    async def acquire(self: InMemoryLedger, ref: Any, *, create: bool) -> Any:
+        for history in self._histories.values():
+            history.holder = None
+        return await whole(self, ref, create=create)
+
+    with (
+        patch.object(InMemoryLedger, "acquire", acquire),
+        patch.object(InMemoryLease, "_still_ours", lambda _self: None),
+        patch.object(InMemoryLease, "remaining", lambda _self: 60.0),
+    ):
+        yield
+
+
+@bug("write fence removed")
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    async def write(_self: Fence, call: Any, limit: float, whom: str) -> Any:
+        return await within(limit, whom, call())
+
+    with patch.object(Fence, "_write", write):
+        yield
+
+
+@bug("not re-read under the lease")
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    handle, read = Engine._handle, Run.read
+
+    async def handles(self: Engine, request: Any, redactor: Any) -> Any:
+        before = await self._vault(request).get(request.ref.name)
+        request = replace(request, version=request.version or before.version)
+        _remembered[request.version] = before
+        return await handle(self, request, redactor)
+
+    async def reads(self: Run, version: str | None = None, *, name: str | None = None) -> Any:
+        if version is None and name is None and self.request.version in _remembered:
+            return _remembered[self.request.version or ""]
+        return await read(self, version, name=name)
+
+    _remembered: dict[str, Any] = {}
+    with patch.object(Engine, "_handle", handles), patch.object(Run, "read", reads):
+        yield
+
+
+@bug("request's version not pinned")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._handle
+
+    async def handle(self: Engine, request: Any, redactor: Any) -> Any:
+        return await whole(self, replace(request, version=None, demanded=True), redactor)
+
+    return patch.object(Engine, "_handle", handle)
+
+
+@bug("open operation held back by the window")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._under_lease
+
+    async def under_lease(self: Engine, run: Run) -> Outcome:
+        [rule] = self._parts.policy.rules
+        window = rule.permit.window
+        if run.history.open_operation() is not None and window is not None and not window.contains(run.clock.now()):
+            return Outcome(Result.DEFERRED, run.request.ref, "outside the policy's window")
+        return await whole(self, run)
+
+    return patch.object(Engine, "_under_lease", under_lease)
+
+
+@bug("latest not verified when foreign or unfinished")
+def _() -> AbstractContextManager[Any]:
+    async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
+        secret = subject.secret
+        slot = run.history.versions().get(secret.version) or subject.claim.current_slot or ""
+        note = run.note(Step.ADOPTED, run.request.reason, version=secret.version, slot=slot, tags=secret.tags)
+        await run.append(note)
+        return slot, False
+
+    return patch.object(engine_module, "identify", identify)
+
+
+@bug("rejected and unreachable confused")
+def _() -> AbstractContextManager[Any]:
+    whole = SteppedRotator.verify
+
+    async def verify(self: SteppedRotator, job: Job, credential: Credential) -> None:
+        try:
+            await whole(self, job, credential)
+        except Unreachable:
+            raise Rejected("refused") from None
+
+    return patch.object(SteppedRotator, "verify", verify)
+
+
+@bug("ALTER repeated")
+def _() -> AbstractContextManager[Any]:
+    whole = FakeRotator.apply
+
+    async def apply(self: FakeRotator, job: Job, draft: Draft) -> Credential:
+        return await whole(self, replace(job, resumed=False), draft)
+
+    return patch.object(FakeRotator, "apply", apply)
+
+
+@bug("force ignoring grace")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._handle
+
+    async def handle(self: Engine, request: Any, redactor: Any) -> Any:
+        force = Force.GRACE if request.force is Force.YES else request.force
+        return await whole(self, replace(request, force=force), redactor)
+
+    return patch.object(Engine, "_handle", handle)
+
+
+@bug("only one old slot retired")
+def _() -> AbstractContextManager[Any]:
+    whole = History.unretired
+    return patch.object(
+        History,
+        "unretired",
+        lambda self, latest: (
+            frozenset(sorted(whole(self, latest))[:1])
+            if not any(record.step is Step.RETIRED for record in self._records)
+            else frozenset()
+        ),
+    )
+
+
+@bug("grace by the local clock")
+def _() -> AbstractContextManager[Any]:
+    whole = retirement.retire_due
+
+    async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
+        vault = run.vault
+
+        class LocalClock:
+            async def versions(self, name: str) -> Any:
+                return replace(await vault.versions(name), read_at=run.clock.now())
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(vault, name)
+
+        stand_in: Any = LocalClock()
+        run.vault = stand_in
+        try:
+            return await whole(run, subject, latest_slot)
+        finally:
+            run.vault = vault
+
+    return patch.object(engine_module, "retire_due", retire_due)
+
+
+@bug("leftover disabled before the latest verified")
+def _() -> AbstractContextManager[Any]:
+    whole = Engine._under_lease
+
+    async def under_lease(self: Engine, run: Run) -> Outcome:
+        if run.request.reason == "sweep":
+            for version in (await run.vault.versions(companion(run.request.ref.name))).items:
+                if version.enabled:
+                    await run.unstage(version.version)
+        return await whole(self, run)
+
+    return patch.object(Engine, "_under_lease", under_lease)
+
+
+@bug("parked password not recorded first")
+def _() -> AbstractContextManager[Any]:
+    whole = SteppedRotator.retire
+
+    async def retire(self: SteppedRotator, job: Job, slot: str) -> None:
+        other = self.draft(job).value
+        if job.parked is not None and other is not None:  # another one than what was staged and written down
+            job = replace(job, parked=Credential(other, slot))
+        await whole(self, job, slot)
+
+    return patch.object(SteppedRotator, "retire", retire)
+
+
+@bug("apply dropping an orphan")
+def _() -> AbstractContextManager[Any]:
+    whole = FakeRotator.apply
+
+    async def apply(self: FakeRotator, job: Job, draft: Draft) -> Credential:
+        made = await whole(self, job, draft)
+        if self.kind == "overlapping":
+            for slot in [slot for slot in self.server.passwords if slot not in {made.slot, job.current.slot}]:
+                await self.server.change(slot, None)
+        return made
+
+    return patch.object(FakeRotator, "apply", apply)
+
+
+@bug("versions of the slot not tried as logins")
+def _() -> AbstractContextManager[Any]:
+    whole = Run._logins
+
+    async def logins(self: Run, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:
+        async for login in whole(self, subject, slot, operation):
+            if login.source is not LoginSource.VERSION:
+                yield login
+
+    return patch.object(Run, "_logins", logins)
