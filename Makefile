@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench setup clean
+.PHONY: help demo up test lint bench prove setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -30,6 +30,9 @@ lint: $(READY) ## format, lint, types, policy
 
 bench: $(READY) ## ratios, measured side by side
 	@$(BIN)/python -m bench
+
+prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpose that must be noticed
+	@$(BIN)/python -m tests.simulation
 
 clean: ## forget what was set up here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,7 +14,7 @@ class Killed(BaseException):
 
 
 class Killer:
-    """Kills at the n-th moment, before or after a call takes effect; counts them all. What is dead does nothing more."""
+    """Kills at the n-th moment, before or after a call takes effect; counts them all. The dead do nothing more."""
 
     def __init__(self, at: int) -> None:
         self.at = at

@@ -28,9 +28,9 @@ def _tell(seed: int) -> int:
     try:
         asyncio.run(story.run())
     except Violation as violation:
-        print("\n".join((*story.told, *story.scheduler.log, f"broken: {violation}")))
+        sys.stdout.write("\n".join((*story.told, *story.scheduler.log, f"broken: {violation}\n")))
         return 1
-    print("\n".join(story.told))
+    sys.stdout.write("\n".join(story.told) + "\n")
     return 0
 
 

@@ -201,5 +201,6 @@ async def _alive(actor: Actor) -> None:
 async def _idle() -> None:
     """Return once nothing but the caller could run."""
     loop: Any = asyncio.get_running_loop()
-    while loop._ready:  # what CPython's loops keep it in; there is no public way to ask
+    # What CPython's loops keep it in; there is no public way to ask.
+    while loop._ready:  # noqa: ASYNC110  no event tells that nothing is left to do
         await asyncio.sleep(0)
