@@ -76,7 +76,10 @@ def _() -> AbstractContextManager[Any]:
         for version in listed.items[:1]:
             if version.enabled:
                 value = (await run.read(version.version, name=companion(subject.ref.name))).value
-                return Draft(subject.rotator.draft(job).slot, value), version.version
+                draft = Draft(subject.rotator.draft(job).slot, value)
+                previous = subject.secret.version
+                await run.append(run.note(Step.APPLYING, job.operation_id, previous_version=previous, slot=draft.slot))
+                return draft, version.version
         return await whole(self, run, job, subject)
 
     return patch.object(Engine, "_stage", stage)
