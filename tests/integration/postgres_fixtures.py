@@ -227,6 +227,7 @@ class Proxy:
 
     async def __aexit__(self, *_error: object) -> None:
         self._server.close()
+        await asyncio.sleep(0)  # a connection that was accepted a moment ago gets its task
         await asyncio.gather(*self._tasks)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import ssl
 import sys
@@ -202,7 +203,9 @@ class AzureProcess:
         """Send the signal and wait. -> exit code, and what went to stderr."""
         assert self._process is not None
         with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(number)
+            os.kill(
+                self._process.pid, number
+            )  # Process.send_signal asks for the exit code, which 3.11 then has not got
         _, err = await self._process.communicate()
         return self._process.returncode, err.decode()
 
