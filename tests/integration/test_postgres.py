@@ -390,12 +390,15 @@ async def test_a_server_that_never_answers_is_given_up(rotator: Postgres, monkey
         while await reader.read(1024):
             pass
         writer.close()
+        gone.set()
 
+    gone = asyncio.Event()
     async with await asyncio.start_server(listen_only, "127.0.0.1", 0) as mute:
         port = mute.sockets[0].getsockname()[1]
         job = job_of(rotator, f"postgresql://someone:secret@127.0.0.1:{port}/app")
         with pytest.raises(Unreachable, match="within"):
             await rotator.verify(job, job.current)
+        await gone.wait()
 
 
 async def test_a_host_that_is_not_known_is_told(rotator: Postgres) -> None:
