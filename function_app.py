@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from handlers.settings import HttpAuth, from_environment
+from handlers.settings import QUEUE, HttpAuth, from_environment
 from handlers.start import Running, load_policy
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 settings = from_environment(os.environ, Path(__file__).parent)
 running = Running(settings, load_policy(settings))
-QUEUE, STORAGE = "rotation-requests", "AzureWebJobsStorage"
+STORAGE = "AzureWebJobsStorage"  # the settings that say where the queue is begin with this
 
 # With App Service authentication in front, callers have a token and need no key; `handlers.callers` looks at the role.
 level = func.AuthLevel.ANONYMOUS if settings.http_auth is HttpAuth.ENTRA else func.AuthLevel.FUNCTION

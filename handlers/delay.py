@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from handlers.messages import QUEUE, to_text
+from handlers.messages import to_text
+from handlers.settings import QUEUE
 from rotation.errors import Unreachable
 from rotation.model import RotationRequest
 

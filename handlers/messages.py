@@ -8,8 +8,6 @@ from rotation.errors import Malformed
 from rotation.model import Force, RotationRequest, SecretRef
 from rotation.spec import checked_name
 
-QUEUE = "rotation-requests"
-
 
 def to_text(request: RotationRequest) -> str:
     """One message."""

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 from rotation.errors import Misconfigured
 from rotation.terms import Endpoints
 
+# What the intake fills and the engine drains.
+QUEUE = "rotation-requests"
 DEFAULT_SCHEDULE = "0 0 * * * *"
 # Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
 _NCRONTAB = re.compile(r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+")

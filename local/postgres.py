@@ -246,6 +246,9 @@ class LocalPostgres:
 
         A server that was killed and whose parent has not asked for its exit code still has its number, and PostgreSQL
         takes it for alive; so once no process runs in the cluster any more, its lock file is removed.
+
+        Raises:
+            RuntimeError: they do not stop.
         """
         lock = self.cluster / "postmaster.pid"
         if self._process is not None or not lock.exists() or not PROCESSES.exists():

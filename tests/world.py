@@ -69,7 +69,8 @@ class World:
         return await self.vault.set(NAME, new, tags=self.tags if tags is None else tags, expires_on=expires)
 
     @property
-    def engine(self) -> Engine:
+    def policy(self) -> Policy:
+        """One rule, on this world's terms."""
         rule = Rule(
             vaults=("kv",),
             secrets=("*",),
@@ -77,8 +78,12 @@ class World:
             permit=self.permit,
             targets=(parse_target(TARGET),),
         )
+        return Policy((rule,))
+
+    @property
+    def engine(self) -> Engine:
         return Engine(
-            Parts({"kv": self.vault}, self.ledger, Policy((rule,)), self._rotator, self.time.clock, random.Random(1))
+            Parts({"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1))
         )
 
     def _rotator(self, name: str) -> Rotator:

@@ -16,8 +16,6 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 HERE = Path(__file__).parent
 PLACE = HERE.parents[1] / ".cache" / "azurite"
@@ -102,12 +100,3 @@ class LocalAzurite:
         if process is not None:
             process.send_signal(how)
             process.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()

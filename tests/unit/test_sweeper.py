@@ -5,10 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotation.model import RotationRequest, SecretValue
-from rotation.policy import Policy, Rule
 from rotation.sweeper import Sweeper
-from rotation.targets import parse_target
-from tests.fakes import TARGET, value
+from tests.fakes import value
 from tests.world import NAME, REF, World
 
 
@@ -17,14 +15,7 @@ class Swept(World):
 
     async def sweep(self) -> list[RotationRequest]:
         if not hasattr(self, "_sweeper"):
-            rule = Rule(
-                vaults=("kv",),
-                secrets=("*",),
-                rotators=(self.kind,),
-                permit=self.permit,
-                targets=(parse_target(TARGET),),
-            )
-            self._sweeper = Sweeper(self.ledger, Policy((rule,)))
+            self._sweeper = Sweeper(self.ledger, self.policy)
         return [request async for request in self._sweeper.requests(self.vault, self.now)]
 
     def read(self) -> list[str]:
