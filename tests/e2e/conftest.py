@@ -2,13 +2,10 @@
 
 from collections.abc import AsyncIterator, Iterator
 
-import aiohttp
 import pytest
-from azure.identity.aio import ManagedIdentityCredential
-from azure.keyvault.secrets.aio import SecretClient
 
 from local.stack import Stack
-from tests.e2e.deployment import Deployment
+from tests.e2e.deployment import Deployment, opened
 from tests.e2e.leaks import leaks, places, values_of
 
 VAULTS = ("kv-demo", "kv-orders")
@@ -34,18 +31,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> Itera
 
 
 @pytest.fixture
-async def app(stack: Stack, answers: list[str], monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Deployment]:
-    for name, value in stack.ready["env"].items():
-        monkeypatch.setenv(name, value)
-    identity = ManagedIdentityCredential()
-    clients = {
-        name: SecretClient(
-            url, identity, verify_challenge_resource=False, connection_verify=stack.ready["env"]["SSL_CERT_FILE"]
-        )
-        for name, url in stack.ready["vaults"].items()
-    }
-    async with aiohttp.ClientSession() as session:
-        yield Deployment(stack, session, clients, answers)
-    for client in clients.values():
-        await client.close()
-    await identity.close()
+async def app(stack: Stack, answers: list[str]) -> AsyncIterator[Deployment]:
+    async with opened(stack, answers) as deployment:
+        yield deployment

@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import patch
 
 import aiohttp
 import psycopg
+from azure.identity.aio import ManagedIdentityCredential
 from azure.keyvault.secrets import KeyVaultSecret
 from azure.keyvault.secrets.aio import SecretClient
 from psycopg import sql
@@ -145,6 +149,20 @@ class Deployment:
     def admin(self) -> SecretValue:
         server = self.stack.postgres
         return server.url("postgres", server.admin_user, server.admin_password)
+
+
+@asynccontextmanager
+async def opened(stack: Stack, answers: list[str]) -> AsyncIterator[Deployment]:
+    """A running stack as it is seen from outside, with an identity that may do everything in its vaults."""
+    ca = stack.ready["env"]["SSL_CERT_FILE"]
+    async with AsyncExitStack() as closing:
+        closing.enter_context(patch.dict(os.environ, stack.ready["env"]))
+        identity = await closing.enter_async_context(ManagedIdentityCredential())
+        clients = {}
+        for name, url in stack.ready["vaults"].items():
+            client = SecretClient(url, identity, verify_challenge_resource=False, connection_verify=ca)
+            clients[name] = await closing.enter_async_context(client)
+        yield Deployment(stack, await closing.enter_async_context(aiohttp.ClientSession()), clients, answers)
 
 
 async def logs_in(value: SecretValue) -> bool:

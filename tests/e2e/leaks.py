@@ -8,6 +8,8 @@ from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
+from ahocorasick_rs import BytesAhoCorasick
+
 TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.")
 SHORTEST = 12  # a shorter text could stand somewhere by chance
 
@@ -47,10 +49,10 @@ def places(data: Path) -> Iterator[Path]:
 
 def leaks(values: Iterable[str], texts: Iterable[tuple[str, bytes]]) -> list[str]:
     """Where a value or an access token stands; never the value itself."""
-    wanted = {form for value in values for form in forms(value)}
+    wanted = BytesAhoCorasick({form for value in values for form in forms(value)})
     found = []
     for name, text in texts:
-        if any(form in text for form in wanted):
+        if wanted.find_matches_as_indexes(text):
             found.append(f"{name}: a value")
         if TOKEN.search(text):
             found.append(f"{name}: a token")

@@ -1,0 +1,58 @@
+"""`python -m tests.kills`: at least 300 kills over all rotators, in two lanes side by side."""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from tests.kills.lane import Tally, kill
+from tests.proof.rows import Row, shown
+
+KILLS = 300
+LANES = 2
+
+
+def run(kills: int = KILLS, seed: int = 1) -> list[Row]:
+    """Two stacks, each killed half as often -> the rows of the table."""
+    with tempfile.TemporaryDirectory() as data, ProcessPoolExecutor(LANES, get_context("spawn")) as pool:
+        folders = [Path(data) / str(number) for number in range(LANES)]
+        lanes = [pool.submit(kill, folder, seed + number, -(-kills // LANES)) for number, folder in enumerate(folders)]
+        tallies = [lane.result() for lane in lanes]
+    return rows(tallies)
+
+
+def rows(tallies: list[Tally]) -> list[Row]:
+    """What the lanes saw, together; each broken promise is printed in full."""
+    whom: Counter[str] = Counter()
+    steps: Counter[str] = Counter()
+    for tally in tallies:
+        whom += tally.kills
+        steps += tally.steps
+        for line in (*tally.broken, *tally.unasked, *tally.leaked):
+            sys.stdout.write(f"{line}\n")
+    told = ", ".join(f"{name} {count}" for name, count in whom.most_common())
+    seen = f"{sum(tally.resumed for tally in tallies)} taken up again where the killed run stood; "
+    seen += ", ".join(f"{name} {steps[name]}" for name in ("repaired", "retired", "failed"))
+    rotated, values = sum(tally.rotated for tally in tallies), sum(tally.values for tally in tallies)
+    return [
+        Row("killed and started again: what the vault says works", whom.total(), _all(tallies, "broken"), told),
+        Row("… no rotation that nobody asked for", rotated, _all(tallies, "unasked"), seen),
+        Row(
+            "… no value in a log, an answer, the ledger or the queue", values, _all(tallies, "leaked"), "values sought"
+        ),
+    ]
+
+
+def _all(tallies: list[Tally], name: str) -> int:
+    return sum(len(getattr(tally, name)) for tally in tallies)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.kills")
+    parser.add_argument("--kills", type=int, default=KILLS)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    sys.exit(shown("Real kills", run(options.kills, options.seed)))

@@ -1,0 +1,1 @@
+"""`python -m tests.proof`: everything that is promised, tried at length, in one table."""
