@@ -32,7 +32,7 @@ Hook = Callable[[str, str, str], Awaitable[None]]
 TARGET = "db.example:5432"
 
 
-async def _nothing(_when: str, _call: str, _name: str) -> None:
+async def no_hook(_when: str, _call: str, _name: str) -> None:
     return
 
 
@@ -65,7 +65,7 @@ class InMemoryVault:
     def __init__(self, name: str, clock: FakeClock, seed: int = 0) -> None:
         self.name = name
         self.calls: list[tuple[str, str]] = []
-        self.hook: Hook = _nothing
+        self.hook: Hook = no_hook
         self._clock = clock
         self._random = random.Random(seed)
         self._secrets: dict[str, list[Secret]] = {}
@@ -158,7 +158,7 @@ class InMemoryLedger:
     """Keeps `rotation.ports.Ledger`."""
 
     def __init__(self, clock: FakeClock, lease_s: float = LEASE_S) -> None:
-        self.hook: Hook = _nothing
+        self.hook: Hook = no_hook
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
@@ -244,7 +244,7 @@ class FakeServer:
         self.admin = admin
         self.changes: list[str] = []
         self.down = False
-        self.hook: Hook = _nothing
+        self.hook: Hook = no_hook
 
     def login(self, slot: str, password: str) -> None:
         if self.down:

@@ -8,17 +8,19 @@ from typing import Any
 from unittest.mock import patch
 
 from rotation import engine as engine_module
-from rotation import retirement
+from rotation import repair, retirement
 from rotation.engine import Engine
 from rotation.errors import Disabled, NotFound, Rejected, Unreachable
 from rotation.fence import Fence, within
 from rotation.history import History, Staged
 from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Result, SecretValue
 from rotation.records import Step
+from rotation.rotators import postgres_change
+from rotation.rotators.entra_app_secret import EntraAppSecret
+from rotation.rotators.postgres_alternating import PostgresAlternating
 from rotation.run import Run, Subject
 from rotation.spec import companion
-from tests.fakes import FakeRotator, InMemoryLease, InMemoryLedger
-from tests.simulation.story import SteppedRotator
+from tests.fakes import InMemoryLease, InMemoryLedger
 
 Bug = Callable[[], AbstractContextManager[Any]]
 BUGS: dict[str, Bug] = {}
@@ -185,25 +187,23 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("rejected and unreachable confused")
 def _() -> AbstractContextManager[Any]:
-    whole = SteppedRotator.verify
+    whole = repair._verify
 
-    async def verify(self: SteppedRotator, job: Job, credential: Credential) -> None:
+    async def verify(run: Run, subject: Subject, credential: Credential) -> None:
         try:
-            await whole(self, job, credential)
+            await whole(run, subject, credential)
         except Unreachable:
             raise Rejected("refused") from None
 
-    return patch.object(SteppedRotator, "verify", verify)
+    return patch.object(repair, "_verify", verify)
 
 
 @bug("ALTER repeated")
 def _() -> AbstractContextManager[Any]:
-    whole = FakeRotator.apply
+    async def holds(_job: Job, _credential: Credential, _services: Any) -> bool:
+        return False
 
-    async def apply(self: FakeRotator, job: Job, draft: Draft) -> Credential:
-        return await whole(self, replace(job, resumed=False), draft)
-
-    return patch.object(FakeRotator, "apply", apply)
+    return patch.object(postgres_change, "holds", holds)
 
 
 @bug("force ignoring grace")
@@ -271,29 +271,30 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("parked password not recorded first")
 def _() -> AbstractContextManager[Any]:
-    whole = SteppedRotator.retire
+    whole = PostgresAlternating.retire
 
-    async def retire(self: SteppedRotator, job: Job, slot: str) -> None:
+    async def retire(self: PostgresAlternating, job: Job, slot: str) -> None:
         other = self.draft(job).value
         if job.parked is not None and other is not None:  # another one than what was staged and written down
             job = replace(job, parked=Credential(other, slot))
         await whole(self, job, slot)
 
-    return patch.object(SteppedRotator, "retire", retire)
+    return patch.object(PostgresAlternating, "retire", retire)
 
 
 @bug("apply dropping an orphan")
 def _() -> AbstractContextManager[Any]:
-    whole = FakeRotator.apply
+    whole = EntraAppSecret.apply
 
-    async def apply(self: FakeRotator, job: Job, draft: Draft) -> Credential:
+    async def apply(self: EntraAppSecret, job: Job, draft: Draft) -> Credential:
         made = await whole(self, job, draft)
-        if self.kind == "overlapping":
-            for slot in [slot for slot in self.server.passwords if slot not in {made.slot, job.current.slot}]:
-                await self.server.change(slot, None)
+        application = await self._application(None, job)  # type: ignore[arg-type]  # the simulation needs no session
+        for key_id in application.passwords:
+            if key_id not in {made.slot, job.current.slot}:
+                await self.retire(job, key_id)
         return made
 
-    return patch.object(FakeRotator, "apply", apply)
+    return patch.object(EntraAppSecret, "apply", apply)
 
 
 @bug("versions of the slot not tried as logins")

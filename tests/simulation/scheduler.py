@@ -21,7 +21,7 @@ CALL_LIMITS_S = {
     **dict.fromkeys(("get", "versions", "list", "set", "set_enabled", "set_tags"), LIMITS.vault_call),
     **dict.fromkeys(("change", "login"), LIMITS.provider_call),
 }
-NEVER_FAILS = frozenset({"release"})
+NEVER_FAILS = frozenset({"release", "rest"})
 
 
 class Killed(BaseException):
@@ -72,7 +72,7 @@ class Scheduler:
     clock: FakeClock
     plan: Plan
     on_change: Callable[[], None]
-    outage: Callable[[bool], None]
+    outage: Callable[[bool], str]
     log: list[str] = field(default_factory=list)
     _actors: list[Actor] = field(default_factory=list)
     _waiting: list[_Pause] = field(default_factory=list)
@@ -92,6 +92,13 @@ class Scheduler:
         pause = _Pause(actor, when, call, name, self.clock.monotonic(), asyncio.get_running_loop().create_future())
         self._waiting.append(pause)
         await pause.go_on
+
+    async def rest(self, seconds: float) -> None:
+        """As long as a message waits in the queue before it is delivered again."""
+        actor = _actor.get()
+        if actor is not None:
+            actor.stalled_until = self.clock.monotonic() + seconds
+            await self.hook("while in", "rest", "queue")
 
     async def run(self) -> None:
         """Until every actor is done or dead."""
@@ -189,8 +196,7 @@ class Scheduler:
         elif self._outage_until is None and self.plan.outages and self.random.random() < 0.05:
             self.plan.outages -= 1
             self._outage_until = now + self.random.choice((1, 20, 90))
-            self.outage(True)
-            self.log.append(f"{now:.1f} the provider is down")
+            self.log.append(f"{now:.1f} the provider is {self.outage(True)}")
 
 
 async def _alive(actor: Actor) -> None:

@@ -91,9 +91,7 @@ class Database:
                 name = f"{kind}: {title}"
                 honest = first.status in HONEST and answer.status in HONEST
                 broken = None if honest else f"{name}: answered {answer.status} {answer.text[:300]}"
-                trials.append(
-                    Trial(name, True, answer.status, broken or await mended(self._app, name, role.secret))  # noqa: FBT003
-                )
+                trials.append(Trial(name, True, answer.status, broken or await mended(self._app, name, role.secret)))
         return trials
 
     @asynccontextmanager

@@ -1,0 +1,143 @@
+"""Where a story takes place: a vault, a ledger, a provider and a clock, around the app's own engine and rotators."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from rotation.engine import Engine, Parts
+from rotation.errors import Unusable
+from rotation.model import Admin, Endpoints, Secret, SecretRef, SecretValue
+from rotation.policy import Permit, Policy, Rule
+from rotation.ports import Rotator, Services
+from rotation.spec import companion
+from rotation.targets import parse_target
+from rotation.windows import Window
+from tests.fakes import FakeClock, Hook, InMemoryLedger, InMemoryVault
+from tests.simulation import planes
+from tests.simulation.planes import Tokens
+from tests.simulation.providers import ADMIN, Database, Provider, value
+
+VAULT, NAME, ADMIN_SECRET = "kv", "orders", "pg-admin"
+REF = SecretRef(VAULT, NAME)
+STAGED = companion(NAME)
+KINDS = (
+    "postgres", "postgres+admin", "postgres-alternating", "postgres-alternating+admin",
+    "storage-key", "entra-app-secret", "generated",
+)  # fmt: skip
+THURSDAY = datetime(2026, 2, 5, 0, 0, tzinfo=UTC)
+
+
+class SkewedClock(FakeClock):
+    """The vault's own: it differs from ours by `offset`, and passes as ours does."""
+
+    def __init__(self, ours: FakeClock, offset: timedelta) -> None:
+        super().__init__()
+        self._ours = ours
+        self._offset = offset
+
+    def now(self) -> datetime:
+        return self._ours.now() + self._offset
+
+
+class WatchedVault(InMemoryVault):
+    """Tells when a staged value is disabled for the first time."""
+
+    def __init__(self, clock: FakeClock, seed: int, on_unstage: Callable[[Secret], None]) -> None:
+        super().__init__(VAULT, clock, seed)
+        self._on_unstage = on_unstage
+        self._seen: set[str] = set()
+
+    async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
+        if not enabled and name == STAGED and version not in self._seen:
+            self._seen.add(version)
+            self._on_unstage(self._find(name, version))
+        await super().set_enabled(name, version, enabled=enabled)
+
+
+@dataclass
+class Setting:
+    """One secret of a kind in `KINDS`; offset: by how much the vault's clock is ahead of ours."""
+
+    kind: str
+    dice: random.Random
+    offset: timedelta
+    window: Window | None
+    on_unstage: Callable[[Secret], None]
+    time: FakeClock = field(default_factory=lambda: FakeClock(THURSDAY - timedelta(days=30)))
+
+    def __post_init__(self) -> None:
+        self.rotator, _, by_admin = self.kind.partition("+")
+        self.vault = WatchedVault(SkewedClock(self.time, self.offset), self.dice.getrandbits(32), self.on_unstage)
+        self.ledger = InMemoryLedger(self.time)
+        services = Services(Tokens(), Endpoints(), self.time.now, self.time.sleep, self.dice)
+        self.provider = self._provider(services)
+        self.tags = {**self.provider.tags, "validity-days": "90", "grace-hours": "72", "team": "orders"}
+        self.permit = Permit(
+            rule=1,
+            slots=self.provider.slots,
+            admin=Admin("secret", ADMIN_SECRET) if by_admin else None,
+            min_interval=timedelta(),
+            jitter_percent=0,
+            window=self.window,
+        )
+        targets = tuple(parse_target(target) for target in self.provider.targets)
+        self.policy = Policy((Rule((VAULT,), ("orders*",), (self.rotator,), self.permit, targets),))
+        parts = Parts({VAULT: self.vault}, self.ledger, self.policy, self._built, self.time.clock, self.dice)
+        self.engine = Engine(parts)
+
+    def _provider(self, services: Services) -> Provider:
+        match self.rotator:
+            case "storage-key":
+                return planes.StorageAccount(services, self.dice)
+            case "entra-app-secret":
+                return planes.Directory(services, self.dice)
+            case "generated":
+                return planes.Nobody(services, self.dice)
+            case _:
+                return Database(self.rotator, services, self.dice)
+
+    def _built(self, name: str) -> Rotator:
+        if name != self.rotator:
+            raise Unusable(f"there is no rotator {name}", field="rotator")
+        return self.provider.rotator
+
+    async def start(self) -> None:
+        """What the owner wrote, over a month; due on Thursday at midnight."""
+        await self.vault.set(ADMIN_SECRET, value(ADMIN, f"{ADMIN}password"), tags={})
+        for first in self.provider.first():
+            await self.write(first)
+            self.time.ahead(days=1)
+        self.time.moment = THURSDAY
+        await self.write(self.latest.value)
+
+    async def write(self, new: SecretValue, tags: dict[str, str] | None = None) -> None:
+        """By hand."""
+        told = self.tags if tags is None else tags
+        await self.vault.set(NAME, new, tags=told, expires_on=self.now + timedelta(days=10))
+
+    @property
+    def now(self) -> datetime:
+        return self.time.now()
+
+    @property
+    def latest(self) -> Secret:
+        return self.vault.latest(NAME)
+
+    @property
+    def versions(self) -> list[Secret]:
+        """The oldest first."""
+        return self.vault.all(NAME)
+
+    @property
+    def staged(self) -> list[Secret]:
+        """The oldest first."""
+        return self.vault.all(STAGED)
+
+    def works(self, secret: Secret) -> bool:
+        """Whether a consumer who reads this version gets in."""
+        return self.provider.works(secret)
+
+    def listen(self, hook: Hook) -> None:
+        """Have every call of every part wait for `hook`."""
+        self.vault.hook = self.ledger.hook = self.provider.hook = hook
