@@ -32,7 +32,7 @@ bench: $(READY) ## ratios, measured side by side
 	@$(BIN)/python -m bench
 
 prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpose that must be noticed
-	@$(BIN)/python -m tests.simulation
+	@$(BIN)/python -m tests.proof $(ARGS)
 
 clean: ## forget what was set up here
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -22,21 +22,29 @@ from rotation.run import Run, Subject
 from rotation.spec import companion
 from tests.fakes import InMemoryLease, InMemoryLedger
 
-Bug = Callable[[], AbstractContextManager[Any]]
-BUGS: dict[str, Bug] = {}
+Switch = Callable[[], AbstractContextManager[Any]]
+BUGS: dict[str, "Bug"] = {}
 
 
-def bug(title: str) -> Callable[[Bug], Bug]:
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """seed: of the first story that noticed it when it was looked for last; the quick tests begin there."""
+
+    switch: Switch
+    seed: int
+
+
+def bug(title: str, *, seed: int) -> Callable[[Switch], Switch]:
     """Put a patch on the list."""
 
-    def add(switch: Bug) -> Bug:
-        BUGS[title] = switch
+    def add(switch: Switch) -> Switch:
+        BUGS[title] = Bug(switch, seed)
         return switch
 
     return add
 
 
-@bug("staging skipped")
+@bug("staging skipped", seed=0)
 def _() -> AbstractContextManager[Any]:
     async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
         draft = subject.rotator.draft(job)
@@ -47,18 +55,18 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_stage", stage)
 
 
-@bug("staged value not reused")
+@bug("staged value not reused", seed=4)
 def _() -> AbstractContextManager[Any]:
     return patch.object(History, "staged_for", lambda _self, _operation: None)
 
 
-@bug("only the newest staged value tried")
+@bug("only the newest staged value tried", seed=2)
 def _() -> AbstractContextManager[Any]:
     all_of_them = History.staged
     return patch.object(History, "staged", lambda self: all_of_them(self)[:1])
 
 
-@bug("disabled staged values not tried")
+@bug("disabled staged values not tried", seed=2)
 def _() -> AbstractContextManager[Any]:
     async def staged_value(self: Run, staged: Staged) -> SecretValue | None:
         try:
@@ -69,7 +77,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "staged_value", staged_value)
 
 
-@bug("staged versions believed that the ledger does not name")
+@bug("staged versions believed that the ledger does not name", seed=5)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._stage
 
@@ -87,7 +95,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_stage", stage)
 
 
-@bug("publish before apply")
+@bug("publish before apply", seed=0)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._stage
 
@@ -100,7 +108,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_stage", stage)
 
 
-@bug("lease ignored")
+@bug("lease ignored", seed=0)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     whole = InMemoryLedger.acquire
@@ -118,7 +126,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("write fence removed")
+@bug("write fence removed", seed=190)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def write(_self: Fence, call: Any, limit: float, whom: str) -> Any:
@@ -128,7 +136,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("not re-read under the lease")
+@bug("not re-read under the lease", seed=253)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     handle, read = Engine._handle, Run.read
@@ -149,7 +157,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("request's version not pinned")
+@bug("request's version not pinned", seed=0)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._handle
 
@@ -159,7 +167,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_handle", handle)
 
 
-@bug("open operation held back by the window")
+@bug("open operation held back by the window", seed=18)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
@@ -173,7 +181,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("latest not verified when foreign or unfinished")
+@bug("latest not verified when foreign or unfinished", seed=429)
 def _() -> AbstractContextManager[Any]:
     async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
         secret = subject.secret
@@ -185,7 +193,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "identify", identify)
 
 
-@bug("rejected and unreachable confused")
+@bug("rejected and unreachable confused", seed=43)
 def _() -> AbstractContextManager[Any]:
     whole = repair._verify
 
@@ -198,7 +206,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(repair, "_verify", verify)
 
 
-@bug("ALTER repeated")
+@bug("ALTER repeated", seed=7)
 def _() -> AbstractContextManager[Any]:
     async def holds(_job: Job, _credential: Credential, _services: Any) -> bool:
         return False
@@ -206,7 +214,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(postgres_change, "holds", holds)
 
 
-@bug("force ignoring grace")
+@bug("force ignoring grace", seed=51)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._handle
 
@@ -217,7 +225,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_handle", handle)
 
 
-@bug("only one old slot retired")
+@bug("only one old slot retired", seed=2)
 def _() -> AbstractContextManager[Any]:
     whole = History.unretired
     return patch.object(
@@ -231,7 +239,7 @@ def _() -> AbstractContextManager[Any]:
     )
 
 
-@bug("grace by the local clock")
+@bug("grace by the local clock", seed=9)
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
@@ -255,7 +263,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "retire_due", retire_due)
 
 
-@bug("leftover disabled before the latest verified")
+@bug("leftover disabled before the latest verified", seed=7)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
@@ -269,7 +277,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("parked password not recorded first")
+@bug("parked password not recorded first", seed=2)
 def _() -> AbstractContextManager[Any]:
     whole = PostgresAlternating.retire
 
@@ -282,7 +290,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(PostgresAlternating, "retire", retire)
 
 
-@bug("apply dropping an orphan")
+@bug("apply dropping an orphan", seed=187)
 def _() -> AbstractContextManager[Any]:
     whole = EntraAppSecret.apply
 
@@ -297,7 +305,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(EntraAppSecret, "apply", apply)
 
 
-@bug("versions of the slot not tried as logins")
+@bug("versions of the slot not tried as logins", seed=0)
 def _() -> AbstractContextManager[Any]:
     whole = Run._logins
 

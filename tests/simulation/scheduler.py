@@ -66,14 +66,14 @@ _actor: ContextVar[Actor | None] = ContextVar("_actor", default=None)
 
 @dataclass
 class Scheduler:
-    """`on_change` is called after each step, for what must hold at any time."""
+    """`on_change` is called after each step, for what must hold at any time; `log` is told all that happens."""
 
     random: random.Random
     clock: FakeClock
     plan: Plan
     on_change: Callable[[], None]
     outage: Callable[[bool], str]
-    log: list[str] = field(default_factory=list)
+    log: list[str]
     _actors: list[Actor] = field(default_factory=list)
     _waiting: list[_Pause] = field(default_factory=list)
     _outage_until: float | None = None
@@ -159,7 +159,7 @@ class Scheduler:
             told += ": KILLED"
         elif plan.stalls and chance < 0.07:
             plan.stalls -= 1
-            actor.stalled_until = now + self.random.choice((20, 61, 61, 130))
+            actor.stalled_until = now + self.random.choice((20, 65, 130, 250))
             self._waiting.append(pause)
             told += f": stands still until {actor.stalled_until:.1f}"
         elif (error := self._failure(pause, chance, now)) is not None:

@@ -1,34 +1,71 @@
-"""Many stories, one seed each, and what came of them."""
+"""Many stories, one seed each, and what came of them; on as many processes as there are cores."""
 
 import asyncio
+import os
+from collections import Counter
 from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
+from tests.proof.rows import Row
 from tests.simulation.bugs import BUGS
-from tests.simulation.story import Story, Violation
+from tests.simulation.promises import Promise, Violation
+from tests.simulation.story import Story
+
+STORIES = 10_000
+WITHIN = 20_000  # seeds, for a bug on purpose
+_CHUNK = 250
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The first seed that broke a promise; `python -m tests.simulation SEED` tells its story again, the same."""
+    """A seed that broke a promise; `python -m tests.simulation SEED` tells its story again, the same."""
 
     seed: int
-    promise: str
+    promise: Promise
+    what: str
     told: tuple[str, ...]
+
+
+def broken_by(story: Story) -> Broken | None:
+    """Run it."""
+    try:
+        asyncio.run(story.run())
+    except Violation as violation:
+        return Broken(story.seed, violation.promise, str(violation), tuple(story.facts.told))
+    return None
 
 
 def first_broken(seeds: Iterable[int]) -> Broken | None:
     """Run stories until one breaks a promise."""
-    for seed in seeds:
-        story = Story(seed)
-        try:
-            asyncio.run(story.run())
-        except Violation as violation:
-            return Broken(seed, str(violation), (*story.told, *story.scheduler.log))
-    return None
+    return next((broken for seed in seeds if (broken := broken_by(Story(seed)))), None)
 
 
-def found(title: str, most: int) -> Broken | None:
+def found(title: str, most: int = WITHIN) -> Broken | None:
     """What the simulation says of a bug that is switched on; None: it does not notice."""
-    with BUGS[title]():
+    with BUGS[title].switch():
         return first_broken(range(most))
+
+
+def run(stories: int = STORIES) -> list[Row]:
+    """All stories of the app as it is, and each bug -> rows of the table of promises."""
+    with ProcessPoolExecutor(os.cpu_count()) as pool:
+        # The searches differ in length, so they go first.
+        searches = {title: pool.submit(found, title) for title in BUGS}
+        chunks = pool.map(_all_broken, [range(at, min(at + _CHUNK, stories)) for at in range(0, stories, _CHUNK)])
+        broken = [one for chunk in chunks for one in chunk]
+        seen = {title: search.result() for title, search in searches.items()}
+    by_promise = Counter(one.promise for one in broken)
+    seeds = {one.promise: f"first seed {one.seed}: {one.what}" for one in reversed(broken)}
+    rows = [Row(promise, stories, by_promise[promise], seeds.get(promise, "stories")) for promise in Promise]
+    rows += [_row(title, one) for title, one in seen.items()]
+    return rows
+
+
+def _all_broken(seeds: range) -> list[Broken]:
+    return [broken for seed in seeds if (broken := broken_by(Story(seed)))]
+
+
+def _row(title: str, seen: Broken | None) -> Row:
+    told = f"not noticed within {WITHIN:,} seeds" if seen is None else f"noticed at seed {seen.seed}: {seen.what}"
+    return Row(f"bug on purpose: {title}", WITHIN if seen is None else seen.seed + 1, int(seen is None), told)
