@@ -1,0 +1,129 @@
+"""`python3 -m infra.rights`: see the package's docstring.
+
+Exit code 0: done, or nothing differs; 2: what differs, or is wrong with the files, a line each on stderr.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from infra.rights.granted import Granted, compare
+from infra.rights.needed import Needed, as_json, derive
+from infra.rights.steps import steps
+from infra.rights.table import Table, load
+from rotation.errors import Misconfigured
+from rotation.policy_check import known_names
+from rotation.policy_file import check, read_text
+
+SOUND, WRONG = 0, 2
+
+
+class Unreadable(Exception):
+    """A file is not what it should be; the message is one line."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Derive, print what is left to do, or check."""
+    options = _parser().parse_args(arguments)
+    try:
+        table = load()
+        needed = _needed(options, table)
+        match options.command:
+            case "derive":
+                print(json.dumps(as_json(needed, table), indent=2))
+            case "steps":
+                print("\n".join(steps(needed, table, options.principal)))
+            case _:
+                return _check(needed, _granted(options), table)
+    except (Misconfigured, Unreadable) as error:
+        print(error, file=sys.stderr)
+        return WRONG
+    return SOUND
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m infra.rights", description="The rights that a policy needs.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    derived = commands.add_parser("derive", help="what a deployment is to grant, as JSON")
+    left = commands.add_parser("steps", help="what only administrators of the directory and the databases can grant")
+    left.add_argument("--principal", required=True, metavar="ID", help="the identity's object id")
+    checked = commands.add_parser("check", help="what is missing, and what is too much")
+    add = checked.add_argument
+    add("--places", required=True, type=Path, metavar="FILE", help="the output PLACES of the deployment")
+    add("--granted", required=True, type=Path, action="append", metavar="FILE",
+        help="az role assignment list --assignee ID --all -o json; repeatable, one a subscription")  # fmt: skip
+    add("--definitions", required=True, type=Path, action="append", metavar="FILE",
+        help="az role definition list --custom-role-only true -o json; repeatable")  # fmt: skip
+    add("--vault", type=Path, action="append", default=[], metavar="FILE", help="az keyvault show -n NAME -o json")
+    add("--app-roles", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/appRoleAssignments")
+    add("--owned", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/ownedObjects")
+    for command in (derived, left, checked):
+        command.add_argument("policy", metavar="POLICY", help="policy.toml")
+        command.add_argument("--vaults", metavar="NAMES", help="as in ROTATION_VAULTS; default: those of the policy")
+    return parser
+
+
+def _needed(options: argparse.Namespace, table: Table) -> Needed:
+    policy, findings = check(read_text(options.policy), known_names())
+    if findings:
+        raise Unreadable("\n".join(f"{options.policy}:{one.line}: {one.message}" for one in findings))
+    vaults = None
+    if options.vaults is not None:
+        urls = [one.strip() for one in options.vaults.split(",") if one.strip()]
+        vaults = [url.partition("=")[0].removeprefix("https://").partition(".")[0].strip("/") for url in urls]
+    return derive(policy, table, vaults)
+
+
+def _granted(options: argparse.Namespace) -> Granted:
+    places = _json(options.places, dict)
+    return Granted(
+        principal=str(places.pop("principalId", "")),
+        places=places,
+        assignments=[one for path in options.granted for one in _json(path, list)],
+        definitions=[one for path in options.definitions for one in _json(path, list)],
+        vaults=[_json(path, dict) for path in options.vault],
+        app_roles=_ids(options.app_roles, "appRoleId"),
+        owned=_ids(options.owned, "id"),
+    )
+
+
+def _check(needed: Needed, granted: Granted, table: Table) -> int:
+    try:
+        found = compare(needed, granted, table)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"one of the files is not what az prints: {error} is not there") from None
+    for line in found.warnings:
+        print(f"warning: {line}")
+    lines = [f"missing: {line}" for line in found.missing] + [f"too much: {line}" for line in found.excess]
+    for line in lines:
+        print(line, file=sys.stderr)
+    if lines:
+        return WRONG
+    print("the identity has the rights that the policy needs, and no others")
+    return SOUND
+
+
+def _ids(path: Path | None, name: str) -> frozenset[str] | None:
+    if path is None:
+        return None
+    values = _json(path, dict).get("value", [])
+    return frozenset(str(one[name]).lower() for one in values)
+
+
+def _json(path: Path, kind: type) -> Any:
+    try:
+        read = json.loads(path.read_text())
+    except (OSError, ValueError):
+        raise Unreadable(f"{path}: can't be read as JSON; have az write it with -o json") from None
+    if not isinstance(read, kind):
+        raise Unreadable(f"{path}: this holds no {'list' if kind is list else 'object'}; see --help for what it is")
+    return read
+
+
+if __name__ == "__main__":
+    sys.exit(main())

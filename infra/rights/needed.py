@@ -1,0 +1,178 @@
+"""policy.toml x the table of roles -> what the deployment needs, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from infra.rights.table import Grant, Table
+from rotation.policy import Policy, Rule
+from rotation.targets import Application, Host, Resource, Scope
+
+ENTRA, POSTGRES = "entra-app-secret", frozenset({"postgres", "postgres-alternating"})
+POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Need:
+    """A grant of the table on a target. scope: a resource's id, or its resource group's, in lower case."""
+
+    grant: str
+    scope: str
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SqlNeed:
+    """An Entra administrator of a server: whose passwords he sets. user: his role's name, where the policy says it."""
+
+    server: str
+    user: str | None
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """vaults: short names. applications: object ids. warnings: what of the policy is of no use, in one line each."""
+
+    vaults: tuple[str, ...]
+    targets: tuple[Need, ...]
+    custom_roles: tuple[str, ...]
+    applications: tuple[str, ...]
+    sql: tuple[SqlNeed, ...]
+    warnings: tuple[str, ...]
+
+
+def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) -> Needed:
+    """What the identity needs. vaults: those of ROTATION_VAULTS; None: those that the policy names.
+
+    The app lists every vault of that setting and reads what it is asked for before it looks at the policy, so it
+    needs all its rights on each; where no rule covers one, that is said, for the remedy is to take the vault out.
+    """
+    named = {vault for rule in policy.rules for vault in rule.vaults}
+    looked_after = named if vaults is None else {vault.lower() for vault in vaults}
+    targets = _without_covered({need for rule in policy.rules for need in _targets(rule, table)})
+    keys = {table.grant(need.grant).custom for need in targets}
+    fixed = {grant.custom for grant in table.grants if grant.scope not in {"target", "vault"}}
+    on_vaults = {grant.custom for grant in table.grants if grant.scope == "vault" and looked_after}
+    return Needed(
+        vaults=tuple(sorted(looked_after)),
+        targets=tuple(sorted(targets)),
+        custom_roles=tuple(sorted(key for key in keys | fixed | on_vaults if key is not None)),
+        applications=tuple(sorted({app for rule in policy.rules for app in _applications(rule)})),
+        sql=tuple(sorted({need for rule in policy.rules for need in _sql(rule)}, key=lambda need: need.server)),
+        warnings=(*_mismatches(named, looked_after), *(line for rule in policy.rules for line in _idle(rule, table))),
+    )
+
+
+def as_json(needed: Needed, table: Table) -> dict[str, Any]:
+    """For Bicep (`vaults`, `grants`, `customRoles`) and for people; ids in lower case."""
+    return {
+        "vaults": list(needed.vaults),
+        "grants": [_parts(need, table) for need in needed.targets],
+        "customRoles": list(needed.custom_roles),
+        "graph": [
+            {"permission": one.name, "appRoleId": one.app_role_id, "applications": list(needed.applications)}
+            for one in table.graph
+            if needed.applications
+        ],
+        "sql": [{"server": one.server, "user": one.user, "roles": list(one.roles)} for one in needed.sql],
+        "warnings": list(needed.warnings),
+    }
+
+
+def group_of(resource_id: str) -> str:
+    """The id of the resource group that a resource or a scope stands in."""
+    return "/".join(resource_id.split("/")[:5])
+
+
+def _parts(need: Need, table: Table) -> Mapping[str, str]:
+    parts = need.scope.split("/")
+    whole_group = need.scope == group_of(need.scope)
+    return {
+        "grant": need.grant,
+        "scope": need.scope,
+        "subscriptionId": parts[2],
+        "resourceGroup": parts[4],
+        "resource": "" if whole_group else parts[-1],
+        "type": "" if whole_group else table.grant(need.grant).resource_type or "",
+    }
+
+
+def _targets(rule: Rule, table: Table) -> Iterator[Need]:
+    for grant in _target_grants(rule, table):
+        for target in rule.targets:
+            if isinstance(target, Resource) and _type_of(target.id) == grant.resource_type:
+                yield Need(grant.key, target.id)
+            if isinstance(target, Scope) and _may_hold(target.id, grant.resource_type):
+                # Roles are given on groups and resources, not on what stands between ("/providers/...").
+                yield Need(grant.key, group_of(target.id))
+
+
+def _target_grants(rule: Rule, table: Table) -> Iterator[Grant]:
+    yield from (grant for grant in table.grants if grant.scope == "target" and grant.rotators & set(rule.rotators))
+
+
+def _type_of(resource_id: str) -> str:
+    """Such as "microsoft.storage/storageaccounts"; of something within a resource, its path of types."""
+    provider, *path = resource_id.split("/")[6:]
+    return "/".join([provider, *path[::2]])
+
+
+def _may_hold(scope: str, resource_type: str | None) -> bool:
+    """Whether resources of a type can stand below a scope, which may go on below its resource group."""
+    below = scope.removeprefix(group_of(scope)).removeprefix("/providers").strip("/")
+    return f"{resource_type}/".startswith(f"{below}/" if below else "")
+
+
+def _without_covered(needs: Collection[Need]) -> set[Need]:
+    """Leave out what a grant on the whole resource group holds already."""
+    held = set(needs)
+    return {one for one in held if one.scope == (group := group_of(one.scope)) or Need(one.grant, group) not in held}
+
+
+def _applications(rule: Rule) -> Iterator[str]:
+    if ENTRA in rule.rotators:
+        yield from (target.object_id for target in rule.targets if isinstance(target, Application))
+
+
+def _sql(rule: Rule) -> Iterator[SqlNeed]:
+    """Where this app's own identity is the administrator."""
+    admin = rule.permit.admin
+    if admin is None or admin.kind != "identity" or not POSTGRES & set(rule.rotators):
+        return
+    for target in rule.targets:
+        match target:
+            case Host(name):
+                server = name
+            case Resource(resource) if _type_of(resource) == POSTGRES_SERVERS:
+                server = resource.rsplit("/", 1)[1]
+            case Scope(scope) if _may_hold(scope, POSTGRES_SERVERS):
+                server = f"each server in {scope}"
+            case _:
+                continue
+        yield SqlNeed(server, admin.user, rule.permit.slots)
+
+
+def _mismatches(named: Collection[str], looked_after: Collection[str]) -> Iterator[str]:
+    for vault in sorted(set(looked_after) - set(named)):
+        yield f"no rule of the policy covers vault {vault}: take it out of ROTATION_VAULTS, and it needs no right"
+    for vault in sorted(set(named) - set(looked_after)):
+        yield f"the policy names vault {vault}, which is not in ROTATION_VAULTS: nothing in it is rotated"
+
+
+def _idle(rule: Rule, table: Table) -> Iterator[str]:
+    """Targets that no rotator of the rule can make use of."""
+    types = [grant.resource_type for grant in _target_grants(rule, table)]
+    for target in rule.targets:
+        match target:
+            case Host(shown):
+                useful = bool(POSTGRES & set(rule.rotators))
+            case Application(shown):
+                useful = ENTRA in rule.rotators
+            case Resource(shown):
+                useful = _type_of(shown) in types
+            case Scope(shown):
+                useful = any(_may_hold(shown, one) for one in types)
+        if not useful:
+            yield f"rule {rule.permit.rule}: target {shown} is of no use to its rotators, and no right is given for it"

@@ -1,0 +1,59 @@
+"""What a deployment's template can't grant: commands for whoever administers the directory and the databases.
+
+Sources: Microsoft Learn, "Grant an appRoleAssignment to a service principal" and "application: add owner" (Graph);
+"Manage Microsoft Entra roles in Azure Database for PostgreSQL" (`pgaadauth_create_principal`); PostgreSQL 16, "GRANT":
+ADMIN without INHERIT and SET lets a role change another's password and neither use its rights nor become it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+
+from infra.rights.needed import Needed, SqlNeed
+from infra.rights.table import Table
+
+GRAPH = "https://graph.microsoft.com/v1.0"
+FALLBACK_USER = "NAME-OF-THE-IDENTITY"
+
+
+def steps(needed: Needed, table: Table, principal: str) -> Iterator[str]:
+    """Lines for a shell, then SQL; comments say who runs what. principal: the identity's object id."""
+    [permission] = table.graph
+    if needed.applications:
+        yield "# As a Privileged Role Administrator: client secrets of the applications that it owns, and of no others."
+        yield f"graph=$(az ad sp show --id {permission.resource_app_id} --query id -o tsv)"
+        yield (
+            f"az rest --method POST --url {GRAPH}/servicePrincipals/{principal}/appRoleAssignments --body "
+            f'"{{\\"principalId\\": \\"{principal}\\", \\"resourceId\\": \\"$graph\\", '
+            f'\\"appRoleId\\": \\"{permission.app_role_id}\\"}}"'
+        )
+        yield from (f"az ad app owner add --id {one} --owner-object-id {principal}" for one in needed.applications)
+    for server, needs in groupby(needed.sql, key=lambda need: need.server):
+        yield from sql(server, list(needs))
+
+
+def sql(server: str, needs: list[SqlNeed]) -> Iterator[str]:
+    """For an Entra administrator of a server, in its database postgres."""
+    yield f"-- On {server}, as its Entra administrator, in the database postgres (PostgreSQL 16 or newer):"
+    for user in dict.fromkeys(need.user for need in needs):
+        name = user or FALLBACK_USER
+        yield f"SELECT * FROM pgaadauth_create_principal({literal(name)}, false, false);"  # noqa: S608  quoted; and printed
+        yield from may_change(name, sorted({role for need in needs if need.user == user for role in need.roles}))
+
+
+def may_change(user: str, roles: list[str]) -> Iterator[str]:
+    """What lets a role change the passwords of others, and no more."""
+    yield f"ALTER ROLE {identifier(user)} CREATEROLE;"
+    for role in roles:
+        yield f"GRANT {identifier(role)} TO {identifier(user)} WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL writes it."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + text.replace("'", "''") + "'"
