@@ -18,6 +18,7 @@ from local.tokens import LIFETIME_S, SYSTEM_ASSIGNED_APPID, SYSTEM_ASSIGNED_OID,
 API_VERSION = "2019-08-01"
 PATH = "/token"
 _USER_ASSIGNED = ("client_id", "principal_id", "object_id", "mi_res_id")
+APP_CLIENT_ID = "44444444-4444-4444-8444-444444444444"  # the user-assigned identity of the stack's app
 _NAMESPACE = uuid.UUID("5b0a2b34-6f0e-4a0e-9a3e-7f4c4c1f6c11")  # ids of user-assigned identities are derived in it
 
 

@@ -21,7 +21,13 @@ from typing import Any, Self
 
 from local.certificates import ensure
 from local.children import LOOKS_EVERY_S, ROOT, Child, DoesNotStart
+from local.identity import APP_CLIENT_ID
 from local.postgres import LocalPostgres
+from local.rights import Rights, deployed
+from rotation.errors import Misconfigured
+from rotation.policy import Policy
+from rotation.policy_check import known_names
+from rotation.policy_file import check, read_text
 
 WAITS_FOR_PREDECESSOR_S = 20.0
 # A shell's own settings for Azure or PostgreSQL must not reach a stack that is meant for this machine alone.
@@ -107,9 +113,12 @@ class Stack:
         served = ("--cert", str(tls.cert), "--key", str(tls.key), "--signing-key", str(self.data / "signing.key"))
         plain = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
 
+        rights = self.data / "rights.json"
+        rights.write_text(_rights(self._policy, self._vaults).to_json())
+        limited = (*served, "--rights", str(rights))
         named = [part for name in self._vaults for part in ("--vault", f"{name}=0")]
-        vault = self._child("vault", (*named, "--data", str(self.data / "vault"), *served), plain)
-        azure = self._child("azure", ("--data", str(self.data / "azure"), *served), plain)
+        vault = self._child("vault", (*named, "--data", str(self.data / "vault"), *limited), plain)
+        azure = self._child("azure", ("--data", str(self.data / "azure"), *limited), plain)
         try:
             self.postgres.start()
         except RuntimeError as error:
@@ -125,6 +134,7 @@ class Stack:
             "ROTATION_POLICY": str(self._policy),
             "ROTATION_LEDGER": f"file:{self.data / 'ledger'}",
             "ROTATION_HTTP_AUTH": "key",
+            "AZURE_CLIENT_ID": APP_CLIENT_ID,
             "ROTATION_ARM_ENDPOINT": self.planes["arm"],
             "ROTATION_GRAPH_ENDPOINT": self.planes["graph"],
             "AZURE_AUTHORITY_HOST": self.planes["login"],
@@ -184,6 +194,15 @@ class Stack:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _rights(policy: Path, vaults: Sequence[str]) -> Rights:
+    """What a deployment would grant. A policy that can't be used grants nothing: the app says so and does not start."""
+    try:
+        read, findings = check(read_text(str(policy)), known_names())
+    except Misconfigured:
+        return deployed(Policy(), vaults)
+    return deployed(Policy() if findings else read, vaults)
 
 
 def _locked(path: Path) -> int:

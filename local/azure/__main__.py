@@ -12,6 +12,7 @@ from pathlib import Path
 from local.azure import LocalAzure
 from local.azure.store import DataInUse
 from local.process import stop_asked, write_ready_file
+from local.rights import Rights
 from local.tokens import TokenAuthority
 
 
@@ -36,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--signing-key", required=True, type=Path, metavar="FILE", help="checks access tokens; made where absent")
     add("--ready-file", required=True, type=Path, metavar="FILE", help="written once it serves")
     add("--port", type=int, default=0, metavar="N", help="0: a free one, last time's where it is free")
+    add("--rights", type=_present, metavar="FILE", help="what the app's identity may do; default: everything")
     add("--with-stdin", action="store_true", help="stop at the end of standard input too")
     return parser
 
@@ -43,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
 def _present(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{text} is not a file; local.certificates makes one")
+        raise argparse.ArgumentTypeError(f"{text} is not a file")
     return path
 
 
@@ -55,6 +57,7 @@ async def _serve(options: argparse.Namespace) -> None:
         key=options.key,
         authority=TokenAuthority.from_file(options.signing_key),
         port=options.port,
+        rights=Rights.from_file(options.rights) if options.rights else None,
     )
     async with azure:
         write_ready_file(options.ready_file, _ready(azure))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
@@ -68,7 +69,7 @@ class Arm:
 
     async def handle(self, request: web.Request) -> web.Response:
         """One call."""
-        self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
+        claims = self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
         if not _VERSION.fullmatch(request.query.get("api-version", "")):
             raise answer(
                 400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
@@ -76,10 +77,23 @@ class Arm:
         path = request.path.removeprefix(self._path)
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
+            self._authorize(claims, "Microsoft.Storage/storageAccounts", account["action"], account["id"])
             return await self._account(request, account)
         if server is not None and request.method == "GET":
+            self._authorize(claims, "Microsoft.DBforPostgreSQL/flexibleServers", None, server["id"])
             return self._server(server["id"])
         raise answer(404, "InvalidResourceType", "The resource type could not be found.")
+
+    def _authorize(self, claims: Mapping[str, Any], kind: str, called: str | None, scope: str) -> None:
+        """Answers 403 unless the caller may: a POST on a resource asks for an action of its name, a GET for `read`."""
+        action = f"{kind}{called}/action" if called else f"{kind}/read"
+        if not self._plane.rights.permit(claims, action, scope):
+            message = (
+                f"The client '{claims.get('appid')}' with object id '{claims.get('oid')}' does not have authorization "
+                f"to perform action '{action}' over scope '{scope}' or the scope is invalid. If access was recently "
+                "granted, please refresh your credentials."
+            )
+            raise answer(403, "AuthorizationFailed", message)
 
     async def _account(self, request: web.Request, parsed: re.Match[str]) -> web.Response:
         account = self._plane.store.get("account", parsed["id"])

@@ -17,10 +17,12 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.plane import Plane, answer, json_object, moment
+from local.rights import GRAPH as APPLICATIONS
 
 AUDIENCES = ("https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000")
 ALPHABET = string.ascii_letters + string.digits + "-_.~"
 LENGTH = 40
+PERMISSION = "Application.ReadWrite.OwnedBy"  # "application: addPassword", least privileged; on what is owned
 LIFETIME = timedelta(days=730)  # where none is asked for: "application: addPassword"
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -81,12 +83,14 @@ class Graph:
 
     async def handle(self, request: web.Request) -> web.Response:
         """One call on an application."""
-        self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
+        claims = self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
         object_id, action = request.match_info["id"], request.match_info.get("action", "")
         application = self._plane.store.get("application", object_id)
         if application is None:
             message = f"Resource '{object_id}' does not exist."
             raise answer(404, "Request_ResourceNotFound", message)
+        if not self._plane.rights.permit(claims, PERMISSION, f"{APPLICATIONS}/{object_id}"):
+            raise answer(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
         match request.method, action.lower():
             case "GET", "":
                 return web.json_response(_selected(application, request.query.get("$select")))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
+from typing import Any
 
 from aiohttp import web
 
 from local.azure.store import Store
+from local.rights import Rights
 from local.tokens import TokenAuthority, TokenRefused
 
 
@@ -18,7 +20,7 @@ from local.tokens import TokenAuthority, TokenRefused
 class Plane:
     """propagation_s: how long a change of a credential takes to be seen by those who check logins.
 
-    url: where it is served, set when that is known; no slash at its end.
+    url: where it is served, set when that is known; no slash at its end. rights: what the app's identity may do.
     """
 
     store: Store
@@ -26,18 +28,19 @@ class Plane:
     now: Callable[[], datetime]
     url: str = ""
     propagation_s: float = 0.0
+    rights: Rights = field(default_factory=Rights)
 
     def propagated(self, at: str) -> bool:
         """Whether a change made `at` (ISO 8601) is seen everywhere by now."""
         return datetime.fromisoformat(at) + timedelta(seconds=self.propagation_s) <= self.now()
 
-    def check_token(self, request: web.Request, *audiences: str) -> None:
-        """Answers 401 unless the request carries a token for one of `audiences`."""
+    def check_token(self, request: web.Request, *audiences: str) -> dict[str, Any]:
+        """The caller's claims. Answers 401 unless the request carries a token for one of `audiences`."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not token:
             raise answer(401, "AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.")
         try:
-            self.authority.verify(token, audiences)
+            return self.authority.verify(token, audiences)
         except TokenRefused as refused:
             raise answer(401, "InvalidAuthenticationToken", f"The access token is invalid: {refused.flaw}.") from None
 

@@ -23,6 +23,7 @@ from local.azure.graph import Graph
 from local.azure.login import Login
 from local.azure.plane import Plane
 from local.azure.store import Store
+from local.rights import Rights
 from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
@@ -36,7 +37,8 @@ def _utc_now() -> datetime:
 class LocalAzure:
     """The services in this process. Start and stop it in one event loop.
 
-    port: 0 means a free one, last time's where that is free. data: where the state is kept. After `start`, `arm_url`,
+    port: 0 means a free one, last time's where that is free. data: where the state is kept. rights: what the app's
+    identity may do; None: everything. After `start`, `arm_url`,
     `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and `control_key` reach the
     control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
 
@@ -58,6 +60,7 @@ class LocalAzure:
         authority: TokenAuthority,
         port: int = 0,
         now: Callable[[], datetime] = _utc_now,
+        rights: Rights | None = None,
     ) -> None:
         self.faults = Faults()
         self.control_key = ""
@@ -65,6 +68,7 @@ class LocalAzure:
         self._authority = authority
         self._port = port
         self._now = now
+        self._rights = rights or Rights()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(cert, key)
         self._stack = contextlib.AsyncExitStack()
@@ -103,7 +107,7 @@ class LocalAzure:
         async with contextlib.AsyncExitStack() as stack:
             store = Store(self._data)
             stack.callback(store.close)
-            self.plane = Plane(store, self._authority, self._now)
+            self.plane = Plane(store, self._authority, self._now, rights=self._rights)
             self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from local.process import stop_asked, write_ready_file
+from local.rights import Rights
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
 from local.vault.database import DataInUse
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--new-version-events", action="store_true", help="raise SecretNewVersionCreated too")
     add("--limits", action="store_true", help="throttle as the service does")
     add("--fault", action="append", default=[], type=_fault, metavar="JSON", help="a fault, as in POST /control/faults")
+    add("--rights", type=_present, metavar="FILE", help="what the app's identity may do; default: everything")
     add("--with-stdin", action="store_true", help="stop at the end of standard input too")
     return parser
 
@@ -58,7 +60,7 @@ def _vault(text: str) -> tuple[str, int]:
 def _present(text: str) -> Path:
     path = Path(text)
     if not path.is_file():
-        raise argparse.ArgumentTypeError(f"{text} is not a file; local.certificates makes one")
+        raise argparse.ArgumentTypeError(f"{text} is not a file")
     return path
 
 
@@ -80,6 +82,7 @@ async def _serve(options: argparse.Namespace) -> None:
         event_endpoint=options.event_endpoint,
         clock_offset_s=options.clock_offset,
         new_version_events=options.new_version_events,
+        rights=Rights.from_file(options.rights) if options.rights else None,
     )
     for fault in options.fault:
         vaults.faults.add(fault)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from local.resources import vault_resource
+from local.rights import Rights
 from local.tokens import ISSUER, TENANT, Flaw, TokenAuthority, TokenRefused
 from local.vault import errors
 from local.vault.operations import RIGHTS, Operation
-from local.vault.outbox import vault_resource
 
 RESOURCE = "https://vault.azure.net"
 APP_ID = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093"  # Key Vault's own application, an audience too
@@ -20,10 +21,14 @@ CHALLENGE = f'Bearer authorization="https://login.microsoftonline.com/{TENANT}",
 
 
 class Access:
-    """Checks tokens and rights. Everybody with a good token may do everything until a right is taken away."""
+    """Checks tokens and rights. Everybody with a good token may do everything until a right is taken away.
 
-    def __init__(self, authority: TokenAuthority) -> None:
+    rights: of the one identity that has no more than it was granted, the app's.
+    """
+
+    def __init__(self, authority: TokenAuthority, rights: Rights) -> None:
         self._authority = authority
+        self._rights = rights
         self._denied: dict[tuple[str | None, str | None], frozenset[str]] = {}
 
     def caller(self, authorization: str | None) -> dict[str, Any]:
@@ -63,12 +68,14 @@ class Access:
         """
         oid = str(claims["oid"])
         scopes = ((None, None), (vault, None), (None, oid), (vault, oid))
-        if not any(operation.right in self._denied.get(scope, ()) for scope in scopes):
+        resource = vault_resource(vault) + (f"/secrets/{name}" if name else "")
+        permitted = self._rights.permit(claims, operation.data_action, resource)
+        if permitted and not any(operation.right in self._denied.get(scope, ()) for scope in scopes):
             return
         raise errors.forbidden_by_rbac(
             caller=f"appid={claims.get('appid', '')};oid={oid};iss={ISSUER}",
             action=operation.data_action,
-            resource=vault_resource(vault) + (f"/secrets/{name}" if name else ""),
+            resource=resource,
             vault=vault,
         )
 

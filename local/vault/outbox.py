@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from local.resources import vault_resource
 from local.vault.database import Database
 
 NEAR_EXPIRY = "Microsoft.KeyVault.SecretNearExpiry"
@@ -39,14 +40,6 @@ class Event:
     body: dict[str, Any]
     state: str
     attempts: int
-
-
-def vault_resource(vault: str) -> str:
-    """The ARM id by which events and errors name a vault."""
-    return (
-        "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local"
-        f"/providers/Microsoft.KeyVault/vaults/{vault}"
-    )
 
 
 class Outbox:

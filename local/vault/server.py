@@ -16,6 +16,7 @@ from aiohttp import web
 
 from local.identity import PATH as TOKEN_PATH
 from local.identity import identity_app
+from local.rights import Rights
 from local.tokens import TokenAuthority
 from local.vault.access import Access
 from local.vault.api import SecretsApi
@@ -39,9 +40,10 @@ class LocalVaults:
     """Vaults, identity endpoint and control calls in this process. Start and stop it in one event loop.
 
     ports: by vault name; 0 means a free port, last time's where that is free. data: where the state is kept.
-    clock_offset_s: None keeps what was last set. After `start`, `urls`, `env`, `control_url` and `control_key` tell
-    how to reach it; `access`, `limits`, `faults`, `calls`, `clock`, `outbox` and `publisher` are what the control
-    calls control. A synchronous client blocks the event loop: call it in a thread.
+    clock_offset_s: None keeps what was last set. rights: what the app's identity may do; None: everything. After
+    `start`, `urls`, `env`, `control_url` and `control_key` tell how to reach it; `access`, `limits`, `faults`, `calls`,
+    `clock`, `outbox` and `publisher` are what the control calls control. A synchronous client blocks the event loop:
+    call it in a thread.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -65,6 +67,7 @@ class LocalVaults:
         event_endpoint: str | None = None,
         clock_offset_s: float | None = None,
         new_version_events: bool = False,
+        rights: Rights | None = None,
     ) -> None:
         self.urls: dict[str, str] = {}
         self.env: dict[str, str] = {}
@@ -80,6 +83,7 @@ class LocalVaults:
         self._event_endpoint = event_endpoint
         self._clock_offset_s = clock_offset_s
         self._new_version_events = new_version_events
+        self._rights = rights or Rights()
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -97,7 +101,7 @@ class LocalVaults:
             database = Database(self._data)
             stack.callback(database.close)
             self.clock = Clock(self._offset(database))
-            self.access = Access(self._authority)
+            self.access = Access(self._authority, self._rights)
             self.calls = Calls()
             self.outbox = Outbox(database, self.urls.__getitem__, new_versions=self._new_version_events)
             backups = Backups(_remembered(database, "backup-key", Backups.new_key()))

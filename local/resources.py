@@ -1,0 +1,8 @@
+"""The ARM ids of what has none on one machine."""
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local"
+
+
+def vault_resource(vault: str) -> str:
+    """The id by which events and errors name a vault, and rights on it are given."""
+    return f"{GROUP}/providers/Microsoft.KeyVault/vaults/{vault}"
