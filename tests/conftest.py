@@ -1,8 +1,16 @@
-"""For every test: where nothing may be skipped, a skip is a failure."""
+"""For every test: where nothing may be skipped, a skip is a failure; a whole run uses every right of the app."""
 
+import os
+import tempfile
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
+
+from local.rights import LOG_SETTING
+from tests.rights_used import read
+
+TOLD = pytest.StashKey[list[str]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,3 +25,41 @@ def pytest_runtest_makereport(
     if report.skipped and item.config.getoption("--no-skips"):
         report.outcome = "failed"
     return report
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The stand-ins note rights in one folder, those of other workers too."""
+    if not hasattr(config, "workerinput"):
+        folder = tempfile.TemporaryDirectory(prefix="keyturn-rights-")
+        config.add_cleanup(folder.cleanup)
+        os.environ[LOG_SETTING] = folder.name
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Once all tests passed, the rights that were used are held against those that a deployment grants."""
+    if hasattr(session.config, "workerinput") or exitstatus != pytest.ExitCode.OK:
+        return
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    skipped = bool(reporter and reporter.stats.get("skipped"))
+    if not _is_whole(session.config) or skipped:
+        session.config.stash[TOLD] = ["rights: not held against the table, which takes a whole run without skips"]
+        return
+    used = read(Path(os.environ[LOG_SETTING]))
+    different = list(used.differences_from_the_table())
+    called = len({call.action for call in used.called})
+    session.config.stash[TOLD] = different or [f"rights: all {called} that the app is granted were used, and no other"]
+    if different:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for line in config.stash.get(TOLD, []):
+        terminalreporter.write_line(line)
+
+
+def _is_whole(config: pytest.Config) -> bool:
+    """Whether nothing was chosen or left out on the command line."""
+    chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob"))
+    paths = [str(Path(argument).resolve()) for argument in config.args]
+    return not chosen and paths == [str(config.rootpath / one) for one in config.getini("testpaths")]

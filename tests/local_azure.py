@@ -13,15 +13,32 @@ import pytest
 from local.azure import LocalAzure
 from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
+from local.identity import APP_CLIENT_ID
+from local.rights import APP_OID, deployed
 from local.tokens import TokenAuthority
 from rotation.model import Endpoints, SecretValue
+from rotation.policy import Permit, Policy, Rule
 from rotation.ports import Services
+from rotation.targets import parse_target
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Local.1"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stdemo"
 APPLICATION = "00000000-0000-0000-0000-0000000000a1"
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
+APP = {"oid": APP_OID, "appid": APP_CLIENT_ID}
+# What the rotators' tests are about, so that the app has the rights for it at the stand-in, and for nothing else.
+POLICY = Policy(
+    (
+        Rule(
+            vaults=("kv-demo",),
+            secrets=("*",),
+            rotators=("storage-key", "entra-app-secret"),
+            permit=Permit(rule=1),
+            targets=(parse_target(f"{GROUP}/*"), parse_target(APPLICATION)),
+        ),
+    )
+)
 
 
 @dataclass(slots=True)
@@ -33,7 +50,7 @@ class Tokens:
     given: list[str] = field(default_factory=list)
 
     async def token(self, scope: str) -> SecretValue:
-        text = self.fixed or self.authority.issue(scope.removesuffix("/.default"))
+        text = self.fixed or self.authority.issue(scope.removesuffix("/.default"), APP)
         self.given.append(text)
         return SecretValue(text)
 
@@ -78,7 +95,9 @@ async def opened(data: Path, certificates: Certificates, monkeypatch: pytest.Mon
     """A place with one storage account and one application."""
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
     authority = TokenAuthority(os.urandom(32))
-    async with LocalAzure(data=data, cert=certificates.cert, key=certificates.key, authority=authority) as azure:
+    async with LocalAzure(
+        data=data, cert=certificates.cert, key=certificates.key, authority=authority, rights=deployed(POLICY, ())
+    ) as azure:
         azure.arm.add_account(ACCOUNT)
         azure.graph.add_application(APPLICATION, CLIENT_ID)
         yield Place(azure, Tokens(authority))

@@ -6,11 +6,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from azure.core.credentials import AzureNamedKeyCredential
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from local.azurite import ACCOUNT, LocalAzurite, Missing
@@ -21,9 +23,13 @@ from rotation.records import Record, Step
 from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
 from tests.fakes import FakeClock, InMemoryLedger
+from tests.rights_used import note_ledger
 
 REF = SecretRef("kv-demo", "orders-db")
 SHORTEST_LEASE_S = 15  # that blob storage grants
+# What the app may do there, as "Create a service SAS" writes the data actions blobs/read and blobs/write: the emulator
+# knows no roles, but it refuses what a signature does not permit.
+APP_MAY = ContainerSasPermissions(read=True, list=True, write=True)
 
 
 def record(step: Step = Step.APPLYING, detail: str | None = None) -> Record:
@@ -55,6 +61,7 @@ def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzurite]:
         pytest.skip(str(missing))
     yield emulator
     emulator.stop()
+    note_ledger(emulator.data / "azurite.log")
 
 
 @pytest.fixture
@@ -70,9 +77,14 @@ async def container(azurite: LocalAzurite, request: pytest.FixtureRequest) -> As
 async def blobs(azurite: LocalAzurite, container: str) -> AsyncIterator[Callable[[int], BlobLedger]]:
     opened: list[BlobLedger] = []
 
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    name = container.rsplit("/", 1)[1]
+    signed: Any = AzureSasCredential(
+        generate_container_sas(ACCOUNT, name, azurite.key, permission=APP_MAY, expiry=ends)
+    )
+
     def open_one(most_blocks: int) -> BlobLedger:
-        key = AzureNamedKeyCredential(ACCOUNT, azurite.key)
-        opened.append(BlobLedger(container, key, lease_s=SHORTEST_LEASE_S, most_blocks=most_blocks))
+        opened.append(BlobLedger(container, signed, lease_s=SHORTEST_LEASE_S, most_blocks=most_blocks))
         return opened[-1]
 
     yield open_one

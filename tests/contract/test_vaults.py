@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from azure.identity.aio import ManagedIdentityCredential
 
+from local.identity import APP_CLIENT_ID
 from local.vault import LocalVaults
 from rotation.errors import Disabled, NotFound, Refused
 from rotation.model import SecretValue
@@ -22,7 +23,7 @@ VALUE = SecretValue("postgresql://a:b c;ünï@h/d ")
 
 @pytest.fixture
 async def store(vaults: LocalVaults, identity: None, session: aiohttp.ClientSession) -> AsyncIterator[Vault]:
-    async with ManagedIdentityCredential() as credential:
+    async with ManagedIdentityCredential(client_id=APP_CLIENT_ID) as credential:
         yield KeyVaultStore(VAULT, vaults.urls[VAULT], credential, session)
 
 

@@ -7,6 +7,7 @@ import aiohttp
 import pytest
 from azure.identity.aio import ManagedIdentityCredential
 
+from local.identity import APP_CLIENT_ID
 from local.vault import LocalVaults
 from local.vault.faults import Fault, Kind
 from local.vault.operations import Operation
@@ -18,7 +19,7 @@ from tests.integration.vault_fixtures import VAULT
 
 @pytest.fixture
 async def store(vaults: LocalVaults, identity: None, session: aiohttp.ClientSession) -> AsyncIterator[KeyVaultStore]:
-    async with ManagedIdentityCredential() as credential:
+    async with ManagedIdentityCredential(client_id=APP_CLIENT_ID) as credential:
         yield KeyVaultStore(VAULT, vaults.urls[VAULT], credential, session)
 
 

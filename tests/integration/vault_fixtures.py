@@ -20,8 +20,10 @@ from azure.identity.aio import ManagedIdentityCredential
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.certificates import Certificates, ensure
+from local.rights import deployed
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
+from rotation.policy import Policy
 
 API = {"api-version": "7.5"}
 VAULT = "kv-demo"
@@ -43,7 +45,7 @@ NewVaults = Callable[..., LocalVaults]
 
 @pytest.fixture
 def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAuthority) -> NewVaults:
-    """Makes vaults that are not started; all made in one test share a data directory."""
+    """Makes vaults that are not started; all made in one test share a data directory. The app has its usual rights."""
 
     def make(**options: Any) -> LocalVaults:
         return LocalVaults(
@@ -52,7 +54,7 @@ def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAutho
             cert=certificates.cert,
             key=certificates.key,
             authority=authority,
-            **options,
+            **{"rights": deployed(Policy(), (VAULT, OTHER_VAULT)), **options},
         )
 
     return make

@@ -1,0 +1,95 @@
+"""The rights derived from a policy are what the app calls for while it rotates every kind of secret by that policy."""
+
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from local.rights import LOG_SETTING
+from local.stack import Stack
+from tests.e2e.deployment import Deployment, opened
+from tests.rights_used import Used, ledger_calls, read
+
+POLICY = Path(__file__).parent / "whole.toml"
+PROVIDERS = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local/providers"
+ACCOUNT = f"{PROVIDERS}/Microsoft.Storage/storageAccounts/stdemo"
+SERVER = f"{PROVIDERS}/Microsoft.DBforPostgreSQL/flexibleServers/orders"
+APPLICATION, CLIENT = "00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000c1"
+
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where this stack alone notes rights; what it noted counts for the whole run too."""
+    whole, own = os.environ[LOG_SETTING], tmp_path / "rights"
+    own.mkdir()
+    monkeypatch.setenv(LOG_SETTING, str(own))
+    yield own
+    shutil.copytree(own, whole, dirs_exist_ok=True)
+
+
+@pytest.fixture
+async def app(tmp_path: Path, log: Path) -> AsyncIterator[Deployment]:
+    with Stack(tmp_path / "stack", policy=POLICY) as stack:
+        async with opened(stack, []) as deployment:
+            yield deployment
+
+
+async def rotate_all(app: Deployment) -> None:
+    """Each kind, once by the steps of a first rotation and once more, so that what is old is retired."""
+    await app.put("place-1", await app.role("place_app"), {"rotator": "postgres"})
+    await app.put("turns-1", await app.role("turns_b"), life=None)
+    tags = {"rotator": "postgres-alternating", "slots": "turns_a,turns_b"}
+    await app.put("turns-1", await app.role("turns_a"), tags)
+    keys = app.stack.azure_control.post("accounts", {"id": ACCOUNT})["keys"]
+    await app.put("key-1", keys["key1"], {"rotator": "storage-key", "target": ACCOUNT, "slot": "key1"})
+    app.stack.azure_control.post("applications", {"object_id": APPLICATION, "app_id": CLIENT, "display_name": "orders"})
+    first = app.stack.azure_control.post(f"applications/{APPLICATION}/secrets", {"display_name": "by hand"})
+    tags = {"rotator": "entra-app-secret", "target": APPLICATION, "slot": first["keyId"]}
+    await app.put("app-1", first["secretText"], tags)
+    await app.put("made-1", "0" * 64, {"rotator": "generated", "format": "hex"})
+    for name in ("place-1", "turns-1", "key-1", "app-1", "made-1"):
+        for query in ({}, {"force": "grace"}):
+            answer = await app.rotate(name, **query)
+            assert answer.json["outcome"] == "rotated", answer.text
+    await app.sweep()
+
+
+async def ask_for_a_server(app: Deployment) -> None:
+    """A flexible server that is not up is told apart by asking Azure, before anybody connects."""
+    app.stack.azure_control.post("servers", {"id": SERVER, "fqdn": "localhost", "state": "Starting"})
+    await app.put("server-1", await app.role("server_app"), {"rotator": "postgres", "target": SERVER})
+    answer = await app.rotate("server-1")
+    assert (answer.status, "Starting" in answer.text) == (503, True), answer.text
+
+
+async def test_every_right_is_used_and_none_is_missing(app: Deployment, log: Path) -> None:
+    await rotate_all(app)
+    await ask_for_a_server(app)
+    used = read(log)
+    assert list(used.differences()) == []
+    assert len(used.granted) == 4 + 3 + 1 + 1  # on the vault, the account, the server, the application
+
+
+def test_what_is_missing_and_what_is_unused_is_told(tmp_path: Path) -> None:
+    noted = [("granted", "a", "/x"), ("granted", "b", "/x"), ("called", "a", "/x/y"), ("called", "a", "/xy")]
+    lines = [json.dumps({"what": what, "action": f"{action}/read", "scope": scope}) for what, action, scope in noted]
+    (tmp_path / "1.jsonl").write_text("\n".join(lines))
+    assert list(read(tmp_path).differences()) == ["missing: a/read on /xy", "unused: b/read on /x"]
+    told = list(Used(frozenset(), frozenset()).differences_from_the_table())
+    assert "in infra/roles.json, and never called for: Microsoft.KeyVault/vaults/secrets/getSecret/action" in told
+
+
+def test_the_ledgers_calls_are_told_by_its_signature(tmp_path: Path) -> None:
+    log = tmp_path / "azurite.log"
+    log.write_text(
+        '127.0.0.1 - - [x] "PUT /st/ledger?restype=container HTTP/1.1" 201 -\n'
+        '127.0.0.1 - - [x] "PUT /st/ledger/kv/a.jsonl?comp=lease&sp=rwl&sig=x HTTP/1.1" 201 -\n'
+        '127.0.0.1 - - [x] "GET /st/ledger?restype=container&comp=list&sig=x HTTP/1.1" 200 -\n'
+        '127.0.0.1 - - [x] "DELETE /st/ledger/kv/a.jsonl?sig=x HTTP/1.1" 403 -\n'
+        '127.0.0.1 - - [x] "PUT /st/ledger?restype=container&sig=x HTTP/1.1" 403 -\n'
+    )
+    blobs = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs"
+    assert ledger_calls(log) == ["DELETE blob", f"{blobs}/read", f"{blobs}/write", "PUT container"]
