@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -81,15 +81,26 @@ def _needed(options: argparse.Namespace, table: Table) -> Needed:
 
 def _granted(options: argparse.Namespace) -> Granted:
     places = _json(options.places, dict)
+    principal = str(places.pop("principalId", "")).lower()
+    if not principal:
+        raise Unreadable(f"{options.places}: this names no principalId, the object id of the identity")
+    assignments = [one for path in options.granted for one in _json(path, list)]
     return Granted(
-        principal=str(places.pop("principalId", "")),
+        principal=principal,
         places=places,
-        assignments=[one for path in options.granted for one in _json(path, list)],
+        # A group's count too, where az was asked with --include-groups.
+        assignments=[
+            one for one in assignments if str(one.get("principalId", "")).lower() == principal or _is_group(one)
+        ],
         definitions=[one for path in options.definitions for one in _json(path, list)],
         vaults=[_json(path, dict) for path in options.vault],
         app_roles=_ids(options.app_roles, "appRoleId"),
         owned=_ids(options.owned, "id"),
     )
+
+
+def _is_group(assignment: Mapping[str, Any]) -> bool:
+    return str(assignment.get("principalType", "")).lower() == "group"
 
 
 def _check(needed: Needed, granted: Granted, table: Table) -> int:
@@ -111,8 +122,10 @@ def _check(needed: Needed, granted: Granted, table: Table) -> int:
 def _ids(path: Path | None, name: str) -> frozenset[str] | None:
     if path is None:
         return None
-    values = _json(path, dict).get("value", [])
-    return frozenset(str(one[name]).lower() for one in values)
+    answer = _json(path, dict)
+    if "@odata.nextLink" in answer:
+        raise Unreadable(f"{path}: this is only a part of what Graph knows; ask with $top=999")
+    return frozenset(str(one[name]).lower() for one in answer.get("value", []))
 
 
 def _json(path: Path, kind: type) -> Any:

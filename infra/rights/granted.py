@@ -65,6 +65,8 @@ def compare(needed: Needed, granted: Granted, table: Table) -> Findings:
         used.update(exact)
         if not exact and not wider:
             found.missing.append(f"{want.grant.role_name} on {want.scope}: {want.grant.purpose}")
+        if any(granted.assignments[n].get("condition") for n in (*exact, *wider)):
+            found.warnings.append(f"{want.grant.role_name} on {want.scope} has a condition, which is not read here")
     for n, one in enumerate(granted.assignments):
         if n not in used:
             found.excess.append(_too_much(one, wanted, roles, table))
