@@ -8,11 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from infra.rights.granted import Granted, compare
+from infra.rights.granted import Granted, access_policy_vaults, compare
 from infra.rights.needed import Needed, as_json, derive
 from infra.rights.steps import steps
 from infra.rights.table import Table, load
@@ -21,6 +21,7 @@ from rotation.policy_check import known_names
 from rotation.policy_file import check, read_text
 
 SOUND, WRONG = 0, 2
+_T = TypeVar("_T")
 
 
 class Unreadable(Exception):
@@ -37,9 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case "derive":
                 print(json.dumps(as_json(needed, table), indent=2))
             case "steps":
-                print("\n".join(steps(needed, table, options.principal)))
+                by_policy = _sound(lambda: access_policy_vaults(_vaults(options)))
+                print("\n".join(steps(needed, table, options.principal, by_policy)))
             case _:
-                return _check(needed, _granted(options), table)
+                return _check(needed, _sound(lambda: _granted(options)), table)
     except (Misconfigured, Unreadable) as error:
         print(error, file=sys.stderr)
         return WRONG
@@ -59,9 +61,13 @@ def _parser() -> argparse.ArgumentParser:
         help="az role assignment list --assignee ID --all -o json; repeatable, one a subscription")  # fmt: skip
     add("--definitions", required=True, type=Path, action="append", metavar="FILE",
         help="az role definition list --custom-role-only true -o json; repeatable")  # fmt: skip
-    add("--vault", type=Path, action="append", default=[], metavar="FILE", help="az keyvault show -n NAME -o json")
     add("--app-roles", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/appRoleAssignments")
     add("--owned", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/ownedObjects")
+    for command in (left, checked):
+        command.add_argument(
+            "--vault", type=Path, action="append", default=[], metavar="FILE",
+            help="az keyvault show -n NAME -o json; repeatable; without it a vault is taken to decide by roles",
+        )  # fmt: skip
     for command in (derived, left, checked):
         command.add_argument("policy", metavar="POLICY", help="policy.toml")
         command.add_argument("--vaults", metavar="NAMES", help="as in ROTATION_VAULTS; default: those of the policy")
@@ -93,7 +99,7 @@ def _granted(options: argparse.Namespace) -> Granted:
             one for one in assignments if str(one.get("principalId", "")).lower() == principal or _is_group(one)
         ],
         definitions=[one for path in options.definitions for one in _json(path, list)],
-        vaults=[_json(path, dict) for path in options.vault],
+        vaults=_vaults(options),
         app_roles=_ids(options.app_roles, "appRoleId"),
         owned=_ids(options.owned, "id"),
     )
@@ -104,10 +110,7 @@ def _is_group(assignment: Mapping[str, Any]) -> bool:
 
 
 def _check(needed: Needed, granted: Granted, table: Table) -> int:
-    try:
-        found = compare(needed, granted, table)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise Unreadable(f"one of the files is not what az prints: {error} is not there") from None
+    found = _sound(lambda: compare(needed, granted, table))
     for line in found.warnings:
         print(f"warning: {line}")
     lines = [f"missing: {line}" for line in found.missing] + [f"too much: {line}" for line in found.excess]
@@ -117,6 +120,18 @@ def _check(needed: Needed, granted: Granted, table: Table) -> int:
         return WRONG
     print("the identity has the rights that the policy needs, and no others")
     return SOUND
+
+
+def _vaults(options: argparse.Namespace) -> list[dict[str, Any]]:
+    return [_json(path, dict) for path in options.vault]
+
+
+def _sound(look: Callable[[], _T]) -> _T:
+    """What a look into az's answers finds; Unreadable where they are not shaped as az shapes them."""
+    try:
+        return look()
+    except (KeyError, TypeError, AttributeError) as error:
+        raise Unreadable(f"one of the files is not what az prints: {error} is not there") from None
 
 
 def _ids(path: Path | None, name: str) -> frozenset[str] | None:

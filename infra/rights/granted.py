@@ -47,23 +47,27 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
+    """idle: of no effect before its vault decides by roles; until then it may be there or not."""
+
     grant: Grant
     scope: str
+    idle: bool = False
 
 
 def compare(needed: Needed, granted: Granted, table: Table) -> Findings:
     """Every difference. Where nothing is found, the identity has what the policy needs, and nothing else."""
     found = Findings(warnings=list(needed.warnings))
-    by_policy = dict(_access_policy_vaults(granted))
+    by_policy = access_policy_vaults(granted.vaults)
     wanted = list(_wanted(needed, granted, table, by_policy, found))
-    roles = {str(one["id"]).lower(): one for one in granted.definitions}
+    # A definition's id begins with the subscription that was asked: only its last part is the same everywhere.
+    roles = {_name(str(one["id"])): one for one in granted.definitions}
     used: set[int] = set()
     for want in wanted:
         holding = [n for n, one in enumerate(granted.assignments) if _same_role(one, want.grant, roles, table)]
         exact = [n for n in holding if _scope(granted.assignments[n]) == want.scope]
         wider = [n for n in holding if want.scope.startswith(_scope(granted.assignments[n]).rstrip("/") + "/")]
         used.update(exact)
-        if not exact and not wider:
+        if not exact and not wider and not want.idle:
             found.missing.append(f"{want.grant.role_name} on {want.scope}: {want.grant.purpose}")
         if any(granted.assignments[n].get("condition") for n in (*exact, *wider)):
             found.warnings.append(f"{want.grant.role_name} on {want.scope} has a condition, which is not read here")
@@ -87,8 +91,8 @@ def _wanted(
             for vault in needed.vaults:
                 if vault not in ids:
                     found.missing.append(f"the resource id of vault {vault} among the places")
-                elif vault not in by_policy:
-                    yield _Wanted(grant, ids[vault])
+                else:
+                    yield _Wanted(grant, ids[vault], idle=vault in by_policy)
         else:
             places = granted.places.get(grant.scope, ())
             if not places and grant.scope not in OPTIONAL_PLACES:
@@ -99,9 +103,9 @@ def _wanted(
 def _same_role(
     assignment: Mapping[str, Any], grant: Grant, roles: Mapping[str, Mapping[str, Any]], table: Table
 ) -> bool:
-    definition = str(assignment["roleDefinitionId"]).lower()
+    definition = _name(str(assignment["roleDefinitionId"]))
     if grant.role_id is not None:
-        return definition.rsplit("/", 1)[-1] == grant.role_id
+        return definition == grant.role_id
     return definition in roles and _is_ours(roles[definition], table.roles[str(grant.custom)])
 
 
@@ -130,7 +134,7 @@ def _too_much(
 
 def _check_definitions(granted: Granted, roles: Mapping[str, Mapping[str, Any]], table: Table, found: Findings) -> None:
     """A role of our own may have been edited: what it permits counts, not its name."""
-    assigned = {str(one["roleDefinitionId"]).lower() for one in granted.assignments}
+    assigned = {_name(str(one["roleDefinitionId"])) for one in granted.assignments}
     for definition_id in sorted(assigned & set(roles)):
         definition = roles[definition_id]
         for role in table.roles.values():
@@ -151,10 +155,9 @@ def _check_actions(definition: Mapping[str, Any], role: CustomRole, found: Findi
         found.missing += [f"{wanted[one]} {where}" for one in sorted(set(wanted) - (set(stands) - taken))]
 
 
-def _access_policy_vaults(granted: Granted) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for vault in granted.vaults:
-        if not vault["properties"].get("enableRbacAuthorization"):
-            yield str(vault["name"]).lower(), vault
+def access_policy_vaults(vaults: Sequence[Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Those of `az keyvault show` that don't decide by roles, by name."""
+    return {str(one["name"]).lower(): one for one in vaults if not one["properties"].get("enableRbacAuthorization")}
 
 
 def _check_access_policies(

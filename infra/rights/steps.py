@@ -1,13 +1,14 @@
 """What a deployment's template can't grant: commands for whoever administers the directory and the databases.
 
 Sources: Microsoft Learn, "Grant an appRoleAssignment to a service principal" and "application: add owner" (Graph);
-"Manage Microsoft Entra roles in Azure Database for PostgreSQL" (`pgaadauth_create_principal`); PostgreSQL 16, "GRANT":
+"Manage Microsoft Entra roles in Azure Database for PostgreSQL" (`pgaadauth_create_principal`); "Assign a Key Vault
+access policy"; PostgreSQL 16, "GRANT":
 ADMIN without INHERIT and SET lets a role change another's password and neither use its rights nor become it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from infra.rights.needed import Needed, SqlNeed
@@ -17,9 +18,16 @@ GRAPH = "https://graph.microsoft.com/v1.0"
 FALLBACK_USER = "NAME-OF-THE-IDENTITY"
 
 
-def steps(needed: Needed, table: Table, principal: str) -> Iterator[str]:
-    """Lines for a shell, then SQL; comments say who runs what. principal: the identity's object id."""
+def steps(needed: Needed, table: Table, principal: str, by_policy: Collection[str] = ()) -> Iterator[str]:
+    """Lines for a shell, then SQL; comments say who runs what.
+
+    principal: the identity's object id. by_policy: the vaults that decide by access policies.
+    """
     [permission] = table.graph
+    rights = " ".join(sorted(table.access_policy))
+    for vault in sorted(set(needed.vaults) & set(by_policy)):
+        yield f"# Vault {vault} decides by access policies; roles are better (see `check`)."
+        yield f"az keyvault set-policy --name {vault} --object-id {principal} --secret-permissions {rights}"
     if needed.applications:
         yield "# As a Privileged Role Administrator: client secrets of the applications that it owns, and of no others."
         yield f"graph=$(az ad sp show --id {permission.resource_app_id} --query id -o tsv)"

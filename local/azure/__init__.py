@@ -7,7 +7,7 @@ One TLS port serves, each below its own path:
 * `/graph`: applications (get, addPassword, removePassword).
 * `/login`: token requests with a client's id and secret.
 
-The app's identity may do at ARM and Graph what the file of `--rights` grants it (`local.rights`), all others everything.
+At ARM and Graph the app's identity may do what the file of `--rights` grants it (`local.rights`); others, everything.
 
 State is kept in SQLite and committed before an answer is sent, so a killed process forgets nothing that it answered.
 

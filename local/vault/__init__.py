@@ -18,7 +18,7 @@ In a test, `LocalVaults` does the same in-process:
     async with LocalVaults({"kv-demo": 0}, data=tmp_path, cert=CERT, key=KEY, authority=TokenAuthority(KEY_BYTES)) as v:
         v.urls["kv-demo"]; v.env; v.faults.add(Fault(Kind.STATUS, status=503, times=2)); v.calls.records()
 
-The app's identity (`local.identity.APP_CLIENT_ID`) may do what the file of `--rights` grants it, see `local.rights`; all
+The app's identity (`local.identity.APP_CLIENT_ID`) may do what the file of `--rights` grants it (`local.rights`); all
 others may do everything, which a control call can change.
 
 Control calls: plain HTTP, JSON, header `X-Control-Key`. `vault` and `oid` may be left out: then all are meant.

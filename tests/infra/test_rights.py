@@ -319,12 +319,20 @@ def test_a_vault_that_decides_by_access_policies_is_checked_by_them_and_warned_o
     assert [line.partition(" on ")[0] for line in lines] == told
 
 
-def test_a_role_on_a_vault_that_does_not_look_at_roles_is_too_much(
+def test_a_role_on_a_vault_that_does_not_look_at_roles_waits_for_the_day_it_does(
     azure: Azure, capsys: pytest.CaptureFixture[str]
 ) -> None:
     azure.option("vault", of_policies({"secrets": ["get", "list", "set"]}))
-    code, [_, line] = azure.checked(capsys)
-    assert (code, line) == (2, f"too much: Keyturn secrets on {VAULT.lower()}: nothing needs it")
+    code, [warning] = azure.checked(capsys)
+    assert (code, warning.startswith("warning: vault kv-a decides by access policies")) == (0, True)
+
+
+def test_a_role_is_the_same_whichever_subscription_names_it(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
+    azure.definitions = [
+        {**one, "id": str(one["id"]).replace(SUBSCRIPTION, "00000000-0000-0000-0000-00000000000c")}
+        for one in azure.definitions
+    ]
+    assert azure.checked(capsys) == (0, [])
 
 
 def test_graph_is_asked_for_permission_and_ownership(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -350,6 +358,8 @@ def test_a_file_that_is_none_of_azs_is_told_in_one_line(azure: Azure, capsys: py
     azure.definitions = [{"name": "no role"}]
     code, [line] = azure.checked(capsys)
     assert (code, "not what az prints" in line) == (2, True)
+    azure.option("app-roles", {"value": [{"id": "no role"}]})
+    assert "'appRoleId' is not there" in azure.checked(capsys)[1][0]
     azure.places.pop("principalId")
     assert "principalId" in azure.checked(capsys)[1][0]
 
@@ -373,6 +383,21 @@ def test_steps_are_commands_and_sql_that_quote_what_they_name(
     assert out.count("-- On ") == 2
     policy.write_text(rule(["generated"]))
     assert run(capsys, "steps", policy, "--principal", PRINCIPAL)[1].strip() == ""
+
+
+def test_steps_give_the_policy_of_a_vault_that_decides_by_policies_and_of_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy, vault, other = (tmp_path / name for name in ("policy.toml", "kv-a.json", "kv-b.json"))
+    policy.write_text(rule(["generated"]))
+    vault.write_text(json.dumps(of_policies(None)))
+    other.write_text(json.dumps({"name": "kv-b", "properties": {"enableRbacAuthorization": True}}))
+    given = ("--vaults", "kv-a,kv-b", "--vault", vault, "--vault", other)
+    code, out, _ = run(capsys, "steps", policy, "--principal", PRINCIPAL, *given)
+    set_policy = f"az keyvault set-policy --name kv-a --object-id {PRINCIPAL} --secret-permissions get list set"
+    assert (code, [line for line in out.splitlines() if not line.startswith("#")]) == (0, [set_policy])
+    other.write_text("{}")
+    assert run(capsys, "steps", policy, "--principal", PRINCIPAL, *given)[0] == 2
 
 
 def test_the_sql_lets_an_administrator_change_the_passwords_that_are_named_and_nothing_else() -> None:
