@@ -3,8 +3,8 @@
 So a right that is missing from `infra/roles.json` turns tests red here, before anybody meets it on Azure. Everybody
 else, the owner in a shell or a test, may do everything.
 
-Where KEYTURN_RIGHTS_LOG names a folder, each right that was granted and each that was called for is written there,
-once a process: a whole test run so tells which rights the app really uses.
+Where KEYTURN_RIGHTS_LOG names a folder, each right that was granted, called for and refused is written there, once a
+process: a whole test run so tells which rights the app really uses.
 """
 
 from __future__ import annotations
@@ -56,7 +56,10 @@ class Rights:
             return True
         asked = Right(action, scope.lower())
         self._log.add("called", asked)
-        return self._granted is None or any(right.covers(asked.action, asked.scope) for right in self._granted)
+        permitted = self._granted is None or any(right.covers(asked.action, asked.scope) for right in self._granted)
+        if not permitted:
+            self._log.add("refused", asked)
+        return permitted
 
     def to_json(self) -> str:
         """For another process."""

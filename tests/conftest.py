@@ -46,7 +46,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         session.config.stash[TOLD] = ["rights: not held against the table, which takes a whole run without skips"]
         return
     used = read(Path(os.environ[LOG_SETTING]))
-    different = list(used.differences_from_the_table())
+    different = [*used.missing(), *used.differences_from_the_table()]
     called = len({call.action for call in used.called})
     session.config.stash[TOLD] = different or [f"rights: all {called} that the app is granted were used, and no other"]
     if different:

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,16 @@ class Used:
 
     granted: frozenset[Right]
     called: frozenset[Right]
+    refused: frozenset[Right] = frozenset()
 
-    def differences(self) -> Iterator[str]:
-        """By action and scope: each call is covered by a grant, and each grant covers a call."""
+    def missing(self) -> Iterator[str]:
+        """By action and scope: what was called for and refused, or is covered by no grant."""
         for call in sorted(self.called):
-            if not any(right.covers(call.action, call.scope) for right in self.granted):
+            if call in self.refused or not any(right.covers(call.action, call.scope) for right in self.granted):
                 yield f"missing: {call.action} on {call.scope}"
+
+    def unused(self) -> Iterator[str]:
+        """By action and scope: what was granted, and covers no call. Says something of a run by one policy alone."""
         for right in sorted(self.granted):
             if not any(right.covers(call.action, call.scope) for call in self.called):
                 yield f"unused: {right.action} on {right.scope}"
@@ -43,7 +48,7 @@ class Used:
 def read(folder: Path) -> Used:
     """All that stands in a folder's logs."""
     lines = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.read_text().splitlines()]
-    return Used(*(_rights(lines, what) for what in ("granted", "called")))
+    return Used(*(_rights(lines, what) for what in ("granted", "called", "refused")))
 
 
 def _rights(lines: Iterable[dict[str, str]], what: str) -> frozenset[Right]:
@@ -55,8 +60,13 @@ def note_ledger(access_log: Path) -> None:
 
     The app's are signed for a container ("sig=" in the query); a test that acts as the owner has the account's key.
     """
-    lines = [json.dumps({"what": "called", "action": action, "scope": "ledger"}) for action in ledger_calls(access_log)]
-    (Path(os.environ[LOG_SETTING]) / f"ledger-{os.getpid()}.jsonl").write_text("\n".join(lines))
+    table = load()
+    [role] = {grant.custom for grant in table.grants if grant.scope == "ledgerContainer"}
+    noted = {"granted": table.roles[str(role)].data_actions, "called": ledger_calls(access_log)}
+    lines = [
+        json.dumps({"what": what, "action": action, "scope": "ledger"}) for what in noted for action in noted[what]
+    ]
+    (Path(os.environ[LOG_SETTING]) / f"{uuid.uuid4().hex}.jsonl").write_text("\n".join(lines))
 
 
 def ledger_calls(access_log: Path) -> list[str]:

@@ -1,0 +1,69 @@
+"""A whole run of tests, over several workers, fails where a right of the table is unused or one is missing."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+# Each call in a test of its own, so that workers share them; the tests stand in for a stack's two processes.
+PLAYED = """
+import pytest
+from infra.rights.table import load
+from local.rights import APP_OID, Right, Rights
+
+TABLE = load()
+ACTIONS = sorted({{action for role in TABLE.roles.values() for action in role.actions | role.data_actions}})
+ACTIONS += [permission.name for permission in TABLE.graph]
+UNUSED, SCOPE, SKIPS = {unused!r}, {scope!r}, {skips!r}
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_call(action):
+    if action == SKIPS:
+        pytest.skip("no server")
+    rights = Rights([Right(one, "/here") for one in ACTIONS])
+    if action != UNUSED:
+        rights.permit({{"oid": APP_OID}}, action, SCOPE if action == ACTIONS[0] else "/here/below")
+
+def test_call_of_somebody_else():
+    assert Rights([]).permit({{"oid": "the owner"}}, "Microsoft.KeyVault/vaults/secrets/purge/action", "/here")
+"""
+UPDATE = "Microsoft.KeyVault/vaults/secrets/update/action"
+
+
+def run(
+    folder: Path, *options: str, unused: str = "", scope: str = "/here", skips: str = ""
+) -> subprocess.CompletedProcess[str]:
+    (folder / "played").mkdir()
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = played\n")
+    (folder / "conftest.py").write_text('pytest_plugins = ["tests.conftest"]\n')
+    (folder / "played" / "test_played.py").write_text(PLAYED.format(unused=unused, scope=scope, skips=skips))
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "xdist", *options],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_run_that_uses_every_right_says_so_and_passes(tmp_path: Path) -> None:
+    ended = run(tmp_path, "-n", "2")
+    assert (ended.returncode, "that the app is granted were used, and no other" in ended.stdout) == (0, True), ended
+
+
+def test_a_right_that_no_worker_used_and_a_call_that_was_refused_fail_a_run_whose_tests_passed(tmp_path: Path) -> None:
+    ended = run(tmp_path, "-n", "2", unused=UPDATE, scope="/elsewhere")
+    assert (ended.returncode, "failed" in ended.stdout) == (1, False), ended
+    assert f"never called for: {UPDATE}" in ended.stdout
+    assert " on /elsewhere" in ended.stdout
+
+
+@pytest.mark.parametrize("part", ["chosen", "skipped"])
+def test_a_run_of_a_part_is_not_judged(tmp_path: Path, part: str) -> None:
+    ended = run(tmp_path, "-k", "secrets") if part == "chosen" else run(tmp_path, skips=UPDATE)
+    assert (ended.returncode, "rights: not held against the table" in ended.stdout) == (0, True), ended
