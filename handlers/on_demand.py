@@ -19,6 +19,7 @@ from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, 
 from rotation.ports import Vault
 from rotation.spec import checked_name, is_companion
 
+FILTERS = ("vaults", "names", "rotators")
 AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
 
 
@@ -27,9 +28,11 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
     app = await running.app()
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(ask, "dry_run")
-    force = _force(ask)
+    force = _force(ask.query.get("force", "false"))
     ref = SecretRef(vault.lower(), checked_name(name))
-    wanted = ask.query.get("if_version") or None
+    wanted = ask.query.get("if_version")
+    if wanted == "":  # a script's empty variable must not become a rotation of whatever is the latest
+        raise Malformed("if_version is blank: name a version, or leave it out", field="if_version")
     request = RotationRequest(
         ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags")
     )
@@ -50,11 +53,10 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
     """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version."""
     app = await running.app()
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
-    wish = _filter(ask.body)
+    wish, force = _filter(ask.body)
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
         raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
-    force = _force(Ask(ask.headers, {"force": wish["force"][0]} if wish["force"] else {}))
     messages: list[str] = []
     for name, vault in app.vaults.items():
         if wish["vaults"] and name not in wish["vaults"]:
@@ -84,30 +86,31 @@ def _flag(ask: Ask, name: str) -> bool:
     return text == "true"
 
 
-def _force(ask: Ask) -> Force:
+def _force(text: object) -> Force:
     wishes = {"false": Force.NO, "no": Force.NO, "true": Force.YES, "grace": Force.GRACE}
-    text = ask.query.get("force", "false").lower()
-    if text not in wishes:
+    wish = wishes.get(text.lower()) if isinstance(text, str) else None
+    if wish is None:
         raise Malformed("force is true or grace", field="force")
-    return wishes[text]
+    return wish
 
 
-def _filter(body: bytes) -> dict[str, list[str]]:
+def _filter(body: bytes) -> tuple[dict[str, list[str]], Force]:
     try:
         raw = json.loads(body)
     except (ValueError, RecursionError):
         raw = None
-    known = {"vaults", "names", "rotators", "force"}
-    if not isinstance(raw, dict) or not raw or not raw.keys() <= known:
+    if not isinstance(raw, dict) or not raw or not raw.keys() <= {*FILTERS, "force"}:
         raise Malformed('the body is a JSON object with "vaults", "names" or "rotators"', field="body")
     wish: dict[str, list[str]] = {}
-    for key in known:
+    for key in FILTERS:
         value = raw.get(key, [])
         listed = [value] if isinstance(value, str) else value
         if not isinstance(listed, list) or not all(isinstance(one, str) and one for one in listed):
             raise Malformed(f"`{key}` is a text or a list of texts", field=key)
         wish[key] = [one.lower() for one in listed]
-    return wish
+    if not any(wish.values()):  # a script's empty list must not become a rotation of everything
+        raise Malformed('the filter names nothing: "names": ["*"] means every secret', field="body")
+    return wish, _force(raw.get("force", "false"))
 
 
 def _fits(item: SecretItem, wish: Mapping[str, list[str]]) -> bool:

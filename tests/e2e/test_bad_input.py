@@ -181,6 +181,17 @@ async def test_a_wrong_filter_asks_for_nothing(app: Deployment, body: str) -> No
     assert await app.queue() == before
 
 
+async def test_a_blank_if_version_is_refused_and_not_taken_for_any_version(app: Deployment) -> None:
+    answer = await app.rotate("whatever", if_version="")
+    assert (answer.status, answer.json["field"]) == (400, "if_version")
+
+
+@pytest.mark.parametrize("body", [{"names": []}, {"force": "true"}, {"vaults": [], "rotators": []}])
+async def test_a_filter_that_names_nothing_asks_for_nothing(app: Deployment, body: dict[str, object]) -> None:
+    answer = await app.call("POST", "/api/rotations", json=body)
+    assert (answer.status, answer.json["field"]) == (400, "body")
+
+
 async def test_an_unknown_vault_is_404_everywhere(app: Deployment) -> None:
     wishes: list[Answer] = [
         await app.rotate("x", vault="kv-nobody"),
@@ -197,7 +208,7 @@ async def test_a_name_that_no_secret_can_have_is_404_and_not_asked_for(app: Depl
         assert answer.status in {400, 404}, (name, answer.text)
 
 
-async def test_without_a_key_only_health_answers(app: Deployment) -> None:
+async def test_without_a_key_only_health_and_the_document_answer(app: Deployment) -> None:
     for method, path in (
         ("GET", "/api/vaults/kv-demo/secrets"),
         ("GET", "/api/vaults/kv-demo/secrets/x"),
@@ -208,6 +219,7 @@ async def test_without_a_key_only_health_answers(app: Deployment) -> None:
         assert (await app.call(method, path, key="wrong")).status == 401
     health = await app.call("GET", "/api/health", key=None)
     assert (health.status, health.json["status"]) == (200, "ok")
+    assert (await app.call("GET", "/api/openapi.json", key=None)).status == 200
 
 
 async def test_a_throttled_vault_is_503_with_retry_after(app: Deployment) -> None:
