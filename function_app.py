@@ -98,6 +98,13 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  t
     return func.HttpResponse(body, mimetype="application/json")
 
 
+@app.route("openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the binding's name
+    """What the HTTP functions take and answer; the same text for every deployment."""
+    document = Path(__file__).parent / "handlers" / "openapi.json"
+    return func.HttpResponse(document.read_bytes(), mimetype="application/json")
+
+
 async def _served(req: func.HttpRequest, call: "Callable[[Ask], Awaitable[Answer]]") -> "Answer":
     from handlers.http import Ask, answered
 

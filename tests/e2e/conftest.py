@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from local.stack import Stack
+from tests.e2e.contract import Contract
 from tests.e2e.deployment import Deployment, opened
 from tests.e2e.leaks import leaks, places, values_of
 
@@ -32,5 +33,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> Itera
 
 @pytest.fixture
 async def app(stack: Stack, answers: list[str]) -> AsyncIterator[Deployment]:
+    """Every answer of the test is as the document at /api/openapi.json has it."""
     async with opened(stack, answers) as deployment:
         yield deployment
+    contract = Contract.of_file()
+    for method, path, answer in deployment.seen:
+        assert contract.objection(method, path, answer.status, answer.headers, answer.text) is None

@@ -47,6 +47,7 @@ class Deployment:
         self._session = session
         self._clients = clients
         self._answers = answers
+        self.seen: list[tuple[str, str, Answer]] = []  # method, path, answer
 
     # as an operator
 
@@ -60,6 +61,7 @@ class Deployment:
         ) as got:
             answer = Answer(got.status, await got.text(), dict(got.headers))
         self._answers.append(f"{method} {path} {answer.headers} {answer.text}")
+        self.seen.append((method, path, answer))
         return answer
 
     async def rotate(self, name: str, *, vault: str = VAULT, **query: str) -> Answer:

@@ -54,12 +54,24 @@ async def test_the_worker_library_lists_what_the_design_promises(tmp_path: Path)
         "list_secrets": ("httpTrigger", "vaults/{vault}/secrets", ["GET"], "FUNCTION"),
         "read_secret": ("httpTrigger", "vaults/{vault}/secrets/{name}", ["GET"], "FUNCTION"),
         "health": ("httpTrigger", "health", ["GET"], "ANONYMOUS"),
+        "openapi": ("httpTrigger", "openapi.json", ["GET"], "ANONYMOUS"),
     }
     outputs = {name: outputs_of(bindings) for name, bindings in found.items()}
     queue = [("queue", "rotation-requests", "AzureWebJobsStorage")]
     assert outputs == {
         "near_expiry": queue, "sweep": queue, "rotate_many": queue,
-        "rotate": [], "rotate_now": [], "list_secrets": [], "read_secret": [], "health": [],
+        "rotate": [], "rotate_now": [], "list_secrets": [], "read_secret": [], "health": [], "openapi": [],
+    }  # fmt: skip
+
+
+async def test_the_document_names_the_functions_that_http_starts_and_their_routes(tmp_path: Path) -> None:
+    _, out, _ = await start(tmp_path)
+    http = {one["name"]: triggers(one["bindings"]) for one in json.loads(out)}
+    served = [(name, *trigger[1:3]) for name, trigger in http.items() if trigger[0] == "httpTrigger"]
+    paths = json.loads((ROOT / "handlers" / "openapi.json").read_text())["paths"]
+    assert {(name, f"/api/{route}", *methods) for name, route, methods in served} == {
+        (told["operationId"], path, method.upper())
+        for path, methods in paths.items() for method, told in methods.items() if method != "parameters"
     }  # fmt: skip
 
 
