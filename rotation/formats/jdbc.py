@@ -53,9 +53,11 @@ def read(text: str) -> Value:
     login: dict[str, str] = {}
     position = url.end() + 1
     for parameter in text[position:].split("&") if url.end() < len(text) else ():
-        key, _, written = parameter.partition("=")
+        key, equals, written = parameter.partition("=")
         start = position + len(key) + 1
         name = _decode(key)
+        if name in places and not equals:
+            raise Unusable(f"the parameter {name} of the JDBC URL is not followed by =", field="value")
         if name in places:
             login[name] = _decode(written)
             places[name].append(Place(start, start + len(written), escape))
@@ -145,6 +147,8 @@ def _properties(text: str, position: int) -> Iterator[tuple[str, str, int, int]]
             if end < 0:
                 raise Unusable("a brace in the value is never closed", field="value")
             value, end = text[start + 1 : end].replace("}}", "}"), end + 1
+            if text[end : end + 1] not in {"", ";"}:
+                raise Unusable("something stands between a value in braces and its ;", field="value")
         else:
             semicolon = text.find(";", start)
             end = len(text) if semicolon < 0 else semicolon

@@ -160,6 +160,19 @@ def test_what_cannot_be_understood_is_refused_with_the_field_to_mend(value: str,
     assert refused.value.field in {"value", "format"}
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "jdbc:postgresql://db/orders?user=app&password",  # where would the password go?
+        "jdbc:postgresql://db/orders?password=pw&user",
+        "jdbc:sqlserver://db;user=app;password={pw}rest;databaseName=orders",  # of which the driver reads another one
+    ],
+)
+def test_a_jdbc_url_of_which_a_part_is_not_closed_is_refused(value: str) -> None:
+    with pytest.raises(Unusable):
+        read(SecretValue(value), "jdbc")
+
+
 def test_a_storage_connection_string_changes_its_key_without_quotes() -> None:
     text = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=b2xk==;EndpointSuffix=core.windows.net"
     assert rewritten(text, "bmV3==") == text.replace("b2xk==", "bmV3==")
