@@ -38,9 +38,9 @@ def forward(event: object, vaults: Collection[str], message: Out) -> None:
         message.set(text)
 
 
-def message_of(kind: str | None, data: object, vaults: Collection[str]) -> str | None:
+def message_of(kind: object, data: object, vaults: Collection[str]) -> str | None:
     """The one queue message of an event; None where it asks for nothing here."""
-    reason = REASONS.get((kind or "").strip().lower())
+    reason = REASONS.get(str(kind).strip().lower())
     if reason is None:
         log.info("an event of another type is acknowledged and left alone")
         return None

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.proof.rows import Row, shown
 
-LANES = ("simulation", "kills")
+LANES = ("simulation", "fuzz", "kills")
 
 
 def main() -> int:

@@ -15,6 +15,7 @@ from pytest_mock import MockerFixture
 from handlers.delay import LONGEST_S, Delay
 from handlers.identity import Tokens, credential
 from handlers.messages import from_text, to_text
+from handlers.near_expiry import message_of
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
 from handlers.sweep import sweep
@@ -207,3 +208,9 @@ async def test_a_token_that_is_not_given_is_told_without_what_the_library_says(m
             await Tokens(source).token("s/.default")
         assert "canary" not in repr(raised.value)
         assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("kind", [True, 5, 1.5, ["Microsoft.KeyVault.SecretExpired"], {}, None])
+def test_an_event_whose_type_is_no_text_is_acknowledged_and_left_alone(kind: Any) -> None:
+    data = {"VaultName": "kv", "ObjectType": "Secret", "ObjectName": "orders-db", "Version": "v1"}
+    assert message_of(kind, data, {"kv"}) is None

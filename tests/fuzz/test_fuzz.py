@@ -1,0 +1,67 @@
+"""The quick slice, and that what it looks for would be found."""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from handlers import near_expiry
+from rotation import policy_file, spec
+from rotation.errors import Unusable
+from tests.fuzz import formats, inputs, inside
+from tests.fuzz.__main__ import coverage_guided
+from tests.fuzz.explore import explore
+
+
+def test_bad_input_does_no_harm() -> None:
+    found = inside.run(seed=2, share=0.05)
+    assert [line for tally in found.values() for line in tally.broken] == []
+    assert all(tally.inputs > 50 for tally in found.values())
+    assert found["policies"].taken > 0
+    assert found["values"].taken > 0
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("atheris") is None, reason="atheris has no wheel here: use Linux on x86-64"
+)
+def test_formats_are_explored_by_coverage() -> None:
+    tally = coverage_guided(seed=2, runs=3_000)
+    assert tally.broken == []
+    assert tally.inputs >= 3_000
+
+
+def test_a_check_that_fails_is_told_with_its_input() -> None:
+    def small(one: int) -> bool:
+        assert one < 1000
+        return True
+
+    [told] = explore(small, st.integers(), 500, seed=1).broken
+    assert "input: 1000" in told
+
+
+def raises(*_arguments: Any, **_named: Any) -> Any:
+    raise ValueError("a bug on purpose")
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "look"),
+    [
+        (near_expiry, "checked_name", lambda: explore(inside._event, inputs.events, 300, 1)),
+        (policy_file, "covered_administrators", lambda: explore(inside._policy, inputs.policies, 300, 1)),
+        (spec._Asked, "number", lambda: explore(inside._tags, inputs.tags, 300, 1)),
+    ],
+)
+def test_a_bug_on_purpose_is_noticed(
+    where: Any, name: str, look: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(where, name, raises)
+    assert look().broken != []
+
+
+def test_a_refusal_that_shows_the_value_is_noticed() -> None:
+    text = "jdbc:sqlserver://db;user=app;password=pw;databaseName=orders"
+    assert formats.check(text, "jdbc")
+    with pytest.raises(AssertionError):
+        formats._told_well(Unusable(f"what is {text}?", field="value"), text)
