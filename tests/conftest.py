@@ -1,16 +1,19 @@
-"""For every test: where nothing may be skipped, a skip is a failure; a whole run uses every right of the app."""
+"""For every test: a skip may be a failure, no value may be shown, and a whole run uses every right of the app."""
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 
 from local.rights import LOG_SETTING
+from tests.canaries import Canaries
 from tests.rights_used import read
 
 TOLD = pytest.StashKey[list[str]]()
+CANARIES = pytest.StashKey[Canaries]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,6 +27,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.skipped and item.config.getoption("--no-skips"):
         report.outcome = "failed"
+    for title, text in report.sections:
+        item.config.stash[CANARIES].printed[f"{item.nodeid}, {title}"] = [text]
     return report
 
 
@@ -33,6 +38,20 @@ def pytest_configure(config: pytest.Config) -> None:
         folder = tempfile.TemporaryDirectory(prefix="keyturn-rights-")
         config.add_cleanup(folder.cleanup)
         os.environ[LOG_SETTING] = folder.name
+    canaries = config.stash[CANARIES] = Canaries()
+    stack = contextlib.ExitStack()
+    stack.enter_context(canaries.noting())
+    config.add_cleanup(stack.close)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_value_is_shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set up before all others, so it looks when all have ended, at all but what is printed at the very end."""
+    canaries = request.config.stash[CANARIES]
+    with canaries.listening():
+        yield
+    if found := canaries.leaks(tmp_path_factory.getbasetemp()):
+        pytest.fail("\n".join(found), pytrace=False)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -4,7 +4,7 @@ import base64
 import re
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -17,9 +17,9 @@ SHORTEST = 12  # a shorter text could stand somewhere by chance
 def forms(value: str) -> set[bytes]:
     """Every form of a value that is looked for; of a connection string, those of its password too."""
     texts = {value}
-    if "://" in value:
-        password = urlsplit(value).password
-        texts |= {password, unquote(password)} if password else set()
+    with suppress(ValueError):  # not every value is the URL that it looks like
+        if password := urlsplit(value).password:
+            texts |= {password, unquote(password)}
     found = set()
     for text in (text for text in texts if len(text) >= SHORTEST):
         raw = text.encode()
@@ -33,10 +33,13 @@ def forms(value: str) -> set[bytes]:
 
 def values_of(data: Path) -> Iterator[str]:
     """Every value that the vaults of a stack ever held."""
-    for path in (data / "vault").rglob("*"):
-        if path.is_file() and path.read_bytes()[:15] == b"SQLite format 3":
-            with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
-                yield from (str(row[0]) for row in database.execute("SELECT value FROM versions"))
+    yield from values_in(data / "vault" / "vault.db")
+
+
+def values_in(path: Path) -> Iterator[str]:
+    """Every value that the vaults of one file ever held."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+        yield from (str(row[0]) for row in database.execute("SELECT value FROM versions"))
 
 
 def places(data: Path) -> Iterator[Path]:

@@ -1,13 +1,11 @@
 """A whole run of tests, over several workers, fails where a right of the table is unused or one is missing."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.nested import run
+
 # Each call in a test of its own, so that workers share them; the tests stand in for a stack's two processes.
 PLAYED = """
 import pytest
@@ -34,31 +32,17 @@ UPDATE = "Microsoft.KeyVault/vaults/secrets/update/action"
 READ = "Microsoft.KeyVault/vaults/secrets/getSecret/action"
 
 
-def run(
-    folder: Path, *options: str, unused: str = "", refused: str = "", skips: str = ""
-) -> subprocess.CompletedProcess[str]:
-    (folder / "played").mkdir()
-    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = played\n")
-    (folder / "conftest.py").write_text('pytest_plugins = ["tests.conftest"]\n')
-    (folder / "played" / "test_played.py").write_text(PLAYED.format(unused=unused, refused=refused, skips=skips))
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "xdist", *options],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def played(*, unused: str = "", refused: str = "", skips: str = "") -> str:
+    return PLAYED.format(unused=unused, refused=refused, skips=skips)
 
 
 def test_a_run_that_uses_every_right_says_so_and_passes(tmp_path: Path) -> None:
-    ended = run(tmp_path, "-n", "2")
+    ended = run(tmp_path, played(), "-n", "2")
     assert (ended.returncode, "that the app is granted were used, and no other" in ended.stdout) == (0, True), ended
 
 
 def test_a_right_that_no_worker_used_and_a_call_that_was_refused_fail_a_run_whose_tests_passed(tmp_path: Path) -> None:
-    ended = run(tmp_path, "-n", "2", unused=UPDATE, refused=READ)
+    ended = run(tmp_path, played(unused=UPDATE, refused=READ), "-n", "2")
     assert (ended.returncode, "failed" in ended.stdout) == (1, False), ended
     assert f"never called for: {UPDATE}" in ended.stdout
     assert f"missing: {READ} on /here/below" in ended.stdout
@@ -66,5 +50,6 @@ def test_a_right_that_no_worker_used_and_a_call_that_was_refused_fail_a_run_whos
 
 @pytest.mark.parametrize("part", ["chosen", "skipped"])
 def test_a_run_of_a_part_is_not_judged(tmp_path: Path, part: str) -> None:
-    ended = run(tmp_path, "-k", "secrets") if part == "chosen" else run(tmp_path, skips=UPDATE)
+    chosen = part == "chosen"
+    ended = run(tmp_path, played(skips="" if chosen else UPDATE), *(("-k", "secrets") if chosen else ()))
     assert (ended.returncode, "rights: not held against the table" in ended.stdout) == (0, True), ended
