@@ -7,12 +7,12 @@ of the files each log, ledger and queue.
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from rotation.terms import SecretValue
-from tests.e2e.leaks import SHORTEST, forms, leaks, values_in
+from tests.e2e.leaks import SHORTEST, standing, values_in
 
 VAULTS = "vault.db"  # a local vault's state, where values do stand
 LOGS = frozenset({".log", ".jsonl"})
@@ -69,10 +69,12 @@ class Canaries:
         places = {place: "\n".join(texts).encode(errors="replace") for place, texts in self.printed.items()}
         for path in files:
             within = path.relative_to(folder)
-            if path.suffix in LOGS or FOLDERS & set(within.parts[:-1]):
+            if path.suffix in LOGS or (FOLDERS & set(within.parts[:-1]) and path.name != VAULTS):
                 places[str(within)] = path.read_bytes()
-        found = leaks(values, places.items())
-        return [f"{line}, made by {_maker(values, places[line.rpartition(': ')[0]])}" for line in found]
+        return [
+            f"{place}: {'a token' if value is None else f'a value, made by {values[value]}'}"
+            for place, value in standing(values, places.items())
+        ]
 
 
 class _Noting(logging.Handler):
@@ -91,7 +93,3 @@ def running_test() -> str:
 
 def _can_be_told(value: str) -> bool:
     return len(value) >= SHORTEST and len(set(value)) >= FEWEST_CHARACTERS
-
-
-def _maker(values: Mapping[str, str], text: bytes) -> str:
-    return next((made for value, made in values.items() if any(form in text for form in forms(value))), "nobody known")

@@ -50,13 +50,17 @@ def places(data: Path) -> Iterator[Path]:
         yield from (path for path in (data / folder).rglob("*") if path.is_file())
 
 
+def standing(values: Iterable[str], texts: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, str | None]]:
+    """Each place where a value stands, with the first one there; with None where it is an access token."""
+    owners = {form: value for value in values for form in forms(value)}
+    wanted, found = BytesAhoCorasick(list(owners)), list(owners.values())
+    for name, text in texts:
+        if matches := wanted.find_matches_as_indexes(text):
+            yield name, found[matches[0][0]]
+        if TOKEN.search(text):
+            yield name, None
+
+
 def leaks(values: Iterable[str], texts: Iterable[tuple[str, bytes]]) -> list[str]:
     """Where a value or an access token stands; never the value itself."""
-    wanted = BytesAhoCorasick({form for value in values for form in forms(value)})
-    found = []
-    for name, text in texts:
-        if wanted.find_matches_as_indexes(text):
-            found.append(f"{name}: a value")
-        if TOKEN.search(text):
-            found.append(f"{name}: a token")
-    return found
+    return [f"{name}: {'a token' if value is None else 'a value'}" for name, value in standing(values, texts)]

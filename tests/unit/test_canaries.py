@@ -1,12 +1,15 @@
 """A run of tests fails where a value was shown, in any form and at any place; it says where, and not the value."""
 
 import logging
+import sqlite3
 from base64 import b64encode
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from local.vault.database import Database
 from rotation.terms import SecretValue
 from tests.canaries import Canaries
 from tests.nested import run
@@ -81,11 +84,32 @@ def test_a_value_is_found_in_log_records_of_any_level_and_in_their_tracebacks(tm
     assert logging.getLogger().level == before
 
 
+def test_what_a_local_vault_held_is_looked_for_too_and_may_stand_in_that_vault(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    database = Database(tmp_path / "host" / "vault")  # even below a folder where values may not stand
+    database.close()
+    vault = tmp_path / "host" / "vault" / "vault.db"
+    with closing(sqlite3.connect(vault)) as connection, connection:
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(versions)")]
+        row = {column: "held by a vault 4hYw" if column == "value" else "1" for column in columns}
+        connection.execute(f"INSERT INTO versions VALUES ({', '.join('?' * len(row))})", list(row.values()))  # noqa: S608
+    canaries = Canaries()
+    assert canaries.leaks(tmp_path) == []
+    canaries.print("an answer", "held by a vault 4hYw")
+    assert canaries.leaks(tmp_path) == [f"an answer: a value, made by {vault}"]
+
+
 def test_what_says_nothing_of_where_it_comes_from_is_not_looked_for(tmp_path: Path) -> None:
     canaries = Canaries()
     canaries.values = dict.fromkeys(("0" * 64, "short", "abababababab"), "a test")
     canaries.print("a place", f"{'0' * 64} short abababababab")
     assert canaries.leaks(tmp_path) == []
+
+
+def test_an_access_token_is_found_whoever_made_it(tmp_path: Path) -> None:
+    canaries = Canaries()
+    canaries.print("a place", "Bearer eyJhbGciOiJIUzI1NiJ9.eyJvaWQiOiJhbiBpZCJ9.signed")
+    assert canaries.leaks(tmp_path) == ["a place: a token"]
 
 
 @pytest.mark.parametrize("planted", ["print", "log", "file"])
