@@ -12,6 +12,7 @@ from ahocorasick_rs import BytesAhoCorasick
 
 TOKEN = re.compile(rb"eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.")
 SHORTEST = 12  # a shorter text could stand somewhere by chance
+LONGEST = 256  # of a longer one both ends are looked for: the search's tables would grow with it
 
 
 def forms(value: str) -> set[bytes]:
@@ -21,7 +22,7 @@ def forms(value: str) -> set[bytes]:
         if password := urlsplit(value).password:
             texts |= {password, unquote(password)}
     found = set()
-    for text in (text for text in texts if len(text) >= SHORTEST):
+    for text in {part for one in texts if len(one) >= SHORTEST for part in (one[:LONGEST], one[-LONGEST:])}:
         raw = text.encode()
         found |= {raw, quote(text, safe="").encode(), quote_plus(text).encode()}
         # Inside a longer text its base64 depends on where it begins; the ends of each are shared with the neighbours.

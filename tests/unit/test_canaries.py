@@ -106,6 +106,14 @@ def test_what_says_nothing_of_where_it_comes_from_is_not_looked_for(tmp_path: Pa
     assert canaries.leaks(tmp_path) == []
 
 
+@pytest.mark.parametrize("part", [slice(0, 300), slice(-300, None), slice(None)])
+def test_a_value_of_the_longest_that_a_vault_takes_is_found_by_either_end(tmp_path: Path, part: slice) -> None:
+    canaries, value = Canaries(), f"begins {'in the middle ' * 1800}ends"
+    canaries.values[value] = "a test"
+    canaries.print("a place", b64encode(value[part].encode()).decode())
+    assert canaries.leaks(tmp_path) == ["a place: a value, made by a test"]
+
+
 def test_an_access_token_is_found_whoever_made_it(tmp_path: Path) -> None:
     canaries = Canaries()
     canaries.print("a place", "Bearer eyJhbGciOiJIUzI1NiJ9.eyJvaWQiOiJhbiBpZCJ9.signed")
