@@ -20,6 +20,6 @@ def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
