@@ -29,13 +29,13 @@ class Tokens:
         self._source = source
 
     async def token(self, scope: str) -> SecretValue:
-        from azure.core.exceptions import ClientAuthenticationError, HttpResponseError  # noqa: PLC0415  as above
+        from azure.core.exceptions import AzureError, ClientAuthenticationError  # noqa: PLC0415  as above
 
         try:
             return SecretValue((await self._source.get_token(scope)).token)
         except ClientAuthenticationError:
             refused = True
-        except HttpResponseError:
+        except AzureError:
             refused = False
         if refused:
             raise Refused(f"the app's identity gets no token for {scope}: see that the identity is assigned")
