@@ -36,6 +36,7 @@ class Child:
         self.log_path = data / f"{self._name}.log"
         self._ready_file = data / f"{self._name}-ready.json"
         self._ready_file.unlink(missing_ok=True)
+        self._started_by = (tuple(options), dict(environment))
         command = [sys.executable, "-m", module, *options, "--ready-file", str(self._ready_file), "--with-stdin"]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
@@ -51,6 +52,10 @@ class Child:
     def ended(self) -> int | None:
         """The exit code; negative: the signal. None: it runs."""
         return self._process.poll()
+
+    def was_started_by(self, options: Sequence[str], environment: Mapping[str, str]) -> bool:
+        """Whether these are its options and its environment."""
+        return self._started_by == (tuple(options), dict(environment))
 
     def ready(self) -> dict[str, Any]:
         """What it wrote once it served.

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import secrets
+import signal
 import ssl
 import time
 import urllib.request
@@ -79,15 +80,21 @@ class Stack:
         port: int = 0,
         settings: Mapping[str, str] | None = None,
         log_statement: str = "none",
+        azure: Sequence[str] = (),
     ) -> None:
-        """port: of the host; 0: a free one. settings: app settings on top. log_statement: of PostgreSQL."""
+        """port: of the host; 0: a free one. settings: app settings on top. log_statement: of PostgreSQL.
+
+        azure: further options of `local.azure`.
+        """
         self.data = data.resolve()
         self._policy = policy.resolve()
         self._vaults = tuple(vaults)
         self._port = port
         self._settings = dict(settings or {})
+        self._azure = tuple(azure)
         self.postgres = LocalPostgres(self.data / "postgres", log_statement=log_statement)
         self._children: dict[str, Child] = {}
+        self._inherited: dict[str, str] = {}
         self._lock: int | None = None
         self.ready: dict[str, Any] = {}
         self.planes: dict[str, str] = {}  # URLs of ARM, Graph and the login
@@ -109,20 +116,25 @@ class Stack:
     def _start(self) -> None:
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = _locked(self.data / ".lock")
+        self._inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
+        self._fill()
+
+    def _fill(self) -> None:
+        """Start what does not run."""
         tls = ensure(self.data / "tls")
         served = ("--cert", str(tls.cert), "--key", str(tls.key), "--signing-key", str(self.data / "signing.key"))
-        plain = {name: value for name, value in os.environ.items() if not name.startswith(NOT_INHERITED)}
 
         rights = self.data / "rights.json"
         rights.write_text(_rights(self._policy, self._vaults).to_json())
         limited = (*served, "--rights", str(rights))
         named = [part for name in self._vaults for part in ("--vault", f"{name}=0")]
-        vault = self._child("vault", (*named, "--data", str(self.data / "vault"), *limited), plain)
-        azure = self._child("azure", ("--data", str(self.data / "azure"), *limited), plain)
-        try:
-            self.postgres.start()
-        except RuntimeError as error:
-            raise DoesNotStart(str(error)) from None
+        vault = self._child("vault", (*named, "--data", str(self.data / "vault"), *limited), {})
+        azure = self._child("azure", ("--data", str(self.data / "azure"), *limited, *self._azure), {})
+        if not self.postgres.runs:
+            try:
+                self.postgres.start()
+            except RuntimeError as error:
+                raise DoesNotStart(str(error)) from None
         told, planes = vault.ready(), azure.ready()
         self.vault_control = Control(**told["control"], ca=tls.ca)
         self.azure_control = Control(**planes["control"], ca=tls.ca)
@@ -143,7 +155,7 @@ class Stack:
         key = _kept(key_file)
         options = ("--app", str(ROOT), "--port", str(self._port), "--data", str(self.data / "host"))
         host = self._child(
-            "host", (*options, "--function-key-file", str(key_file), *served), plain | env | settings | self._settings
+            "host", (*options, "--function-key-file", str(key_file), *served), env | settings | self._settings
         )
         url = host.ready()["url"]
         events = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={key}"
@@ -163,6 +175,25 @@ class Stack:
             "pids": {"host": host.pid, "vault": vault.pid, "postgres": self.postgres.pid},
         }
 
+    def kill(self, *parts: str) -> None:
+        """SIGKILL, all of them in one moment: "host", "vault", "azure", "postgres"; they are gone when it returns."""
+        running = {**{name: child.pid for name, child in self._children.items()}, "postgres": self.postgres.pid}
+        for part in parts:
+            os.kill(running[part], signal.SIGKILL)
+        for part in parts:
+            if part == "postgres":
+                self.postgres.kill()
+            else:
+                self._children[part].stop(signal.SIGKILL)
+
+    def revive(self) -> None:
+        """Start again what was killed, at the place where it was; the rest works on meanwhile.
+
+        Raises:
+            DoesNotStart: as `start`; nothing is stopped.
+        """
+        self._fill()
+
     def ended(self) -> str | None:
         """A line about a part that ended by itself; None while all run."""
         for name, child in self._children.items():
@@ -180,8 +211,15 @@ class Stack:
             os.close(self._lock)
             self._lock = None
 
-    def _child(self, name: str, options: Sequence[str], environment: Mapping[str, str]) -> Child:
+    def _child(self, name: str, options: Sequence[str], settings: Mapping[str, str]) -> Child:
+        """The one that runs, where it was started just so; else a new one."""
         assert self._lock is not None  # noqa: S101  `_start` took it
+        environment = {**self._inherited, **settings}
+        known = self._children.get(name)
+        if known is not None and known.ended is None:
+            if known.was_started_by(options, environment):
+                return known
+            known.stop()
         child = Child(f"local.{name}", options, self.data, environment=environment, lock=self._lock)
         self._children[name] = child
         return child

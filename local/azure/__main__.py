@@ -37,6 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--signing-key", required=True, type=Path, metavar="FILE", help="checks access tokens; made where absent")
     add("--ready-file", required=True, type=Path, metavar="FILE", help="written once it serves")
     add("--port", type=int, default=0, metavar="N", help="0: a free one, last time's where it is free")
+    add("--shown-port", type=int, default=0, metavar="N", help="named to clients where a proxy stands in front")
     add("--rights", type=_present, metavar="FILE", help="what the app's identity may do; default: everything")
     add("--with-stdin", action="store_true", help="stop at the end of standard input too")
     return parser
@@ -57,6 +58,7 @@ async def _serve(options: argparse.Namespace) -> None:
         key=options.key,
         authority=TokenAuthority.from_file(options.signing_key),
         port=options.port,
+        shown_port=options.shown_port,
         rights=Rights.from_file(options.rights) if options.rights else None,
     )
     async with azure:

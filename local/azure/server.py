@@ -37,10 +37,10 @@ def _utc_now() -> datetime:
 class LocalAzure:
     """The services in this process. Start and stop it in one event loop.
 
-    port: 0 means a free one, last time's where that is free. data: where the state is kept. rights: what the app's
-    identity may do; None: everything. After `start`, `arm_url`,
-    `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and `control_key` reach the
-    control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
+    port: 0 means a free one, last time's where that is free. shown_port: what clients are told instead, where a proxy
+    stands in front. data: where the state is kept. rights: what the app's identity may do; None: everything. After
+    `start`, `arm_url`, `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and
+    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -59,6 +59,7 @@ class LocalAzure:
         key: Path,
         authority: TokenAuthority,
         port: int = 0,
+        shown_port: int = 0,
         now: Callable[[], datetime] = _utc_now,
         rights: Rights | None = None,
     ) -> None:
@@ -67,6 +68,8 @@ class LocalAzure:
         self._data = data
         self._authority = authority
         self._port = port
+        self._listens_at = 0
+        self._shown_port = shown_port
         self._now = now
         self._rights = rights or Rights()
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -91,7 +94,7 @@ class LocalAzure:
     @property
     def control_url(self) -> str:
         """The control calls."""
-        return self.plane.url + CONTROL_PATH
+        return f"https://localhost:{self._listens_at}{CONTROL_PATH}"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -116,9 +119,9 @@ class LocalAzure:
             stack.push_async_callback(runner.cleanup)
             listener = _listen(self._port, int(store.remembered("port", "0")))
             await web.SockSite(runner, listener, ssl_context=self._tls).start()
-            taken = listener.getsockname()[1]
-            store.put("setting", "port", {"value": taken})
-            self.plane.url = f"https://localhost:{taken}"
+            self._listens_at = listener.getsockname()[1]
+            store.put("setting", "port", {"value": self._listens_at})
+            self.plane.url = f"https://localhost:{self._shown_port or self._listens_at}"
             self._stack = stack.pop_all()
 
     async def stop(self) -> None:

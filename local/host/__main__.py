@@ -10,7 +10,9 @@ import os
 import secrets
 import ssl
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -71,7 +73,7 @@ async def _serve(options: argparse.Namespace) -> int:
         # Before the app is indexed: it reads its settings then.
         os.environ["AzureWebJobsStorage__queueServiceUri"] = f"https://localhost:{runner.addresses[0][1]}/{ACCOUNT}"  # noqa: SIM112  its name
     await worker.index(options.app.resolve())
-    host = json.loads((options.app / "host.json").read_text(encoding="utf-8"))
+    host = overridden(json.loads((options.app / "host.json").read_text(encoding="utf-8")), os.environ)
     key = options.function_key_file.read_text() if options.function_key_file else secrets.token_urlsafe(32)
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
     runner = await _site(application(worker, queues, key, prefix), options.port, None)
@@ -97,6 +99,22 @@ async def _serve(options: argparse.Namespace) -> int:
         await runner.cleanup()
     queues.close()
     return 0
+
+
+def overridden(host: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
+    """host.json with what app settings say in its place, as `AzureFunctionsJobHost__extensions__queues__batchSize`.
+
+    Source: Microsoft Learn, "host.json reference for Azure Functions", section "Override host.json values".
+    """
+    for name, value in environment.items():
+        prefix, *path = name.split("__")
+        if prefix != "AzureFunctionsJobHost" or not path:
+            continue
+        place = host
+        for part in path[:-1]:
+            place = place.setdefault(part, {})
+        place[path[-1]] = value
+    return host
 
 
 async def _site(app: web.Application, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:

@@ -36,8 +36,8 @@ class HostProcess:
     def log(self) -> str:
         return (self._directory / "host.log").read_text()
 
-    async def start(self) -> None:
-        """Return when it serves.
+    async def start(self, **settings: str) -> None:
+        """Return when it serves. settings: on top of its own.
 
         Raises:
             AssertionError: it ended before; the log is told.
@@ -49,7 +49,7 @@ class HostProcess:
                 sys.executable, "-m", "local.host", "--app", str(self._app), "--port", "0",
                 "--data", str(self._directory / "host"), "--ready-file", str(ready), *self._options,
                 stdout=log, stderr=log, cwd=REPOSITORY,
-                env={**os.environ, **self._settings},
+                env={**os.environ, **self._settings, **settings},
             )  # fmt: skip
         async with asyncio.timeout(60):
             while not ready.exists():

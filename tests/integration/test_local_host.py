@@ -97,6 +97,18 @@ async def test_the_timer_puts_each_element_of_its_list_into_the_queue(toy: HostP
     await journal.has("done two")
 
 
+async def test_app_settings_say_what_host_json_says_otherwise(toy: HostProcess, journal: Journal) -> None:
+    await toy.end()
+    name = "AzureFunctionsJobHost__extensions__queues__maxDequeueCount"
+    await toy.start(**{name: "1"})
+    await toy.event([EVENT | {"subject": "hopeless"}])
+    await journal.has("work hopeless 1")
+    async with asyncio.timeout(30):
+        while (await toy.count("work"))["poison"] != 1:  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.02)
+    assert "work hopeless 2" not in journal.lines()
+
+
 async def test_what_was_in_hand_when_the_host_was_killed_is_handed_out_again(
     toy: HostProcess, journal: Journal
 ) -> None:
