@@ -17,6 +17,8 @@ import subprocess
 import time
 from pathlib import Path
 
+from local.certificates import Certificates
+
 HERE = Path(__file__).parent
 PLACE = HERE.parents[1] / ".cache" / "azurite"
 ACCOUNT = "stkeyturnlocal"
@@ -53,17 +55,23 @@ def set_up() -> Path:
 
 
 class LocalAzurite:
-    """One emulator with one account, whose key is made at random."""
+    """One emulator with one account, whose key is made at random.
 
-    def __init__(self, data: Path) -> None:
+    tls: serve TLS with this certificate, and take bearer tokens too, whose claims are looked at and not their
+    signature; "OAuth configuration" in Azurite's README.
+    """
+
+    def __init__(self, data: Path, tls: Certificates | None = None) -> None:
         self.data = data
+        self._tls = tls
         self.key = base64.b64encode(secrets.token_bytes(32)).decode()
         self.port = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/{ACCOUNT}"
+        place = f"http://127.0.0.1:{self.port}" if self._tls is None else f"https://localhost:{self.port}"
+        return f"{place}/{ACCOUNT}"
 
     def start(self) -> None:
         """Return when it serves; on the same port as before.
@@ -79,6 +87,8 @@ class LocalAzurite:
                 self.port = probe.getsockname()[1]
         command = ["node", str(start), "--blobHost", "127.0.0.1", "--blobPort", str(self.port)]
         options = ["--location", str(self.data), "--disableTelemetry", "--skipApiVersionCheck"]
+        if self._tls is not None:
+            options += ["--oauth", "basic", "--cert", str(self._tls.cert), "--key", str(self._tls.key)]
         log_path = self.data / "azurite.log"
         with log_path.open("ab") as log:
             self._process = subprocess.Popen(
