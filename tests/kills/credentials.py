@@ -47,20 +47,25 @@ async def every_kind(app: Deployment, each: int) -> AsyncIterator[Managed]:
             tags = {"rotator": "postgres-alternating", "slots": ",".join(two), "grace-hours": "1"}
             first, second = await app.role(two[0]), await app.role(two[1])
             yield Managed(f"in-turn-{role}", tags, first, logs_in, earlier=second)
-        yield _storage_key(app, number)
-        text = base64.b64encode(uuid.uuid4().bytes * 2).decode()
-        generated = {"rotator": "generated", "format": "signing-key-256"}
-        yield Managed(f"signing-key-{number}", generated, SecretValue(text), _is_a_key)
+        yield storage_key(app, number)
+        yield signing_key(f"signing-key-{number}")
     for number in (1, 2):
-        yield _client_secret(app, number)
+        yield client_secret(app, number)
+
+
+def signing_key(name: str) -> Managed:
+    """A key that is made here, so that only its form can be wrong."""
+    text = base64.b64encode(uuid.uuid4().bytes * 2).decode()
+    return Managed(name, {"rotator": "generated", "format": "signing-key-256"}, SecretValue(text), _is_a_key)
 
 
 async def _is_a_key(value: SecretValue) -> bool:
     return len(base64.b64decode(value.reveal(), validate=True)) == KEY_BYTES
 
 
-def _storage_key(app: Deployment, number: int) -> Managed:
-    name = f"stkills{number}"
+def storage_key(app: Deployment, number: int) -> Managed:
+    """A key of an account of its own."""
+    name = f"st{number}number"
     resource = ACCOUNT_ID.rpartition("/")[0] + f"/{name}"
     keys = app.stack.azure_control.post("accounts", {"id": resource})["keys"]
 
@@ -79,8 +84,19 @@ def _storage_key(app: Deployment, number: int) -> Managed:
     return Managed(f"storage-{number}", tags, SecretValue(keys["key1"]), signs)
 
 
-def _client_secret(app: Deployment, number: int) -> Managed:
-    application, client = (f"00000000-0000-0000-0000-0000000000{letter}{number}" for letter in "ac")
+def application_id(number: int) -> str:
+    """The object id of an application; the policy has to name it."""
+    return f"00000000-0000-0000-0000-a{number:011}"
+
+
+def client_id(number: int) -> str:
+    """By which it logs in."""
+    return f"00000000-0000-0000-0000-c{number:011}"
+
+
+def client_secret(app: Deployment, number: int) -> Managed:
+    """A secret of an application of its own."""
+    application, client = application_id(number), client_id(number)
     app.stack.azure_control.post("applications", {"object_id": application, "app_id": client})
     added = app.stack.azure_control.post(f"applications/{application}/secrets", {})
 
