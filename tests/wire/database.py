@@ -1,139 +1,204 @@
-"""Between the app and PostgreSQL: the wire, message by message; then the server itself."""
+"""Between the app and PostgreSQL: the wire, message by message; TLS; then the server itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import contextlib
+import itertools
+import secrets
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
+from local.certificates import ensure
+from local.postgres import LocalPostgres
 from rotation.model import SecretValue
-from tests.e2e.deployment import Deployment
-from tests.wire.proxy import Fault, Plan, Proxy, proxied
-from tests.wire.trial import HONEST, Trial, mended, tried
+from tests.e2e.deployment import logs_in
+from tests.kills.credentials import Managed
+from tests.wire.proxy import NOT_THE_PROTOCOL, Fault, Proxy
+from tests.wire.stage import Stage, met
+from tests.wire.trial import Trial
 
-MESSAGES: Mapping[str, bytes] = {"the greeting": b"keyturn", "the login": b"SCRAM-SHA-256", "the change": b"ALTER ROLE"}
-KINDS = ("in place", "in place, by the administrator", "in turn", "in turn, by the administrator")
-AT_ONCE = 24
-REFUSED = "host all /^w[0-9]+[ab]$ 127.0.0.1/32 reject\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Role:
-    """A secret whose server is reached through `proxy`. old: its value before anything happened."""
-
-    secret: str
-    proxy: Proxy
-    old: SecretValue
+PART = "PostgreSQL"
+IN_PLACE, IN_TURN, BY_ADMIN = "in place", "in turn", "in turn, by the administrator"
+KINDS = (IN_PLACE, IN_TURN, BY_ADMIN)
+# What a message holds, and which of several it is: the version's proof, the login for the change, the new one's proof.
+MESSAGES: Mapping[str, tuple[bytes, int]] = {
+    "the greeting": (b"keyturn", 1),
+    "the first login": (b"SCRAM-SHA-256", 1),
+    "the login for the change": (b"SCRAM-SHA-256", 2),
+    "the change": (b"ALTER ROLE", 1),
+    "the proof": (b"SCRAM-SHA-256", 3),
+}
+AT_A_MESSAGE = tuple(fault for fault in Fault if fault is not Fault.HELD)
+SSL_REQUEST = bytes.fromhex("00000008 04d2162f")  # "SSLRequest" in "Message Formats" of the PostgreSQL documentation
+CLIENT_HELLO = b"\x16\x03"  # a TLS record that holds a handshake: RFC 8446, section 5.1
+FEW_CONNECTIONS = {"max_connections": "30"}
+RELOADED_S = 0.5  # the postmaster rereads when it gets the signal
+_numbers = itertools.count(1)
 
 
 class Database:
-    """Makes secrets of every kind of role, each behind a proxy of its own."""
+    """Makes secrets of every kind of role of one server, each behind a proxy of its own."""
 
-    def __init__(self, app: Deployment) -> None:
-        self._app = app
-        self._proxies = AsyncExitStack()
-        self._made = 0
+    def __init__(self, stage: Stage, server: LocalPostgres, host: str = "127.0.0.1") -> None:
+        self._stage = stage
+        self._server = server
+        self._host = host
 
-    async def __aenter__(self) -> "Database":
-        await self._app.put("pg-admin", self._app.admin)
-        return self
+    async def managed(self, kind: str, suffix: str = "") -> tuple[Managed, Proxy]:
+        """A secret, and the proxy in front of its server."""
+        proxy = await self._stage.add(Proxy(self._server.port))
+        number = next(_numbers)
+        roles = [f"w{number}{letter}" for letter in "ab"]
+        first, second = [await self.role(role, proxy.port) for role in roles]
+        name = f"role-{number}{suffix}"
+        if kind == IN_PLACE:
+            return Managed(name, {"rotator": "postgres"}, first, logs_in), proxy
+        tags = {"rotator": "postgres-alternating", "slots": ",".join(roles)}
+        if kind == IN_TURN:
+            return Managed(name, tags, first, logs_in, earlier=second), proxy
+        return Managed(f"{name}-by-admin", tags, first, logs_in), proxy
 
-    async def __aexit__(self, *_error: object) -> None:
-        await self._proxies.aclose()
+    async def role(self, name: str, port: int) -> SecretValue:
+        """Make a role -> its connection string, by way of `port`."""
+        password = secrets.token_urlsafe(24)
+        async with await psycopg.AsyncConnection.connect(self.admin, autocommit=True) as connection:
+            verifier = connection.pgconn.encrypt_password(password.encode(), name.encode(), b"scram-sha-256").decode()
+            create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
+            await connection.execute(create.format(sql.Identifier(name), sql.Literal(verifier)))
+        return SecretValue(f"postgresql://{name}:{password}@{self._host}:{port}/postgres")
 
-    async def role(self, kind: str) -> Role:
-        self._made = number = self._made + 1
-        suffix = "-by-admin" if "administrator" in kind else ""
-        server = self._app.stack.postgres
-        proxy = await self._proxies.enter_async_context(proxied(server.port))
-        names = [f"w{number}{letter}" for letter in "ab"]
-        values = []
-        for name in names:
-            value = (await self._app.role(name)).reveal()
-            values.append(SecretValue(value.replace(f":{server.port}/", f":{proxy.port}/")))
-        secret = f"wire-{number}{suffix}"
-        if "in place" in kind:
-            await self._app.put(secret, values[0], {"rotator": "postgres"})
-        else:
-            tags = {"rotator": "postgres-alternating", "slots": ",".join(names)}
-            await self._app.put(secret, values[1], tags)
-            await self._app.put(secret, values[0], tags)
-        return Role(secret, proxy, values[0])
+    @property
+    def admin(self) -> str:
+        """The administrator's connection string."""
+        server = self._server
+        return server.url("postgres", server.admin_user, server.admin_password).reveal()
 
-    async def wire_trials(self, faults: tuple[Fault, ...] = tuple(Fault)) -> list[Trial]:
-        """Each fault at each message of each kind of role."""
-        gate = asyncio.Semaphore(AT_ONCE)
 
-        async def one(kind: str, message: str, fault: Fault) -> Trial:
-            async with gate:
-                role = await self.role(kind)
-                role.proxy.plan = plan = Plan(fault, at=MESSAGES[message])
-                return await tried(self._app, f"{kind}: {message} {fault}", role.secret, lambda: plan.struck)
+async def wire_trials(
+    stage: Stage, kinds: Sequence[str] = KINDS, faults: Sequence[Fault] = AT_A_MESSAGE
+) -> list[Trial]:
+    """Each fault at each message of each kind of role."""
+    database = Database(stage, stage.app.stack.postgres)
 
-        wanted = [(kind, message, fault) for kind in KINDS for message in MESSAGES for fault in faults]
-        return list(await asyncio.gather(*(one(*each) for each in wanted)))
+    async def one(kind: str, message: str, fault: Fault) -> Trial:
+        async def make() -> tuple[Managed, Callable[[], bool]]:
+            managed, proxy = await database.managed(kind)
+            text, nth = MESSAGES[message]
+            return managed, met(proxy.plan(fault, text, nth=nth))
 
-    async def server_trials(self) -> list[Trial]:
-        """Each state of the server that a rotation can meet, with each kind of role."""
-        trials = []
-        for title, state in (
-            ("restarted meanwhile", self._restarted),
-            ("promoted to read-only", self._read_only),
-            ("out of connections", self._full),
-            ("pg_hba without the roles", self._closed),
-        ):
-            roles = {kind: await self.role(kind) for kind in KINDS}
-            async with state():
-                answers = await asyncio.gather(*(self._app.rotate(role.secret) for role in roles.values()))
-                forced = await asyncio.gather(*(self._app.rotate(role.secret, force="true") for role in roles.values()))
-            for (kind, role), first, answer in zip(roles.items(), answers, forced, strict=True):
-                name = f"{kind}: {title}"
-                honest = first.status in HONEST and answer.status in HONEST
-                broken = None if honest else f"{name}: answered {answer.status} {answer.text[:300]}"
-                trials.append(Trial(name, True, answer.status, broken or await mended(self._app, name, role.secret)))
-        return trials
+        return await stage.tried(PART, f"{kind}: {message} {fault}", make)
+
+    wanted = [(kind, message, fault) for kind in kinds for message in MESSAGES for fault in faults]
+    return list(await asyncio.gather(*(one(*each) for each in wanted)))
+
+
+async def restart_trials(stage: Stage) -> list[Trial]:
+    """The server is restarted while the change is on its way to it."""
+    server = stage.app.stack.postgres
+    database = Database(stage, server)
 
     @asynccontextmanager
-    async def _restarted(self) -> AsyncIterator[None]:
-        restart = asyncio.create_task(asyncio.to_thread(self._app.stack.postgres.restart))
+    async def restarted() -> AsyncIterator[None]:
+        await asyncio.to_thread(server.restart)
         yield
-        await restart
 
-    @asynccontextmanager
-    async def _read_only(self) -> AsyncIterator[None]:
-        await self._administer("ALTER SYSTEM SET default_transaction_read_only = on")
+    made = {}
+    for kind in KINDS:
+        managed, proxy = await database.managed(kind)
+        made[f"{kind}: restarted before the change"] = managed, proxy.plan(Fault.HELD, b"ALTER ROLE")
+    return await stage.midway(f"{PART} itself", made, restarted())
+
+
+async def server_trials(stage: Stage, server: LocalPostgres) -> list[Trial]:
+    """Each state of a server that a rotation can meet, with each kind of role."""
+    database = Database(stage, server)
+    states = {
+        "stopped": _stopped(server),
+        "a read-only standby": _standby(server, database),
+        "out of connections": _full(server, database),
+        "pg_hba without the roles": _hba(server, "reject"),
+        "pg_hba that asks for the password in clear": _hba(server, "password"),
+    }
+    trials: list[Trial] = []
+    for title, state in states.items():
+        made = {f"{kind}: {title}": (await database.managed(kind))[0] for kind in KINDS}
+        trials += await stage.under(f"{PART} itself", made, state)
+    return trials
+
+
+@asynccontextmanager
+async def _stopped(server: LocalPostgres) -> AsyncIterator[None]:
+    await asyncio.to_thread(server.stop)
+    yield
+    await asyncio.to_thread(server.start)
+
+
+@asynccontextmanager
+async def _standby(server: LocalPostgres, database: Database) -> AsyncIterator[None]:
+    """As after a failover to another server: "standby.signal" and "pg_promote" in the PostgreSQL documentation."""
+    await asyncio.to_thread(server.stop)
+    (server.cluster / "standby.signal").touch()
+    await asyncio.to_thread(server.start)
+    yield
+    async with await psycopg.AsyncConnection.connect(database.admin, autocommit=True) as connection:
+        await connection.execute("SELECT pg_promote()")
+
+
+@asynccontextmanager
+async def _full(server: LocalPostgres, database: Database) -> AsyncIterator[None]:
+    crowd = (await database.role("crowd", server.port)).reveal()
+    async with AsyncExitStack() as held:
+        with contextlib.suppress(psycopg.OperationalError):
+            while True:
+                await held.enter_async_context(await psycopg.AsyncConnection.connect(crowd))
         yield
-        await self._administer(
-            "SET default_transaction_read_only = off", "ALTER SYSTEM RESET default_transaction_read_only"
-        )
 
-    @asynccontextmanager
-    async def _full(self) -> AsyncIterator[None]:
-        async with AsyncExitStack() as held:
-            role = (await self._app.role(f"crowd{self._made}")).reveal()
-            try:
-                while True:
-                    await held.enter_async_context(await psycopg.AsyncConnection.connect(role))
-            except psycopg.OperationalError:
-                pass
-            yield
 
-    @asynccontextmanager
-    async def _closed(self) -> AsyncIterator[None]:
-        path = self._app.stack.postgres.cluster / "pg_hba.conf"
-        text = path.read_text()
-        path.write_text(REFUSED + text)
-        await self._administer()
-        try:
-            yield
-        finally:
-            path.write_text(text)
-            await self._administer()
+@asynccontextmanager
+async def _hba(server: LocalPostgres, method: str) -> AsyncIterator[None]:
+    server.hba = (f"host all /^w[0-9]+[ab]$ all {method}",)
+    server.reload()
+    await asyncio.sleep(RELOADED_S)
+    yield
+    server.hba = ()
+    server.reload()
 
-    async def _administer(self, *statements: str) -> None:
-        connection = await psycopg.AsyncConnection.connect(self._app.admin.reveal(), autocommit=True)
-        async with connection:
-            for statement in (*statements, "SELECT pg_reload_conf()"):
-                await connection.execute(statement.encode())
-        await asyncio.sleep(0.3)  # the postmaster rereads when it gets the signal
+
+async def tls_trials(stage: Stage, data: Path, binaries: Path) -> list[Trial]:
+    """A server with TLS, and what can go wrong before the password is asked for."""
+    part, own = f"{PART} over TLS", stage.app.stack.data / "tls"
+    server = LocalPostgres(data, binaries=binaries, tls=ensure(own), durable=False)
+    await asyncio.to_thread(server.start)
+    try:
+        database = Database(stage, server, "localhost")
+        faults = [
+            ("the request for TLS refused", Fault.GARBAGE, SSL_REQUEST, b"N"),  # then no password may be sent
+            *((f"the request for TLS {fault}", fault, SSL_REQUEST, NOT_THE_PROTOCOL) for fault in AT_A_MESSAGE),
+            *((f"the handshake {fault}", fault, CLIENT_HELLO, NOT_THE_PROTOCOL) for fault in AT_A_MESSAGE),
+        ]
+
+        async def one(title: str, fault: Fault, at: bytes, answer: bytes) -> Trial:
+            async def make() -> tuple[Managed, Callable[[], bool]]:
+                managed, proxy = await database.managed(IN_PLACE, "-over-tls")
+                return managed, met(proxy.plan(fault, at, answer=answer))
+
+            return await stage.tried(part, title, make)
+
+        trials = list(await asyncio.gather(*(one(*each) for each in faults)))
+        other = LocalPostgres(data, binaries=binaries, tls=ensure(data / "another-authority"), durable=False)
+        made = {"another authority's certificate": (await database.managed(IN_PLACE, "-over-tls"))[0]}
+        return trials + await stage.under(part, made, _instead(server, other))
+    finally:
+        await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def _instead(server: LocalPostgres, other: LocalPostgres) -> AsyncIterator[None]:
+    await asyncio.to_thread(server.stop)
+    await asyncio.to_thread(other.start)
+    yield
+    await asyncio.to_thread(other.stop)
+    await asyncio.to_thread(server.start)
