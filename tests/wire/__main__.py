@@ -1,4 +1,4 @@
-"""`python -m tests.wire`: every fault between the app and each part, and of the parts, in three stages side by side."""
+"""`python -m tests.wire`: every fault between the app and each part, and of the parts, in stages side by side."""
 
 import asyncio
 import sys
@@ -39,14 +39,14 @@ def run() -> list[Row]:
         Path(data).chmod(0o711)  # the databases' own user passes through
         folders = [Path(data) / name for name in STAGES]
         seen = list(pool.map(played, STAGES, folders))
-    for line in (line for one in seen for line in (*one.skipped, *one.leaked)):
+    for line in dict.fromkeys(line for one in seen for line in (*one.skipped, *one.leaked)):
         sys.stdout.write(f"{line}\n")
     trials = [trial for one in seen for trial in one.trials]
     for trial in trials:
         if trial.broken:
             sys.stdout.write(f"{trial.broken}\n")
     leaked, values = sum(len(one.leaked) for one in seen), sum(one.values for one in seen)
-    skipped = "; ".join(line for one in seen for line in one.skipped)
+    skipped = "; ".join(dict.fromkeys(line for one in seen for line in one.skipped))
     return [
         *rows(trials),
         Row("… no value in a log, an answer, the ledger or the queue", values, leaked, "values sought"),
@@ -107,6 +107,27 @@ async def windows(data: Path) -> Seen:
 
 async def blobs(data: Path) -> Seen:
     """The ledger in blob storage, message by message; then its leases, and its end."""
+
+    async def trials(stage: Stage, storage: ledger.BlobStorage) -> list[Trial]:
+        tried = [*await ledger.message_trials(stage), *await ledger.broken_lease_trials(stage, storage)]
+        return tried + await ledger.restart_trials(stage, storage)
+
+    return await _with_blobs(data, trials)
+
+
+async def blob_windows(data: Path) -> Seen:
+    """For a while no connection to blob storage comes about."""
+
+    async def trials(stage: Stage, _: ledger.BlobStorage) -> list[Trial]:
+        make = partial(services.managed, stage)
+        return await services.handshake_trials(stage, ledger.BLOBS, stage.ledger, make, services.WINDOWS[0])
+
+    return await _with_blobs(data, trials)
+
+
+async def _with_blobs(
+    data: Path, trials: Callable[[Stage, ledger.BlobStorage], Coroutine[None, None, list[Trial]]]
+) -> Seen:
     storage = ledger.BlobStorage(data / "azurite", ensure(data / "tls"))
     try:
         await asyncio.to_thread(storage.start)
@@ -115,13 +136,8 @@ async def blobs(data: Path) -> Seen:
     try:
         await storage.make_container()
         async with staged(data, blobs=storage.port) as stage:
-            trials = [*await ledger.message_trials(stage), *await ledger.broken_lease_trials(stage, storage)]
-            make = partial(services.managed, stage)
-            trials += await services.handshake_trials(
-                stage, ledger.BLOBS, stage.ledger, make, (database.IN_PLACE, services.GENERATED)
-            )
-            trials += await ledger.restart_trials(stage, storage)
-        return _seen(stage, trials, [])
+            found = await trials(stage, storage)
+        return _seen(stage, found, [])
     finally:
         await asyncio.to_thread(storage.stop)
 
@@ -131,7 +147,12 @@ def _seen(stage: Stage, trials: list[Trial], skipped: list[str]) -> Seen:
     return Seen(trials, values, leaked, skipped)
 
 
-STAGES: dict[str, Callable[[Path], Coroutine[None, None, Seen]]] = {"wires": wires, "windows": windows, "blobs": blobs}
+STAGES: dict[str, Callable[[Path], Coroutine[None, None, Seen]]] = {
+    "wires": wires,
+    "windows": windows,
+    "blobs": blobs,
+    "blob-windows": blob_windows,
+}
 
 if __name__ == "__main__":
     sys.exit(shown("Real faults", run()))
