@@ -40,12 +40,18 @@ _numbers = itertools.count(1)
 
 
 class Database:
-    """Makes secrets of every kind of role of one server, each behind a proxy of its own."""
+    """Makes secrets of every kind of role of one server, each behind a proxy of its own.
 
-    def __init__(self, stage: Stage, server: LocalPostgres, host: str = "127.0.0.1") -> None:
+    administrator: the name of its administrator's secret; the policy lets it change what ends in `-by-` and this name.
+    """
+
+    def __init__(
+        self, stage: Stage, server: LocalPostgres, host: str = "127.0.0.1", administrator: str = "pg-admin"
+    ) -> None:
         self._stage = stage
         self._server = server
         self._host = host
+        self.administrator = administrator
 
     async def managed(self, kind: str, suffix: str = "") -> tuple[Managed, Proxy]:
         """A secret, and the proxy in front of its server."""
@@ -59,7 +65,7 @@ class Database:
         tags = {"rotator": "postgres-alternating", "slots": ",".join(roles)}
         if kind == IN_TURN:
             return Managed(name, tags, first, logs_in, earlier=second), proxy
-        return Managed(f"{name}-by-admin", tags, first, logs_in), proxy
+        return Managed(f"{name}-by-{self.administrator}", tags, first, logs_in), proxy
 
     async def role(self, name: str, port: int) -> SecretValue:
         """Make a role -> its connection string, by way of `port`."""
@@ -114,7 +120,8 @@ async def restart_trials(stage: Stage) -> list[Trial]:
 
 async def server_trials(stage: Stage, server: LocalPostgres) -> list[Trial]:
     """Each state of a server that a rotation can meet, with each kind of role."""
-    database = Database(stage, server)
+    database = Database(stage, server, administrator="own-admin")
+    await stage.app.put(database.administrator, database.admin)
     states = {
         "stopped": _stopped(server),
         "a read-only standby": _standby(server, database),
