@@ -19,7 +19,7 @@ CHUNK = 65_536
 LONGEST_REQUEST = 1_048_576  # bytes of its head
 STALL_S = 10.0
 SLOW_S = 0.002  # between two bytes
-NOT_THE_PROTOCOL = b"HTTP/1.0 400 this is not what you think\r\n\r\n"
+NOT_THE_PROTOCOL = b"220 mail.example.com ESMTP\r\n"  # neither HTTP nor TLS nor PostgreSQL's
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: the end of a connection is a reset
 
 

@@ -43,7 +43,7 @@ ECHOED = b"the first|the second"
     [
         (Fault.CUT_WITHIN, ECHOED[:10], b""),
         (Fault.CUT_AFTER, ECHOED, b""),
-        (Fault.GARBAGE, b"", b"HTTP/1.0 400 this is not what you think\r\n\r\n"),
+        (Fault.GARBAGE, b"", b"220 mail.example.com ESMTP\r\n"),
         (Fault.SLOW, ECHOED, ECHOED),
     ],
 )
