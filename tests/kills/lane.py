@@ -150,7 +150,8 @@ class Lane:
             if rotated > wishes + steps["repaired"]:
                 self.tally.unasked.append(f"{told}, {wishes} asked, {steps['repaired']} repaired")
             if rotated + steps["repaired"] < wishes:
-                self.tally.lost.append(f"{told}, {wishes} asked, {steps['repaired']} repaired")
+                adopted = [record for record in history if record["step"] == "adopted"]
+                self.tally.lost.append(f"{told}, {wishes} asked, {dict(steps)}, adopted {adopted}")
         poison = (await app.queue())["poison"]
         if poison:
             self.tally.lost.append(f"{poison} messages in the poison queue")
