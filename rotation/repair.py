@@ -49,7 +49,7 @@ async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
             return slot, False
         await _finish(run, publication.operation_id, secret, slot)
         return slot, True
-    if unfinished is not None and ours and slot == unfinished.slot:
+    if unfinished is not None and ours and _is_slot_of(unfinished, slot, secret):
         # Killed between writing the new version and recording it.
         await run.append(
             run.note(
@@ -130,6 +130,17 @@ async def _is_staged_value(run: Run, subject: Subject, unfinished: Open) -> bool
     if staged is None:
         return True
     return await run.staged_value(staged) == subject.secret.value
+
+
+def _is_slot_of(unfinished: Open, slot: str, secret: Secret) -> bool:
+    """Whether the open operation was about to publish this slot.
+
+    One that the provider assigns was not known when the operation began. Then the version's own tag tells what it was
+    made from; were that forged, the history would call a working credential ours, and nothing else would change.
+    """
+    if unfinished.slot is not None:
+        return slot == unfinished.slot
+    return secret.tags.get("rotated-from") == unfinished.base_version
 
 
 async def _finish(run: Run, operation: str, secret: Secret, slot: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rotation.model import Result
+from rotation.records import Step
 from tests.fakes import parts
 from tests.world import KINDS, World
 
@@ -64,6 +65,8 @@ async def test_a_rotation_killed_at_any_moment_is_finished_by_the_next_look(vari
         assert world.works(world.latest), f"killed at {at}: the latest version does not log in"
         assert not world.staged_enabled(), f"killed at {at}: a staged value stays readable"
         assert world.latest.tags["team"] == "x"
+        rotated = [record for record in await world.ledger.read(world.latest.ref) if record.step is Step.ROTATED]
+        assert [record.version for record in rotated] == [world.latest.version], f"killed at {at}: taken for another's"
         if world.kind != "in-place":
             assert world.works(first), f"killed at {at}: a slow consumer lost its credential before the grace was over"
 
