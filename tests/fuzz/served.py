@@ -4,6 +4,7 @@ document which the app itself serves, and whatever else can be posted to Event G
 from __future__ import annotations
 
 import asyncio
+import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import requests
 import schemathesis
+from azure.functions.eventgrid import EventGridEventInConverter
+from azure.functions.meta import Datum
 from hypothesis import strategies as st
 from requests.structures import CaseInsensitiveDict
 from schemathesis import Case, GenerationMode
@@ -79,11 +82,11 @@ class _Web:
         document = self._session.get(f"{self.url}/api/openapi.json", timeout=30).json()
         self.schema = schemathesis.openapi.from_dict(document)
 
-    def ask(self, method: str, url: str, **options: Any) -> bool:
+    def ask(self, method: str, url: str, *, readable: bool = True, **options: Any) -> bool:
         got = self._session.request(method, url, timeout=60, allow_redirects=False, **options)
         path = str(got.request.url).removeprefix(self.url)
         self._answers.append(f"{got.request.method} {path} {got.headers} {got.text}")
-        assert got.status_code != FAULT, f"a fault: {got.text:.300}"
+        assert got.status_code != FAULT or not readable, f"a fault: {got.text:.300}"
         assert "Traceback" not in got.text, "a stack trace"
         objection = self._contract.objection(str(got.request.method), path, got.status_code, got.headers, got.text)
         assert objection is None, objection
@@ -100,7 +103,19 @@ class _Web:
         body, headers = one
         told = {"aeg-event-type": "Notification", **headers}
         url = f"{self.url}/runtime/webhooks/eventgrid?functionName=near_expiry"
-        return self.ask("POST", url, data=body.encode("utf-8", errors="replace"), headers=told)
+        raw = body.encode("utf-8", errors="replace")
+        return self.ask("POST", url, readable=_readable(raw), data=raw, headers=told)
+
+
+def _readable(body: bytes) -> bool:
+    """Whether Microsoft's worker library can read it; where it can't, no function is called, and the host says 500."""
+    try:
+        events = json.loads(body)
+        for event in events if isinstance(events, list) else [events]:
+            EventGridEventInConverter.decode(Datum(json.dumps(event), "json"), trigger_metadata=None)
+    except Exception:  # noqa: BLE001  whatever it is, it is not the app's
+        return False
+    return True
 
 
 def _sendable(headers: Mapping[str, Any] | None) -> Any:

@@ -11,8 +11,8 @@ from handlers import near_expiry
 from rotation import policy_file, spec
 from rotation.errors import Unusable
 from tests.fuzz import formats, inputs, inside
-from tests.fuzz.__main__ import coverage_guided
 from tests.fuzz.explore import explore
+from tests.fuzz.lane import coverage_guided
 
 
 def test_bad_input_does_no_harm() -> None:
