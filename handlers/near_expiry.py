@@ -10,12 +10,14 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
+from handlers.dimensions import dimensions
 from handlers.messages import to_text
 from rotation.errors import Malformed
 from rotation.model import RotationRequest, SecretRef
 from rotation.spec import checked_name
 
 log = logging.getLogger("keyturn.near_expiry")
+IGNORED = dimensions("ignored")
 
 REASONS = {
     "microsoft.keyvault.secretnearexpiry": "near-expiry",
@@ -42,25 +44,28 @@ def message_of(kind: object, data: object, vaults: Collection[str]) -> str | Non
     """The one queue message of an event; None where it asks for nothing here."""
     reason = REASONS.get(str(kind).strip().lower())
     if reason is None:
-        log.info("an event of another type is acknowledged and left alone")
+        log.info("an event of another type is acknowledged and left alone", extra=IGNORED)
         return None
     fields = _fields(data)
     vault, name, version = (fields.get(key, "") for key in ("vaultname", "objectname", "version"))
     if fields.get("objecttype", "secret").lower() != "secret":
-        log.info("an event about a key or a certificate is acknowledged and left alone")
+        log.info("an event about a key or a certificate is acknowledged and left alone", extra=IGNORED)
         return None
     if vault.lower() not in vaults:
-        log.warning("an event of a vault that is not among ROTATION_VAULTS is acknowledged and left alone")
+        log.warning(
+            "an event of a vault that is not among ROTATION_VAULTS is acknowledged and left alone", extra=IGNORED
+        )
         return None
     if not name or not version:
         log.warning(
-            "an event without ObjectName or Version is acknowledged and left alone; the sweep finds what is due"
+            "an event without ObjectName or Version is acknowledged and left alone; the sweep finds what is due",
+            extra=IGNORED,
         )
         return None
     try:
         ref = SecretRef(vault.lower(), checked_name(name))
     except Malformed:
-        log.warning("an event with a name that no secret can have is acknowledged and left alone")
+        log.warning("an event with a name that no secret can have is acknowledged and left alone", extra=IGNORED)
         return None
     request = RotationRequest(ref, version, reason, "event-grid", early=reason == "near-expiry")
     return to_text(request)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from handlers.dimensions import dimensions, of_outcome
 from rotation.model import Outcome, Result
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Notifier:
     async def tell(self, outcome: Outcome) -> None:
         """Never raises: a rotation is not undone because nobody could be told."""
         level = logging.ERROR if outcome.result in _LOUD else logging.INFO
-        log.log(level, "%s %s: %s", outcome.result.value, outcome.ref, outcome.detail)
+        log.log(level, "%s %s: %s", outcome.result.value, outcome.ref, outcome.detail, extra=of_outcome(outcome))
         kind = _EVENTS.get(outcome.result)
         if self._topic is None or kind is None:
             return
@@ -63,4 +64,5 @@ class Notifier:
             async with EventGridPublisherClient(self._topic, self._identity) as client:
                 await client.send(event)
         except AzureError as error:
-            log.warning("the outcome topic took no event (%s)", type(error).__name__)
+            kind = type(error).__name__
+            log.warning("the outcome topic took no event (%s)", kind, extra=dimensions("topic_failed", outcome.ref))

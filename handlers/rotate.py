@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from handlers.dimensions import dimensions
 from handlers.messages import from_text
 from handlers.problems import result_of
 from handlers.wiring import App
@@ -23,13 +24,15 @@ async def rotate(app: App, message: str) -> None:
     try:
         request = from_text(message)
     except Malformed as error:
-        log.error("a message is dropped: %s", error.message)  # noqa: TRY400  the traceback would show the message
+        dropped = dimensions("dropped")
+        log.error("a message is dropped: %s", error.message, extra=dropped)  # noqa: TRY400  a traceback would show it
         return
     try:
         outcome = await app.engine.handle(request)
     except Busy as busy:
         await app.delay.put_back(request, busy.retry_after_s or 30)
-        log.info("busy %s: another run works on it; asked again shortly", request.ref)
+        seen = dimensions("busy", request.ref, outcome=Result.BUSY.value)
+        log.info("busy %s: another run works on it; asked again shortly", request.ref, extra=seen)
         return
     except RotationError as error:
         await app.notifier.tell(_failed(request, error))

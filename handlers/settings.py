@@ -18,6 +18,10 @@ DEFAULT_SCHEDULE = "0 0 * * * *"
 # Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
 _NCRONTAB = re.compile(r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+")
 
+# Either makes the Functions worker load OpenTelemetry, with Azure Monitor's exporters or with the app's own.
+_TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
+_WORKERS_TRUE = frozenset({"1", "true", "t", "yes", "y"})
+
 
 class HttpAuth(StrEnum):
     """What stands in front of the HTTP functions."""
@@ -28,7 +32,10 @@ class HttpAuth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory."""
+    """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
+
+    telemetry: the worker has loaded OpenTelemetry.
+    """
 
     vaults: Mapping[str, str]
     policy: Path
@@ -40,6 +47,7 @@ class Settings:
     storage_account: str | None
     queue_service: str | None
     endpoints: Endpoints
+    telemetry: bool
 
 
 def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
@@ -59,6 +67,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
+        telemetry=any(environment.get(name, "").lower().strip() in _WORKERS_TRUE for name in _TELEMETRY),
     )
 
 

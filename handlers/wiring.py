@@ -14,6 +14,7 @@ from handlers.delay import Delay
 from handlers.identity import Tokens, credential
 from handlers.outcomes import Notifier
 from handlers.settings import Settings
+from handlers.telemetry import Telemetry, telemetry
 from rotation.engine import Engine, Parts
 from rotation.errors import Unusable
 from rotation.policy import Policy
@@ -38,6 +39,7 @@ class App:
     policy: Policy
     notifier: Notifier
     delay: Delay
+    telemetry: Telemetry
 
 
 async def build(settings: Settings, policy: Policy) -> App:
@@ -69,7 +71,8 @@ async def build(settings: Settings, policy: Policy) -> App:
         return rotators[name]
 
     clock = Clock(_now, time.monotonic)
-    engine = Engine(Parts(vaults, ledger, policy, rotator, clock, random.SystemRandom()))
+    watch = telemetry(on=settings.telemetry)
+    engine = Engine(Parts(vaults, ledger, policy, rotator, clock, random.SystemRandom(), watch=watch))
     notifier = Notifier(settings.outcome_topic, identity)
     return App(
         settings,
@@ -80,4 +83,5 @@ async def build(settings: Settings, policy: Policy) -> App:
         policy,
         notifier,
         Delay(settings.queue_service, identity),
+        watch,
     )

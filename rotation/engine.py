@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -32,12 +32,13 @@ from rotation.fence import Limits, within
 from rotation.history import History
 from rotation.model import Credential, Draft, Force, Job, Outcome, Result, RotationRequest, Secret, Spec
 from rotation.policy import Policy
-from rotation.ports import Clock, Ledger, Rotator, Vault
+from rotation.ports import Clock, Lease, Ledger, Rotator, Vault
 from rotation.records import Step
 from rotation.repair import identify, working_value
 from rotation.retirement import retire_due, tidy
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import companion, next_tags, parse
+from rotation.watch import Nobody, Watch
 
 
 class PublishedUnproven(Transient):
@@ -57,6 +58,7 @@ class Parts:
     clock: Clock
     random: random.Random
     limits: Limits = field(default_factory=Limits)
+    watch: Watch = field(default_factory=Nobody)
 
 
 class Engine:
@@ -71,12 +73,7 @@ class Engine:
         Raises:
             RotationError: permanent or transient, its message cleaned of every value that the run has seen.
         """
-        redactor = Redactor()
-        try:
-            return await self._handle(request, redactor)
-        except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
-            failure = redactor.clean(error)
-        raise failure  # outside the handler, so that no context with a foreign text hangs on it
+        return await self._cleaned("rotation", request, self._handle)
 
     async def plan(self, request: RotationRequest) -> Outcome:
         """What `handle` would do now. Reads the vault and the ledger, writes nothing, logs in nowhere.
@@ -84,12 +81,21 @@ class Engine:
         Raises:
             RotationError: as `handle`.
         """
+        return await self._cleaned("plan", request, self._plan)
+
+    async def _cleaned(
+        self, kind: str, request: RotationRequest, work: Callable[[RotationRequest, Redactor], Awaitable[Outcome]]
+    ) -> Outcome:
         redactor = Redactor()
-        try:
-            return await self._plan(request, redactor)
-        except Exception as error:  # noqa: BLE001  as in handle
-            failure = redactor.clean(error)
-        raise failure
+        with self._parts.watch.run(kind, request):
+            try:
+                outcome = await work(request, redactor)
+            except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
+                failure = redactor.clean(error)
+            else:
+                self._parts.watch.ended(outcome)
+                return outcome
+            raise failure  # outside the handler, so that no context with a foreign text hangs on it
 
     # step 1 and 2
 
@@ -99,27 +105,33 @@ class Engine:
         lease = None
         if request.version is not None:
             # A secret with a history goes straight to its lease: all that step 1 asks is asked again under it.
-            lease = await self._parts.ledger.acquire(request.ref, create=False)
+            lease = await self._lease(request, create=False)
         if lease is None:
             first = await self._first_look(vault, request, redactor)
             if isinstance(first, Outcome):
                 return first
             request = replace(request, version=request.version or first.version)
-            lease = await self._parts.ledger.acquire(request.ref, create=True)
+            lease = await self._lease(request, create=True)
             assert lease is not None  # noqa: S101  create=True always gives one
-        run = Run(request, vault, lease, self._parts.clock, self._parts.limits, redactor)
+        run = Run(request, vault, lease, self._parts.clock, self._parts.limits, redactor, self._parts.watch)
         try:
             outcome = await self._under_lease(run)
         except RotationError as error:
             await self._record_failure(run, redactor.clean(error))
             raise
         finally:
-            await lease.release()
+            with self._parts.watch.step("release"):
+                await lease.release()
         return replace(outcome, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
+
+    async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:
+        with self._parts.watch.step("lease"):
+            return await self._parts.ledger.acquire(request.ref, create=create)
 
     async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
         """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
-        secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
+        with self._parts.watch.step("read"):
+            secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
         redactor.add(secret.value)
         if request.version is not None and request.version != secret.version:
             return _superseded(request, secret)
@@ -204,7 +216,8 @@ class Engine:
         draft, staged_version = await self._stage(run, job, subject)
 
         # 6
-        credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
+        with run.watch.step("apply"):
+            credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
         run.redactor.add(credential.value)
         self._check_slot(subject, credential.slot)
 
@@ -265,7 +278,8 @@ class Engine:
 
     async def _verify(self, run: Run, subject: Subject, job: Job, credential: Credential) -> None:
         call = subject.rotator.verify(job, credential)
-        await within(run.fence.limits.provider_call, "the provider", call)
+        with run.watch.step("verify"):
+            await within(run.fence.limits.provider_call, "the provider", call)
 
     async def _publish_then_verify(self, run: Run, subject: Subject, job: Job, credential: Credential) -> Secret:
         """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
@@ -348,6 +362,7 @@ class Engine:
 
     def _subject(self, secret: Secret, spec: Spec) -> Subject:
         rotator = self._parts.rotator(spec.rotator)
+        self._parts.watch.asked_for(spec.rotator)  # a name that we know; a tag may hold anything
         claim = rotator.claim(spec, secret)
         permit = self._parts.policy.permit(secret.ref, spec, claim)
         return Subject(secret, spec, claim, permit, rotator)

@@ -100,7 +100,8 @@ async def _candidates(run: Run, subject: Subject) -> AsyncIterator[Credential]:
 async def _verify(run: Run, subject: Subject, credential: Credential) -> None:
     job = run.job(subject, credential, operation_id(subject.ref, subject.secret.version))
     try:
-        await within(run.fence.limits.provider_call, "the provider", subject.rotator.verify(job, credential))
+        with run.watch.step("verify", subject.secret.version):
+            await within(run.fence.limits.provider_call, "the provider", subject.rotator.verify(job, credential))
     except NotYet as not_yet:
         raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
 

@@ -29,7 +29,7 @@ async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
     Grace counts from when the *last* version holding the slot was superseded, by the vault's own clock: the successor's
     creation against the Date of the answer that listed it.
     """
-    listed = await within(run.fence.limits.vault_call, "the vault", run.vault.versions(subject.ref.name))
+    listed = await run.versions(subject.ref.name)
     known = run.history.versions()
     grace = timedelta(hours=subject.spec.grace_hours)
     retired: list[str] = []
@@ -68,7 +68,8 @@ async def _retire(run: Run, subject: Subject, slot: str, latest_slot: str) -> No
         job = replace(job, parked=Credential(value, slot))
     else:
         parked_version = None
-    await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
+    with run.watch.step("retire"):
+        await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
     await run.append(run.note(Step.RETIRED, operation, slot=slot))
     if parked_version is not None:
         await run.unstage(parked_version)
@@ -81,7 +82,7 @@ async def tidy(run: Run, subject: Subject, latest_slot: str) -> None:
     """
     limits = run.fence.limits
     oldest_run = timedelta(seconds=LEASE_S + limits.function_timeout)
-    staged = await within(limits.vault_call, "the vault", run.vault.versions(companion(subject.ref.name)))
+    staged = await run.versions(companion(subject.ref.name))
     for version in staged.items:
         if version.enabled and staged.read_at - version.created_on > oldest_run:
             await run.unstage(version.version)
@@ -90,7 +91,9 @@ async def tidy(run: Run, subject: Subject, latest_slot: str) -> None:
         job = run.job(subject, Credential(subject.secret.value, latest_slot), operation)
         known = frozenset(run.history.versions().values()) | {s.slot for s in run.history.staged() if s.slot}
         before = run.clock.now() - oldest_run
-        found = await within(limits.provider_call, "the provider", subject.rotator.orphans(job, known, before))
+        with run.watch.step("orphans"):
+            found = await within(limits.provider_call, "the provider", subject.rotator.orphans(job, known, before))
         for slot in found:
-            await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))
+            with run.watch.step("retire"):
+                await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))
             await run.append(run.note(Step.RETIRED, operation, slot=slot, detail="no version ever named it"))

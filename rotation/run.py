@@ -22,11 +22,13 @@ from rotation.model import (
     SecretRef,
     SecretValue,
     Spec,
+    Versions,
 )
 from rotation.policy import Permit
 from rotation.ports import Clock, Lease, Rotator, Vault
 from rotation.records import Record, Step
 from rotation.spec import companion, companion_tags
+from rotation.watch import Nobody, Watch
 
 MOST_TRIES = 20  # of each kind of login, so that the administrator is reached before the call's time is up
 
@@ -55,12 +57,20 @@ class Run:
     """Holds one request's lease, history and fence. `refused` collects the kinds of logins that were rejected."""
 
     def __init__(
-        self, request: RotationRequest, vault: Vault, lease: Lease, clock: Clock, limits: Limits, redactor: Redactor
+        self,
+        request: RotationRequest,
+        vault: Vault,
+        lease: Lease,
+        clock: Clock,
+        limits: Limits,
+        redactor: Redactor,
+        watch: Watch | None = None,
     ) -> None:
         self.request = request
         self.vault = vault
         self.clock = clock
         self.redactor = redactor
+        self.watch = watch or Nobody()
         self.history = History(lease.records)
         self.fence = Fence(lease, limits)
         self.refused: list[LoginSource] = []
@@ -102,14 +112,21 @@ class Run:
 
     async def append(self, *records: Record) -> None:
         """Write records, under the lease."""
-        await self._lease.append(*records)
+        with self.watch.step("record"):
+            await self._lease.append(*records)
 
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
         """One version of the secret (or of `name`); its value is known to the redactor from here on."""
         call = self.vault.get(name or self.request.ref.name, version)
-        secret = await within(self.fence.limits.vault_call, "the vault", call)
+        with self.watch.step("read", version):
+            secret = await within(self.fence.limits.vault_call, "the vault", call)
         self.redactor.add(secret.value)
         return secret
+
+    async def versions(self, name: str) -> Versions:
+        """The versions of the secret, or of its companion."""
+        with self.watch.step("list"):
+            return await within(self.fence.limits.vault_call, "the vault", self.vault.versions(name))
 
     # staging
 
@@ -123,7 +140,8 @@ class Run:
         self.redactor.add(value)
         name = self.request.ref.name
         tags = companion_tags(name, operation_id=operation, slot=draft.slot)
-        kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
+        with self.watch.step("stage"):
+            kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
         return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
 
     async def staged_value(self, staged: Staged) -> SecretValue | None:
@@ -135,7 +153,8 @@ class Run:
             pass
         except NotFound:
             return None
-        await self.fence.vault_write(lambda: self.vault.set_enabled(name, staged.version, enabled=True))
+        with self.watch.step("enable", staged.version):
+            await self.fence.vault_write(lambda: self.vault.set_enabled(name, staged.version, enabled=True))
         try:
             return (await self.read(staged.version, name=name)).value
         finally:
@@ -147,7 +166,8 @@ class Run:
 
     async def disable(self, name: str, version: str) -> None:
         """Disable one version of the secret or of its companion."""
-        await self.fence.vault_write(lambda: self.vault.set_enabled(name, version, enabled=False))
+        with self.watch.step("disable", version):
+            await self.fence.vault_write(lambda: self.vault.set_enabled(name, version, enabled=False))
 
     # publishing
 
@@ -156,11 +176,12 @@ class Run:
     ) -> Secret:
         """A new version for consumers to read."""
         latest = subject.secret
-        return await self.fence.vault_write(
-            lambda: self.vault.set(
-                latest.ref.name, value, tags=tags, content_type=latest.content_type, expires_on=expires_on
+        with self.watch.step("publish"):
+            return await self.fence.vault_write(
+                lambda: self.vault.set(
+                    latest.ref.name, value, tags=tags, content_type=latest.content_type, expires_on=expires_on
+                )
             )
-        )
 
     # jobs
 
@@ -215,7 +236,7 @@ class Run:
         if tried == MOST_TRIES:
             return
         # What was written before the ledger knew the secret: its slot is told by the value, if at all.
-        older = await within(self.fence.limits.vault_call, "the vault", self.vault.versions(latest.ref.name))
+        older = await self.versions(latest.ref.name)
         unknown = [
             v.version for v in older.items if v.version not in known and v.version != latest.version and v.enabled
         ]

@@ -16,11 +16,12 @@ from rotation.history import History
 from rotation.model import RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
-from rotation.spec import due_at, is_companion, parse
+from rotation.spec import due_at, effective_lead, is_companion, parse
 
 CHECK_EVERY = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
 TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
+LAST_DAYS = timedelta(days=7)
 
 
 class _Need(Enum):
@@ -44,18 +45,26 @@ class _Seen:
 
 @dataclass(slots=True)
 class Sweeper:
-    """`seen` spares a warm instance from reading histories that did not change."""
+    """`seen` spares a warm instance from reading histories that did not change.
+
+    expiring: of each vault, what the last sweep saw of managed secrets that end soon and are not rotated: within seven
+    days, or within half of their lead where that is shorter; and those that have ended.
+    """
 
     ledger: Ledger
     policy: Policy
     seen: dict[SecretRef, _Seen] = field(default_factory=dict)
+    expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
         entries = {entry.name: entry async for entry in self.ledger.entries(vault.name)}
+        expiring = self.expiring[vault.name] = []
         async for item in vault.secrets():
             if is_companion(item.ref.name) or not item.enabled:
                 continue
+            if self._ends_soon(item, now):
+                expiring.append(item)
             need = await self._need(item, entries.get(item.ref.name.lower()), now)
             if need is _Need.NO:
                 continue
@@ -65,6 +74,15 @@ class Sweeper:
                 continue
             if need is _Need.ASK or not self._is_ours(item, latest):
                 yield RotationRequest(item.ref, latest.version, "sweep", "sweep")
+
+    def _ends_soon(self, item: SecretItem, now: datetime) -> bool:
+        if item.expires_on is None or now < item.expires_on - LAST_DAYS or not self.policy.covers(item.ref):
+            return False
+        try:
+            spec = parse(item.tags)
+        except Unusable:
+            return True  # a wrong tag is what keeps it from being rotated
+        return spec is not None and now >= item.expires_on - effective_lead(spec) / 2
 
     async def _need(self, item: SecretItem, entry: LedgerEntry | None, now: datetime) -> _Need:
         try:

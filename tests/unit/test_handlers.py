@@ -19,6 +19,7 @@ from handlers.near_expiry import message_of
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
 from handlers.sweep import sweep
+from handlers.telemetry import Off
 from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Unreachable
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
 
@@ -131,11 +132,12 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
         yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
 
     vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
-    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests))
+    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests, expiring={}), telemetry=Off())
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)
     assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
     assert "the sweep of broken stopped: the vault does not answer" in caplog.text
+    assert [getattr(line, "keyturn.event") for line in caplog.records] == ["sweep_failed", "swept"]
 
 
 # The edges to Azure.

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset(
         {"rotation.records", "rotation.toml_lines", "rotation.windows", "rotation.targets", "rotation.passwords"}
     ),
-    frozenset({"rotation.ports", "rotation.formats"}),
+    frozenset({"rotation.ports", "rotation.formats", "rotation.watch"}),
     frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
     frozenset({"rotation.policy"}),
     frozenset({"rotation.policy_rules", "rotation.self_protection"}),

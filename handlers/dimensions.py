@@ -1,0 +1,25 @@
+"""What a log line says beside its text, for queries: with telemetry on, Application Insights' custom dimensions."""
+
+from __future__ import annotations
+
+from rotation.model import Outcome, SecretRef
+
+
+def dimensions(event: str, ref: SecretRef | None = None, **more: str | None) -> dict[str, str]:
+    """`extra` of a log call. event: which line it is, by a name that stays when its words change."""
+    facts = {"event": event, **more}
+    if ref is not None:
+        facts |= {"vault": ref.vault, "secret": ref.name}
+    return {f"keyturn.{name}": fact for name, fact in facts.items() if fact is not None}
+
+
+def of_outcome(outcome: Outcome) -> dict[str, str]:
+    """Of the one line that each outcome gets."""
+    return dimensions(
+        "outcome",
+        outcome.ref,
+        outcome=outcome.result.value,
+        version=outcome.version,
+        previous_version=outcome.previous_version,
+        operation_id=outcome.operation_id,
+    )

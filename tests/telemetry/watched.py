@@ -1,0 +1,35 @@
+"""A world whose engine and sweep are looked at."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+from handlers.sweep import sweep
+from rotation.engine import Engine
+from rotation.sweeper import Sweeper
+from tests.fakes import FakeRotator
+from tests.telemetry.recorded import Recorded
+from tests.world import World
+
+
+class Watched(World):
+    """`recorded` holds what would leave."""
+
+    def __init__(self, variant: str = "in-place") -> None:
+        super().__init__(variant)
+        self.recorded = Recorded()
+        # Of another seed than the vault's, whose version ids would be the passwords otherwise.
+        self.rotator = FakeRotator(self.server, self.kind, seed=7)
+
+    @property
+    def engine(self) -> Engine:
+        return Engine(replace(super().engine._parts, watch=self.recorded.telemetry))
+
+    async def sweep(self) -> list[str]:
+        """As the timer does it; by the wall clock all that this world holds has ended."""
+        app: Any = SimpleNamespace(
+            vaults={"kv": self.vault},
+            sweeper=Sweeper(self.ledger, self.policy),
+            telemetry=self.recorded.telemetry,
+        )
+        return await sweep(app)
