@@ -14,6 +14,9 @@ from enum import StrEnum
 from handlers.settings import HttpAuth
 from rotation.errors import Denied
 
+# As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
+_ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
+
 
 class Role(StrEnum):
     """The app roles."""
@@ -31,7 +34,7 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
     if auth is HttpAuth.KEY:
         return "function-key"
     claims = _claims(headers.get("x-ms-client-principal", ""))
-    roles = {value for kind, value in claims if kind == "roles" or kind.endswith("/role")}
+    roles = {value for kind, value in claims if kind in _ROLE_CLAIMS}
     if needs.value not in roles and Role.OPERATOR.value not in roles:
         raise Denied(f"the caller has not got the app role {needs.value}")
     wanted = ("preferred_username", "name", "oid", "appid", "azp")

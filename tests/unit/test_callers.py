@@ -40,6 +40,7 @@ def test_a_pipeline_is_named_by_its_id() -> None:
         header(("roles", "rotation.operator")),
         header(("name", "Rotation.Operator")),
         header(("groups", "Rotation.Operator")),
+        header(("https://example.com/claims/role", "Rotation.Operator")),
     ],
 )
 def test_who_has_not_got_the_role_is_denied(headers: dict[str, str]) -> None:
