@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint bench prove setup clean
+.PHONY: help demo up test lint audit bench prove setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -25,8 +25,12 @@ up: $(READY) ## the same stack, left running
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-lint: $(READY) ## format, lint, types, policy
+lint: $(READY) ## format, lint, types, policy, known weaknesses
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/mypy && $(BIN)/python -m rotation.policy check policy.toml
+	@$(BIN)/python -m local.audit
+
+audit: $(READY) ## known weaknesses of the deployed packages, where there is a network
+	@$(BIN)/python -m local.audit $(ARGS)
 
 bench: $(READY) ## ratios, measured side by side
 	@$(BIN)/python -m bench

@@ -103,6 +103,11 @@ def strangers(running: Running) -> Iterator[Named]:
             yield "vault", f"{what}, by somebody without the role", call
     reader = principal(("roles", "Rotation.Reader"))
     yield "vault", "rotate, by a reader", partial(rotate_now, running, "kv", "orders-db", headers=reader)
+    yield (
+        "vault",
+        "plan, by a reader",
+        partial(rotate_now, running, "kv", "orders-db", headers=reader, dry_run="true"),
+    )
     yield "vault", "rotate many, by a reader", partial(rotate_many, running, {"vaults": ["kv"]}, headers=reader)
 
 
