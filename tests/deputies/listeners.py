@@ -4,6 +4,7 @@ Both are needed. libpq connects in C, where the hook sees nothing; a name that h
 """
 
 import contextlib
+import os
 import socket
 import sys
 import threading
@@ -14,7 +15,7 @@ from pathlib import Path
 _HEARD = frozenset({"socket.connect", "socket.sendto", "socket.getaddrinfo", "socket.gethostbyname"})
 _LENGTH = 4  # of the number that each message of PostgreSQL's protocol begins with
 _REFUSAL = b"SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed\0\0"
-ABSTRACT = "keyturn-deputies"
+ABSTRACT = f"keyturn-deputies-{os.getpid()}"  # one name space for the whole machine
 
 
 @dataclass
