@@ -28,7 +28,10 @@ class HttpAuth(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory."""
+    """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
+
+    server_connections: at once, to each database server.
+    """
 
     vaults: Mapping[str, str]
     policy: Path
@@ -40,6 +43,7 @@ class Settings:
     storage_account: str | None
     queue_service: str | None
     endpoints: Endpoints
+    server_connections: int
 
 
 def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
@@ -59,6 +63,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
+        server_connections=_number(environment, "ROTATION_SERVER_CONNECTIONS", least=1, most=1_000, default=8),
     )
 
 
@@ -111,6 +116,13 @@ def _https(environment: Mapping[str, str], name: str) -> str | None:
     if text is not None and not text.startswith("https://"):
         raise Misconfigured(f"{name} must begin with https://", field=name)
     return text
+
+
+def _number(environment: Mapping[str, str], name: str, *, least: int, most: int, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise Misconfigured(f"{name} is a whole number, {least} to {most}", field=name)
+    return int(text)
 
 
 def _http_auth(environment: Mapping[str, str]) -> HttpAuth:

@@ -17,7 +17,7 @@ from handlers.settings import Settings
 from rotation.engine import Engine, Parts
 from rotation.errors import Unusable
 from rotation.policy import Policy
-from rotation.ports import Clock, Ledger, Rotator, Services, Vault
+from rotation.ports import Clock, Connections, Ledger, Rotator, Services, Vault
 from rotation.rotators import ROTATORS
 from rotation.sweeper import Sweeper
 
@@ -58,7 +58,8 @@ async def build(settings: Settings, policy: Policy) -> App:
         from rotation.stores.blob_ledger import BlobLedger  # noqa: PLC0415  only one of the two is used
 
         ledger = BlobLedger(settings.ledger, identity)
-    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom())
+    connections = Connections(settings.server_connections)
+    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections)
     rotators: dict[str, Rotator] = {}
 
     def rotator(name: str) -> Rotator:
