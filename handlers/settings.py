@@ -30,7 +30,7 @@ class HttpAuth(StrEnum):
 class Settings:
     """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
 
-    server_connections: at once, to each database server.
+    vault_creations: of new versions in ten seconds, in each vault. server_connections: to each database server.
     """
 
     vaults: Mapping[str, str]
@@ -43,6 +43,7 @@ class Settings:
     storage_account: str | None
     queue_service: str | None
     endpoints: Endpoints
+    vault_creations: int
     server_connections: int
 
 
@@ -63,6 +64,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
+        vault_creations=_number(environment, "ROTATION_VAULT_CREATIONS", least=10, most=100_000, default=290),
         server_connections=_number(environment, "ROTATION_SERVER_CONNECTIONS", least=1, most=1_000, default=8),
     )
 

@@ -48,7 +48,10 @@ async def build(settings: Settings, policy: Policy) -> App:
 
     identity = credential(settings.client_id)
     session = aiohttp.ClientSession(middlewares=session_middlewares())
-    vaults = {name: KeyVaultStore(name, url, identity, session) for name, url in settings.vaults.items()}
+    vaults = {
+        name: KeyVaultStore(name, url, identity, session, creations=settings.vault_creations)
+        for name, url in settings.vaults.items()
+    }
     ledger: Ledger
     if isinstance(settings.ledger, Path):
         from rotation.stores.file_ledger import FileLedger  # noqa: PLC0415  only one of the two is used

@@ -106,6 +106,17 @@ class Vault(Protocol):
         """Every secret of the vault, page by page, without values. Companions (`--staged`) are among them."""
         ...
 
+    async def room(self, creations: int) -> None:
+        """Wait until the vault takes so many new versions, and keep that room for the caller; 0: it takes any again.
+
+        Asked before anything changes, so that `set` need not wait for it: a new version that waits while the old
+        credential is dead keeps consumers out.
+
+        Raises:
+            Throttled: that would take longer than a caller waits; no room is kept.
+        """
+        ...
+
     async def set(
         self,
         name: str,

@@ -66,6 +66,7 @@ class Run:
         self.refused: list[LoginSource] = []
         self._lease = lease
         self._started = clock.monotonic()
+        self._room = 0  # versions that the vault keeps room for
 
     @property
     def elapsed_ms(self) -> int:
@@ -111,6 +112,22 @@ class Run:
         self.redactor.add(secret.value)
         return secret
 
+    # room for new versions
+
+    async def make_room(self, versions: int) -> None:
+        """Wait until the vault takes them; 0: until it takes any. To be done before what can't wait any more.
+
+        Raises:
+            Throttled: not soon; nothing was done.
+        """
+        await self.vault.room(versions)
+        self._room += versions
+
+    async def _use_room(self) -> None:
+        if self._room == 0:
+            await self.make_room(1)
+        self._room -= 1
+
     # staging
 
     async def stage(self, operation: str, draft: Draft) -> Record:
@@ -123,6 +140,7 @@ class Run:
         self.redactor.add(value)
         name = self.request.ref.name
         tags = companion_tags(name, operation_id=operation, slot=draft.slot)
+        await self._use_room()
         kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
         return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
 
@@ -156,6 +174,7 @@ class Run:
     ) -> Secret:
         """A new version for consumers to read."""
         latest = subject.secret
+        await self._use_room()
         return await self.fence.vault_write(
             lambda: self.vault.set(
                 latest.ref.name, value, tags=tags, content_type=latest.content_type, expires_on=expires_on

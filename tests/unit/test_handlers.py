@@ -18,7 +18,7 @@ from handlers.messages import from_text, to_text
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
 from handlers.sweep import sweep
-from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Unreachable
+from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Throttled, Unreachable
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
 
 REF = SecretRef("kv", "orders-db")
@@ -100,6 +100,13 @@ async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> Non
     app = Played(Busy("another run works on it", retry_after_s=42))
     await app.rotate()
     assert app.put_back == [42]
+    assert app.told == []
+
+
+async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up() -> None:
+    app = Played(Throttled("the vault takes no more new versions for now", retry_after_s=12))
+    await app.rotate()
+    assert app.put_back == [12]
     assert app.told == []
 
 

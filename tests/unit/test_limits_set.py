@@ -20,6 +20,7 @@ def settings(**changes: str) -> Settings:
 
 def test_limits_that_are_left_out_are_safe_ones() -> None:
     assert settings().server_connections == 8
+    assert settings().vault_creations == 290
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "8 (at most)", "1001", "٣", "1" * 5000])
