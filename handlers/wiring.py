@@ -83,5 +83,5 @@ async def build(settings: Settings, policy: Policy) -> App:
         ledger,
         policy,
         notifier,
-        Delay(settings.queue_service, identity),
+        Delay(settings.queue_service, identity, session),
     )

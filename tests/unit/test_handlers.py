@@ -137,7 +137,7 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
         yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
 
     vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
-    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests))
+    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests), delay=None)
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)
     assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
@@ -148,9 +148,9 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
 
 
 async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFixture) -> None:
-    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock()
-    delay = Delay("https://st.queue.core.windows.net", mocker.Mock())
+    delay = Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock())
     await delay.put_back(REQUEST, 60)
     await delay.put_back(REQUEST, 100_000)
     short, long = (call.kwargs["visibility_timeout"] for call in client.send_message.call_args_list)
@@ -160,12 +160,13 @@ async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFi
 
 
 async def test_a_queue_that_does_not_answer_leaves_it_to_the_queues_own_retry(mocker: MockerFixture) -> None:
-    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("x"))
-    with pytest.raises(Unreachable):
-        await Delay("https://st.queue.core.windows.net", mocker.Mock()).put_back(REQUEST, 60)
-    with pytest.raises(Unreachable):
-        await Delay(None, mocker.Mock()).put_back(REQUEST, 60)
+    for service in ("https://st.queue.core.windows.net", None):
+        delay = Delay(service, mocker.Mock(), mocker.Mock())
+        with pytest.raises(Unreachable):
+            await delay.put_back(REQUEST, 60)
+        assert await delay.send(["a", "b"]) == ["a", "b"]
 
 
 async def test_an_outcome_becomes_an_event_of_its_kind(mocker: MockerFixture) -> None:
