@@ -14,7 +14,7 @@ from rotation.errors import RotationError
 from rotation.ports import Vault
 
 log = logging.getLogger("keyturn.sweep")
-AT_ONCE = 4  # vaults, which have a limit each; more would only hold more pages in memory
+AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
 MOST_BOUND = 1_000  # messages that the output binding carries: the host sends them after the end, or never
 MOST_KEPT = 20_000  # where the queue can't be reached but by the binding
 WITHIN_S = 480.0  # of host.json's function time-out of ten minutes
