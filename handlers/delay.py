@@ -1,8 +1,13 @@
-"""A message put back for later. A queue's own retry counts a try; waiting for another run's lease is none."""
+"""Messages that the app itself sends: one put back for later, and many that no output binding should carry.
+
+A queue's own retry counts a try; waiting for another run's lease, or for a vault that takes no more for now, is none.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from handlers.messages import to_text
@@ -11,21 +16,26 @@ from rotation.errors import Unreachable
 from rotation.model import RotationRequest
 
 if TYPE_CHECKING:
+    import aiohttp
     from azure.core.credentials_async import AsyncTokenCredential
+    from azure.storage.queue.aio import QueueClient
 
 LONGEST_S = 300
+AT_ONCE = 16
 
 
 class Delay:
-    """Sends copies of messages that become visible after a while.
+    """Sends messages to the queue, at once or such that they become visible after a while.
 
     service: the queue service's URL; None where the app's storage is told by a connection string alone, and then a
-    message comes back by the queue's own retry.
+    message comes back by the queue's own retry. session: shared, and stays the caller's.
     """
 
-    def __init__(self, service: str | None, identity: AsyncTokenCredential) -> None:
+    def __init__(self, service: str | None, identity: AsyncTokenCredential, session: aiohttp.ClientSession) -> None:
         self._service = service
         self._identity = identity
+        self._session = session
+        self._client: QueueClient | None = None
 
     async def put_back(self, request: RotationRequest, seconds: int) -> None:
         """The same wish, not before `seconds` from now (a little more, so that fifty don't come at once).
@@ -33,17 +43,35 @@ class Delay:
         Raises:
             Unreachable: it could not be sent; let the queue's own retry bring the message back.
         """
-        if self._service is None:
-            raise Unreachable("the secret is busy; the message comes back by the queue's own retry")
-        from azure.core.exceptions import AzureError  # noqa: PLC0415  only a busy secret needs the SDK
-        from azure.storage.queue.aio import QueueClient  # noqa: PLC0415  as above
-
         wait = min(seconds, LONGEST_S) + random.SystemRandom().randrange(1, 10)
+        if not await self._sent(to_text(request), wait):
+            raise Unreachable("the secret is busy or its vault is full, and the message comes back by the queue")
+
+    async def send(self, messages: Sequence[str]) -> list[str]:
+        """Send all of them now -> those that could not be sent."""
+        left: list[str] = []
+        for start in range(0, len(messages), AT_ONCE):
+            some = messages[start : start + AT_ONCE]
+            sent = await asyncio.gather(*(self._sent(message, None) for message in some))
+            left += [message for message, done in zip(some, sent, strict=True) if not done]
+        return left
+
+    async def _sent(self, text: str, wait: int | None) -> bool:
+        if self._service is None:
+            return False
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  only who sends needs the SDK
+
         try:
-            async with QueueClient(self._service, QUEUE, credential=self._identity) as queue:
-                await queue.send_message(to_text(request), visibility_timeout=wait)
+            await self._queue(self._service).send_message(text, visibility_timeout=wait)
         except AzureError:
-            pass
-        else:
-            return
-        raise Unreachable("the secret is busy, and the queue does not answer")
+            return False
+        return True
+
+    def _queue(self, service: str) -> QueueClient:
+        if self._client is None:
+            from azure.core.pipeline.transport import AioHttpTransport  # noqa: PLC0415  as above
+            from azure.storage.queue.aio import QueueClient  # noqa: PLC0415  as above
+
+            transport = AioHttpTransport(session=self._session, session_owner=False)
+            self._client = QueueClient(service, QUEUE, credential=self._identity, transport=transport)
+        return self._client

@@ -8,7 +8,7 @@ from handlers.dimensions import dimensions
 from handlers.messages import from_text
 from handlers.problems import result_of
 from handlers.wiring import App
-from rotation.errors import Busy, Malformed, RotationError
+from rotation.errors import Busy, Malformed, RotationError, Throttled
 from rotation.model import Outcome, Result, RotationRequest
 
 log = logging.getLogger("keyturn.rotate")
@@ -33,6 +33,10 @@ async def rotate(app: App, message: str) -> None:
         await app.delay.put_back(request, busy.retry_after_s or 30)
         seen = dimensions("busy", request.ref, outcome=Result.BUSY.value)
         log.info("busy %s: another run works on it; asked again shortly", request.ref, extra=seen)
+        return
+    except Throttled as throttled:
+        await app.delay.put_back(request, throttled.retry_after_s or 30)
+        log.warning("throttled %s: %s; asked again shortly", request.ref, throttled.message)
         return
     except RotationError as error:
         await app.notifier.tell(_failed(request, error))

@@ -35,6 +35,7 @@ class Settings:
     """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
 
     telemetry: the worker has loaded OpenTelemetry.
+    vault_creations: of new versions in ten seconds, in each vault. server_connections: to each database server.
     """
 
     vaults: Mapping[str, str]
@@ -48,6 +49,8 @@ class Settings:
     queue_service: str | None
     endpoints: Endpoints
     telemetry: bool
+    vault_creations: int
+    server_connections: int
 
 
 def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
@@ -68,6 +71,8 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
         telemetry=any(environment.get(name, "").lower().strip() in _WORKERS_TRUE for name in _TELEMETRY),
+        vault_creations=_number(environment, "ROTATION_VAULT_CREATIONS", least=10, most=100_000, default=290),
+        server_connections=_number(environment, "ROTATION_SERVER_CONNECTIONS", least=1, most=1_000, default=8),
     )
 
 
@@ -120,6 +125,13 @@ def _https(environment: Mapping[str, str], name: str) -> str | None:
     if text is not None and not text.startswith("https://"):
         raise Misconfigured(f"{name} must begin with https://", field=name)
     return text
+
+
+def _number(environment: Mapping[str, str], name: str, *, least: int, most: int, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+        raise Misconfigured(f"{name} is a whole number, {least} to {most}", field=name)
+    return int(text)
 
 
 def _http_auth(environment: Mapping[str, str]) -> HttpAuth:

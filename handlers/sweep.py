@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import time
 from datetime import UTC, datetime
 
+from handlers.delay import Delay
 from handlers.dimensions import dimensions
 from handlers.messages import to_text
 from handlers.telemetry import OK
 from handlers.wiring import App
 from rotation.errors import RotationError
+from rotation.ports import Vault
 
 log = logging.getLogger("keyturn.sweep")
+AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
+MOST_BOUND = 1_000  # messages that the output binding carries: the host sends them after the end, or never
+MOST_KEPT = 20_000  # where the queue can't be reached but by the binding
+WITHIN_S = 480.0  # of host.json's function time-out of ten minutes
 
 
 async def sweep(app: App) -> list[str]:
-    """The queue messages of one sweep. A vault that can't be read is reported, and does not keep the others waiting."""
-    messages: list[str] = []
-    for name, vault in app.vaults.items():
-        before = len(messages)
-        outcome = OK
-        try:
-            async for request in app.sweeper.requests(vault, datetime.now(UTC)):
-                messages.append(to_text(request))  # noqa: PERF401  what came before an error is kept
-        except RotationError as error:
-            outcome = error.code
-            stopped = dimensions("sweep_failed", vault=name, outcome=outcome)
-            log.error("the sweep of %s stopped: %s", name, error.message, extra=stopped)  # noqa: TRY400  one line, ours
-        asked = len(messages) - before
-        if outcome == OK:
-            log.info("swept %s: %d asked for", name, asked, extra=dimensions("swept", vault=name))
-        app.telemetry.swept(name, asked=asked, expiring=_expiring(app, name), outcome=outcome)
-    return messages
+    """Ask for what one sweep finds -> the messages for the output binding; those beyond a thousand were sent already.
+
+    A vault that can't be read is reported, and does not keep the others waiting.
+    """
+    asked = _Asked(app.delay, time.monotonic() + WITHIN_S)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(name: str, vault: Vault) -> None:
+        async with gate:
+            await _sweep(app, name, vault, asked)
+
+    await asyncio.gather(*(one(name, vault) for name, vault in app.vaults.items()))
+    return asked.messages
+
+
+async def _sweep(app: App, name: str, vault: Vault, asked: _Asked) -> None:
+    count = 0
+    outcome = OK
+    try:
+        async for request in app.sweeper.requests(vault, datetime.now(UTC)):
+            await asked.add(to_text(request))
+            count += 1
+            if asked.enough:
+                log.warning("the sweep of %s ends early; the next one finds what is still due", name)
+                break
+    except RotationError as error:
+        outcome = error.code
+        stopped = dimensions("sweep_failed", vault=name, outcome=outcome)
+        log.error("the sweep of %s stopped: %s", name, error.message, extra=stopped)  # noqa: TRY400  one line, ours
+    if outcome == OK:
+        log.info("swept %s: %d asked for", name, count, extra=dimensions("swept", vault=name))
+    app.telemetry.swept(name, asked=count, expiring=_expiring(app, name), outcome=outcome)
 
 
 def _expiring(app: App, vault: str) -> int:
@@ -40,3 +63,28 @@ def _expiring(app: App, vault: str) -> int:
     for item in ending:
         log.warning("expiring %s: it ends on %s", item.ref, item.expires_on, extra=dimensions("expiring", item.ref))
     return len(ending)
+
+
+class _Asked:
+    """The messages of one sweep that were not sent yet."""
+
+    def __init__(self, queue: Delay, until: float) -> None:
+        self.messages: list[str] = []
+        self._queue = queue
+        self._until = until
+        self._send_at = MOST_BOUND
+
+    @property
+    def enough(self) -> bool:
+        return len(self.messages) >= MOST_KEPT or time.monotonic() > self._until
+
+    async def add(self, message: str) -> None:
+        """Beyond a thousand, all go to the queue; what it does not take stays, and is tried a thousand later."""
+        self.messages.append(message)
+        if len(self.messages) < self._send_at:
+            return
+        # Taken out first: other vaults' sweeps go on while these are sent.
+        sending, self.messages = self.messages, []
+        left = await self._queue.send(sending)
+        self.messages = left + self.messages
+        self._send_at = len(self.messages) + MOST_BOUND

@@ -18,7 +18,7 @@ from handlers.telemetry import Telemetry, telemetry
 from rotation.engine import Engine, Parts
 from rotation.errors import Unusable
 from rotation.policy import Policy
-from rotation.ports import Clock, Ledger, Rotator, Services, Vault
+from rotation.ports import Clock, Connections, Ledger, Rotator, Services, Vault
 from rotation.rotators import ROTATORS
 from rotation.sweeper import Sweeper
 
@@ -50,7 +50,10 @@ async def build(settings: Settings, policy: Policy) -> App:
 
     identity = credential(settings.client_id)
     session = aiohttp.ClientSession(middlewares=session_middlewares())
-    vaults = {name: KeyVaultStore(name, url, identity, session) for name, url in settings.vaults.items()}
+    vaults = {
+        name: KeyVaultStore(name, url, identity, session, creations=settings.vault_creations)
+        for name, url in settings.vaults.items()
+    }
     ledger: Ledger
     if isinstance(settings.ledger, Path):
         from rotation.stores.file_ledger import FileLedger  # noqa: PLC0415  only one of the two is used
@@ -60,7 +63,8 @@ async def build(settings: Settings, policy: Policy) -> App:
         from rotation.stores.blob_ledger import BlobLedger  # noqa: PLC0415  only one of the two is used
 
         ledger = BlobLedger(settings.ledger, identity)
-    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom())
+    connections = Connections(settings.server_connections)
+    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections)
     rotators: dict[str, Rotator] = {}
 
     def rotator(name: str) -> Rotator:
@@ -82,6 +86,6 @@ async def build(settings: Settings, policy: Policy) -> App:
         ledger,
         policy,
         notifier,
-        Delay(settings.queue_service, identity),
+        Delay(settings.queue_service, identity, session),
         watch,
     )

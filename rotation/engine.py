@@ -25,6 +25,7 @@ from rotation.errors import (
     Redactor,
     Rejected,
     RotationError,
+    Throttled,
     Transient,
     Unusable,
 )
@@ -215,7 +216,8 @@ class Engine:
 
         draft, staged_version = await self._stage(run, job, subject)
 
-        # 6
+        # 6. Whoever else writes to the vault may have used its limit up; then nothing changes that could not be told.
+        await run.make_room(0)
         with run.watch.step("apply"):
             credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
         run.redactor.add(credential.value)
@@ -264,9 +266,11 @@ class Engine:
         notes = []
         if staged is not None and value is not None:
             draft, staged_version = Draft(staged.slot, value), staged.version
+            await run.make_room(1)
         else:
             draft, staged_version = subject.rotator.draft(job), None
             self._check_slot(subject, draft.slot)
+            await run.make_room(1 if draft.value is None else 2)  # the one to publish is kept from here on
             if draft.value is not None:
                 notes.append(await run.stage(operation, draft))
                 staged_version = notes[0].staged_version
@@ -343,7 +347,8 @@ class Engine:
 
     async def _record_failure(self, run: Run, error: RotationError) -> None:
         # Without the lease nothing may be written; after an unproven publication the missing final record is the sign.
-        if isinstance(error, LeaseLost | PublishedUnproven):
+        # A full vault is no failure: the wish comes back, and what was begun stands in the history.
+        if isinstance(error, LeaseLost | PublishedUnproven | Throttled):
             return
         last = run.history.open_operation()
         name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")

@@ -6,9 +6,10 @@ foreign text. Every call may be cancelled at any await: the engine puts its own 
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -103,6 +104,17 @@ class Vault(Protocol):
 
     def secrets(self) -> AsyncIterator[SecretItem]:
         """Every secret of the vault, page by page, without values. Companions (`--staged`) are among them."""
+        ...
+
+    async def room(self, creations: int) -> None:
+        """Wait until the vault takes so many new versions, and keep that room for the caller; 0: it takes any again.
+
+        Asked before anything changes, so that `set` need not wait for it: a new version that waits while the old
+        credential is dead keeps consumers out.
+
+        Raises:
+            Throttled: that would take longer than a caller waits; no room is kept.
+        """
         ...
 
     async def set(
@@ -212,6 +224,22 @@ class TokenProvider(Protocol):
         ...
 
 
+class Connections:
+    """Bounds the connections of this process to each server, whichever rotators and runs they are for.
+
+    The smallest flexible server lets 35 in, and an app has several instances: few are enough, as each is open for a
+    login or a statement or two.
+    """
+
+    def __init__(self, at_most: int) -> None:
+        self._at_most = at_most
+        self._servers: dict[str, asyncio.Semaphore] = {}
+
+    def to(self, server: str) -> asyncio.Semaphore:
+        """To be held while a connection to `server` (host:port) is open. Never hold two: runs would wait in a ring."""
+        return self._servers.setdefault(server, asyncio.Semaphore(self._at_most))
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """What rotators are built from. Clock, randomness and sleep are handed in so that tests decide them."""
@@ -221,6 +249,7 @@ class Services:
     now: Callable[[], datetime]
     sleep: Callable[[float], Awaitable[None]]
     random: random.Random  # SystemRandom outside the simulation
+    connections: Connections = field(default_factory=lambda: Connections(8))
 
 
 class RemovesOrphans(Protocol):

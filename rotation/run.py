@@ -76,6 +76,7 @@ class Run:
         self.refused: list[LoginSource] = []
         self._lease = lease
         self._started = clock.monotonic()
+        self._room = 0  # versions that the vault keeps room for
 
     @property
     def elapsed_ms(self) -> int:
@@ -128,6 +129,22 @@ class Run:
         with self.watch.step("list"):
             return await within(self.fence.limits.vault_call, "the vault", self.vault.versions(name))
 
+    # room for new versions
+
+    async def make_room(self, versions: int) -> None:
+        """Wait until the vault takes them; 0: until it takes any. To be done before what can't wait any more.
+
+        Raises:
+            Throttled: not soon; nothing was done.
+        """
+        await self.vault.room(versions)
+        self._room += versions
+
+    async def _use_room(self) -> None:
+        if self._room == 0:
+            await self.make_room(1)
+        self._room -= 1
+
     # staging
 
     async def stage(self, operation: str, draft: Draft) -> Record:
@@ -140,6 +157,7 @@ class Run:
         self.redactor.add(value)
         name = self.request.ref.name
         tags = companion_tags(name, operation_id=operation, slot=draft.slot)
+        await self._use_room()
         with self.watch.step("stage"):
             kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
         return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
@@ -176,6 +194,7 @@ class Run:
     ) -> Secret:
         """A new version for consumers to read."""
         latest = subject.secret
+        await self._use_room()
         with self.watch.step("publish"):
             return await self.fence.vault_write(
                 lambda: self.vault.set(

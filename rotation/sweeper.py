@@ -6,6 +6,7 @@ since they were last read here, and a secret's value only when something is aske
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,11 +14,12 @@ from enum import Enum, auto
 
 from rotation.errors import Disabled, NotFound, Unusable
 from rotation.history import History
-from rotation.model import RotationRequest, Secret, SecretItem, SecretRef, Spec
+from rotation.model import RotationRequest, Secret, SecretItem, Spec
 from rotation.policy import Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
+AT_ONCE = 8  # histories and values read side by side, of one vault
 CHECK_EVERY = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
 TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
@@ -25,27 +27,32 @@ LAST_DAYS = timedelta(days=7)
 
 
 class _Need(Enum):
-    """NO: nothing to do. LOOK: perhaps somebody wrote a version by hand. ASK: the engine must see it."""
+    """NO: nothing to do. READ: the history changed. LOOK: perhaps somebody wrote a version by hand. ASK: the engine."""
 
     NO = auto()
+    READ = auto()
     LOOK = auto()
     ASK = auto()
 
 
 @dataclass(slots=True)
 class _Seen:
-    """What one history says. sure_of: the listing's `updated_on` with which the latest version was seen to be ours."""
+    """What one history says. There is one for each of perhaps 100,000 secrets, so that it is small.
 
-    revision: str
-    look_at: datetime
-    latest: str | None
-    published_at: datetime
-    sure_of: datetime | None = None
+    revision, latest: hashes, as they are compared with their like alone. Times are seconds since the epoch. sure_of:
+    the listing's `updated_on` with which the latest version was seen to be ours.
+    """
+
+    revision: int
+    look_at: float
+    latest: int
+    published_at: float
+    sure_of: float | None = None
 
 
 @dataclass(slots=True)
 class Sweeper:
-    """`seen` spares a warm instance from reading histories that did not change.
+    """`seen`, by vault and name, spares a warm instance from reading histories that did not change.
 
     expiring: of each vault, what the last sweep saw of managed secrets that end soon and are not rotated: within seven
     days, or within half of their lead where that is shorter; and those that have ended.
@@ -53,27 +60,47 @@ class Sweeper:
 
     ledger: Ledger
     policy: Policy
-    seen: dict[SecretRef, _Seen] = field(default_factory=dict)
+    seen: dict[str, dict[str, _Seen]] = field(default_factory=dict)
     expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
         entries = {entry.name: entry async for entry in self.ledger.entries(vault.name)}
         expiring = self.expiring[vault.name] = []
-        async for item in vault.secrets():
-            if is_companion(item.ref.name) or not item.enabled:
-                continue
-            if self._ends_soon(item, now):
-                expiring.append(item)
-            need = await self._need(item, entries.get(item.ref.name.lower()), now)
-            if need is _Need.NO:
-                continue
-            try:
-                latest = await vault.get(item.ref.name)
-            except (Disabled, NotFound):
-                continue
-            if need is _Need.ASK or not self._is_ours(item, latest):
-                yield RotationRequest(item.ref, latest.version, "sweep", "sweep")
+        seen = self.seen.setdefault(vault.name, {})
+        for name in seen.keys() - entries.keys():
+            del seen[name]
+        async for items in _in_parts(vault.secrets()):
+            ours = [item for item in items if item.enabled and not is_companion(item.ref.name)]
+            expiring += (item for item in ours if self._ends_soon(item, now))
+            known = [(item, entries.get(item.ref.name.lower())) for item in ours]
+            open_ones = [(item, entry) for item, entry in known if self._need(item, entry, now) is not _Need.NO]
+            found = await asyncio.gather(
+                *(self._request(vault, item, entry, now) for item, entry in open_ones), return_exceptions=True
+            )
+            for request in found:
+                if isinstance(request, RotationRequest):
+                    yield request
+            for error in found:
+                if isinstance(error, BaseException):
+                    raise error
+
+    async def _request(
+        self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
+    ) -> RotationRequest | None:
+        need = self._need(item, entry, now)
+        if need is _Need.READ and entry is not None:
+            await self._read(item, entry)
+            need = self._need(item, entry, now)
+        if need is _Need.NO:
+            return None
+        try:
+            latest = await vault.get(item.ref.name)
+        except (Disabled, NotFound):
+            return None
+        if need is _Need.ASK or not self._is_ours(item, latest):
+            return RotationRequest(item.ref, latest.version, "sweep", "sweep")
+        return None
 
     def _ends_soon(self, item: SecretItem, now: datetime) -> bool:
         if item.expires_on is None or now < item.expires_on - LAST_DAYS or not self.policy.covers(item.ref):
@@ -84,7 +111,7 @@ class Sweeper:
             return True  # a wrong tag is what keeps it from being rotated
         return spec is not None and now >= item.expires_on - effective_lead(spec) / 2
 
-    async def _need(self, item: SecretItem, entry: LedgerEntry | None, now: datetime) -> _Need:
+    def _need(self, item: SecretItem, entry: LedgerEntry | None, now: datetime) -> _Need:
         try:
             spec = parse(item.tags)
         except Unusable:
@@ -93,37 +120,56 @@ class Sweeper:
             return _Need.ASK if spec is not None and self.policy.covers(item.ref) else _Need.NO
         if spec is None or entry.interrupted:
             return _Need.ASK
-        known = await self._known(item.ref, entry, spec)
+        known = self.seen[item.ref.vault].get(entry.name)
+        if known is None or known.revision != hash(entry.revision):
+            return _Need.READ
         due = item.expires_on is not None and now >= due_at(spec, item.expires_on, item.updated_on)
-        if due or now >= known.look_at:
+        if due or now.timestamp() >= known.look_at:
             return _Need.ASK
-        # A listing names no version. Within the clocks' skew of our publication its times can't tell ours from another,
-        # so that for a day, which is when the daily check takes over, the version itself is looked at, once.
-        foreign = item.updated_on > known.published_at + SKEW or now < known.published_at + CHECK_EVERY
-        return _Need.LOOK if foreign and known.sure_of != item.updated_on else _Need.NO
+        return _Need.LOOK if _may_be_foreign(item, known, now) else _Need.NO
 
     def _is_ours(self, item: SecretItem, latest: Secret) -> bool:
-        known = self.seen[item.ref]
-        if latest.version != known.latest:
+        known = self.seen[item.ref.vault][item.ref.name.lower()]
+        if hash(latest.version) != known.latest:
             return False
         if latest.read_at > item.updated_on + TICK:
-            known.sure_of = item.updated_on
+            known.sure_of = item.updated_on.timestamp()
         return True
 
-    async def _known(self, ref: SecretRef, entry: LedgerEntry, spec: Spec) -> _Seen:
-        known = self.seen.get(ref)
-        if known is None or known.revision != entry.revision:
-            history = History(await self.ledger.read(ref))
-            latest = next(iter(history.versions()), None)
-            publication = history.publication(latest) if latest else None
-            published_at = publication.at if publication else datetime.min.replace(tzinfo=UTC)
-            known = self.seen[ref] = _Seen(entry.revision, _look_at(history, spec), latest, published_at)
-        return known
+    async def _read(self, item: SecretItem, entry: LedgerEntry) -> None:
+        spec = parse(item.tags)
+        history = History(await self.ledger.read(item.ref))
+        latest = next(iter(history.versions()), None)
+        publication = history.publication(latest) if latest else None
+        published_at = publication.at.timestamp() if publication else 0.0
+        look_at = _look_at(history, spec).timestamp() if spec else 0.0
+        self.seen[item.ref.vault][entry.name] = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
+
+
+def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
+    """A listing names no version. Within the clocks' skew of our publication its times can't tell ours from another.
+
+    So for a day, which is when the daily check takes over, the version itself is looked at, once.
+    """
+    updated = item.updated_on.timestamp()
+    later = updated > known.published_at + SKEW.total_seconds()
+    young = now.timestamp() < known.published_at + CHECK_EVERY.total_seconds()
+    return (later or young) and known.sure_of != updated
+
+
+async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[SecretItem]]:
+    part: list[SecretItem] = []
+    async for item in items:
+        part.append(item)
+        if len(part) == AT_ONCE:
+            yield part
+            part = []
+    yield part
 
 
 def _look_at(history: History, spec: Spec) -> datetime:
     """When this history asks to be looked at again, whatever the vault's listing says."""
-    at_once = datetime.min.replace(tzinfo=UTC)
+    at_once = datetime.fromtimestamp(0, UTC)
     versions = history.versions()
     if history.open_operation() is not None or not versions:
         return at_once

@@ -65,6 +65,7 @@ class InMemoryVault:
     def __init__(self, name: str, clock: FakeClock, seed: int = 0) -> None:
         self.name = name
         self.calls: list[tuple[str, str]] = []
+        self.rooms: list[int] = []
         self.hook: Hook = no_hook
         self._clock = clock
         self._random = random.Random(seed)
@@ -91,6 +92,10 @@ class InMemoryVault:
         for versions in list(self._secrets.values()):
             latest = versions[-1]
             yield SecretItem(latest.ref, latest.enabled, latest.expires_on, latest.created_on, latest.tags)
+
+    async def room(self, creations: int) -> None:
+        """There is always some, unless a test says otherwise."""
+        self.rooms.append(creations)
 
     async def set(
         self,

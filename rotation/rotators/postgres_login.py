@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Credential, Job, Login, LoginSource, SecretValue, Tls
@@ -49,7 +49,7 @@ async def prove(job: Job, credential: Credential, services: Services) -> None:
     accepted = False
     for endpoint in place.consumers or await change_endpoints(place, services):
         try:
-            async with await connect(endpoint, account, job.tls) as session:
+            async with services.connections.to(str(endpoint)), await connect(endpoint, account, job.tls) as session:
                 await session.query("SELECT 1")
                 if not session.is_standby:
                     return
@@ -74,7 +74,8 @@ async def logs_in_for_changes(job: Job, credential: Credential, services: Servic
     if account is None:
         raise Rejected(f"the value is not one of role {credential.slot!a}")
     endpoints = await change_endpoints(place, services)
-    (await _connect_primary(endpoints, account, job.tls, pooler_meant=place.told)).close()
+    _, opened = await _connect_primary(endpoints, account, job.tls, services, pooler_meant=place.told)
+    await opened.aclose()
 
 
 @asynccontextmanager
@@ -93,35 +94,35 @@ async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[Se
         if account is None:
             continue
         try:
-            session = await _connect_primary(endpoints, account, job.tls, pooler_meant=place.told)
+            session, opened = await _connect_primary(endpoints, account, job.tls, services, pooler_meant=place.told)
         except (Rejected, AsksOtherwise) as refusal:
             refusals.append(refusal)
             continue
-        async with session:
+        async with opened:
             yield session
         return
     raise _all_refused(refusals, job, slot, endpoints)
 
 
-async def _connect_primary(endpoints: Sequence[Endpoint], account: Account, tls: Tls, *, pooler_meant: bool) -> Session:
-    """On the first server that takes the login and can be written to.
+async def _connect_primary(
+    endpoints: Sequence[Endpoint], account: Account, tls: Tls, services: Services, *, pooler_meant: bool
+) -> tuple[Session, AsyncExitStack]:
+    """On the first server that takes the login and can be written to -> with what closes it and lets the next one in.
 
     Raises:
         Rejected: one of them rejected it, and none accepted. Unreachable, Refused, AsksOtherwise.
     """
     errors: list[RotationError] = []
     for endpoint in endpoints:
-        try:
-            session = await connect(endpoint, account, tls)
+        async with AsyncExitStack() as opened:
             try:
+                await opened.enter_async_context(services.connections.to(str(endpoint)))
+                session = await opened.enter_async_context(await connect(endpoint, account, tls))
                 await prepare(session, pooler_meant=pooler_meant)
-            except BaseException:
-                session.close()
-                raise
-        except (Refused, Unreachable) as error:
-            errors.append(error)
-        else:
-            return session
+            except (Refused, Unreachable) as error:
+                errors.append(error)
+            else:
+                return session, opened.pop_all()
     rejected = next((error for error in errors if isinstance(error, Rejected)), None)
     unreachable = next((error for error in errors if isinstance(error, Unreachable)), None)
     if rejected is not None and unreachable is not None:

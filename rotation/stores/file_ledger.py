@@ -86,11 +86,16 @@ class FileLedger:
         return _text(path)
 
     def _entries(self, vault: str) -> list[LedgerEntry]:
+        directory = self._directory / quote(vault.lower(), safe="")
+        names = {path.name for path in directory.iterdir()} if directory.exists() else set()
         found = []
-        for path in sorted((self._directory / quote(vault.lower(), safe="")).glob("*.jsonl")):
+        for name in sorted(name for name in names if name.endswith(".jsonl")):
+            path = directory / name
             status = path.stat()
-            with _guarded(path) as lease:
-                held = lease.read()
+            held = None
+            if f"{path.stem}.lease" in names:  # only looked at: none is made for a secret that nobody works on
+                with _guarded(path) as lease:
+                    held = lease.read()
             interrupted = held is not None and _is_over(held, self._monotonic())
             found.append(LedgerEntry(path.stem, f"{status.st_mtime_ns}-{status.st_size}", interrupted))
         return found

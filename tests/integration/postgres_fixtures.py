@@ -20,7 +20,7 @@ from local.certificates import Certificates
 from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
 from rotation.model import Credential, Endpoints, Job, Login, LoginSource, SecretValue, Spec, Tls
-from rotation.ports import Rotator, Services, TokenProvider
+from rotation.ports import Connections, Rotator, Services, TokenProvider
 from tests.contract.secrets_at_hand import make_secret, make_spec
 
 ASKS_FOR_CLEAR_TEXT, ASKS_FOR_MD5, TRUSTED, SHUT_OUT = "asks_for_clear_text", "asks_for_md5", "trusted", "shut_out"
@@ -146,12 +146,19 @@ class Tokens:
         return SecretValue(self.text)
 
 
-def make_services(tokens: TokenProvider | None = None, endpoints: Endpoints | None = None) -> Services:
+def make_services(
+    tokens: TokenProvider | None = None, endpoints: Endpoints | None = None, connections: int = 8
+) -> Services:
     async def no_sleep(_seconds: float) -> None:
         pytest.fail("no rotator here sleeps")
 
     return Services(
-        tokens or Tokens(), endpoints or Endpoints(), lambda: datetime.now(UTC), no_sleep, random.SystemRandom()
+        tokens or Tokens(),
+        endpoints or Endpoints(),
+        lambda: datetime.now(UTC),
+        no_sleep,
+        random.SystemRandom(),
+        Connections(connections),
     )
 
 

@@ -82,6 +82,23 @@ async def test_a_throttled_call_waits_as_told_and_goes_through(store: KeyVaultSt
     assert throttled.value.retry_after_s == 60
 
 
+async def test_a_refused_creation_closes_the_vault_for_all_who_would_write_next(
+    store: KeyVaultStore, vaults: LocalVaults
+) -> None:
+    vaults.faults.add(Fault(Kind.STATUS, status=429, retry_after_s=60, times=1))
+    with pytest.raises(Throttled):
+        await store.get("a")
+    await store.room(2)
+    vaults.faults.add(Fault(Kind.STATUS, operations=(Operation.SET,), status=429, retry_after_s=60, times=1))
+    with pytest.raises(Throttled):
+        await store.set("a", SecretValue("1"), tags={})
+    for creations in (0, 2):
+        with pytest.raises(Throttled) as throttled:
+            await store.room(creations)
+        assert 58 <= (throttled.value.retry_after_s or 0) <= 62
+    assert (await store.versions("a")).items == ()
+
+
 async def test_what_the_vault_will_not_have_is_refused_without_showing_it(store: KeyVaultStore) -> None:
     with pytest.raises(Refused) as refused:
         await store.set("a", SecretValue("Canary7" * 5000), tags={})

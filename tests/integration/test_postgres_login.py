@@ -1,5 +1,6 @@
 """How the rotators connect: what of the environment and of TLS counts, in any language of the server."""
 
+import asyncio
 import base64
 import json
 import subprocess
@@ -67,6 +68,38 @@ def token(**claims: str) -> str:
         return base64.urlsafe_b64encode(json.dumps(content).encode()).decode().rstrip("=")
 
     return f"{part({'alg': 'none'})}.{part(claims)}.c2lnbmVk"
+
+
+# connections
+
+
+async def test_no_more_connections_to_a_server_are_open_at_once_than_the_setting_says(plain: Owner) -> None:
+    rotator = Postgres(make_services(connections=2))
+    role = plain.role(attributes="LOGIN CONNECTION LIMIT 5")  # more than two: a server notices an end a little late
+    job = job_of(rotator, plain.value(role))
+    await asyncio.gather(*(rotator.verify(job, job.current) for _ in range(30)))
+    unbound = Postgres(make_services(connections=30))
+    told = await asyncio.gather(*(unbound.verify(job, job.current) for _ in range(30)), return_exceptions=True)
+    assert any(isinstance(error, Unreachable) for error in told), "the server would have let more in"
+
+
+async def test_a_connection_that_failed_or_was_given_up_lets_the_next_one_in(plain: Owner) -> None:
+    rotator = Postgres(make_services(connections=1))
+    role = plain.role()
+    wrong = job_of(rotator, plain.value(role).replace(role.password.reveal(), "wrong"))
+    right = job_of(rotator, plain.value(role))
+    for _ in range(3):
+        with pytest.raises(Rejected):
+            await rotator.verify(wrong, wrong.current)
+        with pytest.raises(Rejected):
+            await rotator.apply(wrong, rotator.draft(wrong))
+        given_up = [asyncio.create_task(rotator.verify(right, right.current)) for _ in range(3)]
+        await asyncio.sleep(0.002)
+        for task in given_up:
+            task.cancel()
+        await asyncio.gather(*given_up, return_exceptions=True)
+    applied = await asyncio.wait_for(rotator.apply(right, rotator.draft(right)), 5)
+    await asyncio.wait_for(rotator.verify(right, applied), 5)
 
 
 # languages

@@ -30,6 +30,7 @@ class Watched(World):
         app: Any = SimpleNamespace(
             vaults={"kv": self.vault},
             sweeper=Sweeper(self.ledger, self.policy),
+            delay=None,
             telemetry=self.recorded.telemetry,
         )
         return await sweep(app)

@@ -20,7 +20,7 @@ from handlers.outcomes import Notifier
 from handlers.rotate import rotate
 from handlers.sweep import sweep
 from handlers.telemetry import Off
-from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Unreachable
+from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Throttled, Unreachable
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
 
 REF = SecretRef("kv", "orders-db")
@@ -105,6 +105,13 @@ async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> Non
     assert app.told == []
 
 
+async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up() -> None:
+    app = Played(Throttled("the vault takes no more new versions for now", retry_after_s=12))
+    await app.rotate()
+    assert app.put_back == [12]
+    assert app.told == []
+
+
 async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:
     passing = Played(Unreachable("the server does not answer"))
     with pytest.raises(Unreachable):
@@ -132,7 +139,9 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
         yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
 
     vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
-    app: Any = SimpleNamespace(vaults=vaults, sweeper=SimpleNamespace(requests=requests, expiring={}), telemetry=Off())
+    app: Any = SimpleNamespace(
+        vaults=vaults, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=None, telemetry=Off()
+    )
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)
     assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
@@ -144,9 +153,9 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
 
 
 async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFixture) -> None:
-    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock()
-    delay = Delay("https://st.queue.core.windows.net", mocker.Mock())
+    delay = Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock())
     await delay.put_back(REQUEST, 60)
     await delay.put_back(REQUEST, 100_000)
     short, long = (call.kwargs["visibility_timeout"] for call in client.send_message.call_args_list)
@@ -156,12 +165,13 @@ async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFi
 
 
 async def test_a_queue_that_does_not_answer_leaves_it_to_the_queues_own_retry(mocker: MockerFixture) -> None:
-    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value.__aenter__.return_value
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("x"))
-    with pytest.raises(Unreachable):
-        await Delay("https://st.queue.core.windows.net", mocker.Mock()).put_back(REQUEST, 60)
-    with pytest.raises(Unreachable):
-        await Delay(None, mocker.Mock()).put_back(REQUEST, 60)
+    for service in ("https://st.queue.core.windows.net", None):
+        delay = Delay(service, mocker.Mock(), mocker.Mock())
+        with pytest.raises(Unreachable):
+            await delay.put_back(REQUEST, 60)
+        assert await delay.send(["a", "b"]) == ["a", "b"]
 
 
 async def test_an_outcome_becomes_an_event_of_its_kind(mocker: MockerFixture) -> None:

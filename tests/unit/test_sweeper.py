@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from rotation.errors import Unreachable
 from rotation.model import RotationRequest, SecretValue
 from rotation.sweeper import Sweeper
 from tests.fakes import value
@@ -128,3 +129,25 @@ async def test_an_old_role_is_asked_for_when_its_grace_is_over() -> None:
     world.time.ahead(hours=26)
     assert len(await world.sweep()) == 1
     assert (await world.ask("sweep")).result.value == "retired"
+
+
+async def test_what_was_found_beside_a_secret_that_cannot_be_read_is_asked_for_all_the_same() -> None:
+    world = await Swept().start()
+    for number in range(5):
+        await world.vault.set(f"more-{number}", value("app", "first"), tags=world.tags)
+
+    async def hook(when: str, call: str, name: str) -> None:
+        if (when, call, name) == ("before", "get", "more-1"):
+            raise Unreachable("the vault does not answer")
+
+    world.vault.hook = hook
+    sweeper = Sweeper(world.ledger, world.policy)
+    found: list[str] = []
+
+    async def sweep() -> None:
+        async for request in sweeper.requests(world.vault, world.now):
+            found.append(request.ref.name)  # noqa: PERF401  what came before the error is kept
+
+    with pytest.raises(Unreachable):
+        await sweep()
+    assert found == [NAME, "more-0", "more-2", "more-3", "more-4"]

@@ -1,0 +1,85 @@
+"""How fast new versions go to one vault, so that its limit is used and not met.
+
+Key Vault takes 300 creations of secrets in ten seconds from all its writers together, and answers 429 beyond ("Azure
+Key Vault service limits"). So each caller books its moment beforehand: the next one is due a fixed while after the last
+(virtual scheduling, as ITU-T I.371 has it for cells). A caller therefore knows at once how long it would wait, and goes
+away where that is too long. Where the vault says 429 all the same, others write too: everybody here stops until the
+vault's own time is over, and goes on slower; each quiet second brings some of the speed back. Several instances so
+share one vault without knowing of each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from rotation.errors import Throttled
+
+WINDOW_S = 10.0
+AT_ONCE = 8  # after a pause: a few rotations need not wait for each other
+SLOWER = 0.7
+SLOWEST = 0.1  # of the full speed
+RECOVERS_IN_S = 30.0  # from nothing to full speed
+PATIENCE_S = 10.0  # the limit's own window; who would wait longer is better put back
+MOMENT_S = 0.001  # not worth a sleep
+APART_S = 0.5  # callers that were stopped together go on over so long
+
+
+class Pace:
+    """One vault's creations, as this process makes them. `creations`: in ten seconds, at full speed."""
+
+    def __init__(
+        self,
+        creations: int,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        dice: random.Random | None = None,
+    ) -> None:
+        # What is allowed at once is taken from the speed, so that no ten seconds hold more than `creations`.
+        self._full = max(creations - AT_ONCE, creations / 2) / WINDOW_S
+        self._burst = min(AT_ONCE, creations / 2)
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._dice = dice or random.SystemRandom()
+        self._rate = self._full
+        self._rate_at = monotonic()
+        self._booked_until = -math.inf  # when the last booking's time is over
+        self._closed_until = -math.inf
+
+    async def wait(self, creations: int) -> None:
+        """Until so many may be made; 0: until the vault is not closed.
+
+        Raises:
+            Throttled: that would take longer than a caller waits. Nothing is booked.
+        """
+        now = self._monotonic()
+        burst_s = self._burst / self._speed(now)
+        booked = max(self._booked_until, now) + creations / self._speed(now)
+        waits = max(booked - burst_s - now if creations else 0.0, self._closed_until - now, 0.0)
+        if waits > PATIENCE_S:
+            raise Throttled("the vault takes no more new versions for now", retry_after_s=math.ceil(waits))
+        if creations:
+            self._booked_until = booked
+        while waits > MOMENT_S:
+            await self._sleep(waits)
+            # Closed meanwhile: those who wait go on one after the other.
+            waits = self._closed_until - self._monotonic()
+            waits += self._dice.random() * APART_S if waits > 0 else 0.0
+
+    def refused(self, retry_after_s: float) -> None:
+        """The vault said 429."""
+        now = self._monotonic()
+        if now >= self._closed_until:  # the first of those that were under way together
+            self._rate = max(self._speed(now) * SLOWER, self._full * SLOWEST)
+            self._rate_at = now
+        self._closed_until = max(self._closed_until, now + retry_after_s)
+        # Nothing was left over while it was closed: no burst follows.
+        self._booked_until = max(self._booked_until, self._closed_until + self._burst / self._rate)
+
+    def _speed(self, now: float) -> float:
+        """A second."""
+        return min(self._full, self._rate + self._full * (now - self._rate_at) / RECOVERS_IN_S)

@@ -1,0 +1,117 @@
+"""`python -m tests.load`: 2,000 due secrets at Key Vault's limits, one vault's limit used up, 100,000 secrets swept."""
+
+import argparse
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from local.vault.limits import Rates
+from tests.load.rotations import Seen, Trial, rotate_all
+from tests.load.sweeps import Swept, sweep_over
+from tests.proof.rows import Row, shown
+
+SECRETS, VAULTS, DATABASES = 2_000, 4, 20
+SWEPT, SWEPT_VAULTS, DUE = 100_000, 10, 1_000
+OF_THE_LIMIT = 0.9
+MOST_REFUSED = 0.05  # of all calls
+MOST_GROWTH_MIB = {"rotations": 10.0, "sweep": 50.0}
+BUSY = 0.85  # of a processor, or of all: there is no more to be had
+EASY = 0.7  # of what the machine was seen to do; it binds no more then
+WINDOWS = 2.5  # that the one vault's limit is used for
+REAL = Rates()
+
+T = TypeVar("T")
+
+
+def run(secrets: int = SECRETS, swept: int = SWEPT, instances: int = 0) -> list[Row]:
+    """Three trials after one another -> the rows of the table; each broken promise is printed in full."""
+    mass = Trial(secrets, VAULTS, DATABASES, instances)
+    seen = _in_a_directory(lambda data: rotate_all(data, mass))
+    one = limit_that_binds(seen)
+    used = _in_a_directory(lambda data: rotate_all(data, one))
+    found = _in_a_directory(lambda data: sweep_over(data, swept, SWEPT_VAULTS, DUE * swept // SWEPT, times=1))
+    for line in (*seen.broken, *used.broken, *found.broken):
+        sys.stdout.write(f"{line}\n")
+    return [*mass_rows(mass, seen), limit_row(one, used), *sweep_rows(found, swept)]
+
+
+def limit_that_binds(seen: Seen) -> Trial:
+    """One vault at its real limit, or, on a machine that can't do so many, at one that it can."""
+    machine = int(EASY * seen.creations_a_second * REAL.window_s)
+    creates = max(min(REAL.creates, machine), 20)
+    secrets = round(creates * WINDOWS / 2)  # two versions each: the staged one and the one for consumers
+    return Trial(secrets, 1, DATABASES, rates=Rates(creates=creates), creations=creates - creates // 30)
+
+
+def mass_rows(trial: Trial, seen: Seen) -> list[Row]:
+    """What holds, and how near to the limit it came; where it stays below, what held it up must be seen."""
+    cores = os.cpu_count() or 1
+    slow = seen.throughput < OF_THE_LIMIT
+    idle = slow and seen.busy < BUSY and seen.cpu_s["app"] / seen.seconds < BUSY * max(trial.instances, 1)
+    spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in seen.cpu_s.items())
+    told = f"{seen.throughput:.0%} of what the limits allow: {seen.creations_a_second:.0f} new versions a second of"
+    told += f" {seen.allowed_a_second:.0f}, {seen.rotated / seen.seconds:.0f} rotations a second;"
+    told += f" {'the processors bind' if slow else 'the limit binds'}: {cores} cores {seen.busy:.0%} busy"
+    told += f" for {seen.seconds:.0f} s, of which {spent}"
+    most = f"{seen.connections} at the most, {trial.connections} a process set"
+    return [
+        Row("each of many due secrets is rotated and logs in, at Key Vault's limits", trial.secrets, len(seen.broken)),
+        Row("what keeps it below the limits is the machine", 1, int(idle), told),
+        Row(
+            "hardly a call is refused (429)", seen.calls, int(seen.throttled > MOST_REFUSED * seen.calls),
+            f"{seen.throttled} of {seen.calls:,} calls; {seen.put_back} messages put back",
+        ),
+        Row("connections to one server stay within the setting", seen.looks, seen.too_many_connections, most),
+        Row(
+            "memory stays flat", seen.looks, int(seen.growth_mib > MOST_GROWTH_MIB["rotations"]),
+            f"{seen.growth_mib:+.1f} MiB after the first third, {max(seen.memory_mib):.0f} MiB in all",
+        ),
+    ]  # fmt: skip
+
+
+def limit_row(trial: Trial, seen: Seen) -> Row:
+    """One vault, whose limit binds."""
+    enough = seen.throughput >= OF_THE_LIMIT and seen.throttled <= MOST_REFUSED * seen.calls
+    told = f"{seen.throughput:.0%} of {trial.rates.creates} new versions in 10 s (Key Vault's: {REAL.creates});"
+    told += f" at most {seen.most_in_window} in any 10 s, {seen.throttled} of {seen.calls:,} calls refused"
+    return Row(
+        "where a vault's limit binds, nine tenths of it are used",
+        trial.secrets,
+        len(seen.broken) + int(not enough),
+        told,
+    )
+
+
+def sweep_rows(swept: Swept, secrets: int) -> list[Row]:
+    """Of a process that knows nothing yet, the dearest sweep that there is."""
+    calls = ", ".join(f"{count:,} {name}" for name, count in swept.calls[0].items())
+    told = (
+        f"{swept.seconds[0]:.0f} s ({swept.cpu_s[0]:.0f} s of a processor); calls: {calls}; {swept.asked:,} asked for"
+    )
+    grown = f"{swept.growth_mib:+.1f} MiB at the highest"
+    return [
+        Row("a sweep reads the values of those that are due, and no others", secrets, len(swept.broken), told),
+        Row(
+            "a sweep's memory grows by less than 50 MiB",
+            secrets,
+            int(swept.growth_mib >= MOST_GROWTH_MIB["sweep"]),
+            grown,
+        ),
+    ]
+
+
+def _in_a_directory(trial: Callable[[Path], T]) -> T:
+    with tempfile.TemporaryDirectory() as data:
+        return trial(Path(data))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m tests.load")
+    parser.add_argument("--secrets", type=int, default=SECRETS)
+    parser.add_argument("--swept", type=int, default=SWEPT)
+    parser.add_argument("--instances", type=int, default=0, help="processes of their own instead of the host's queue")
+    options = parser.parse_args()
+    sys.exit(shown("Load", run(options.secrets, options.swept, options.instances)))

@@ -1,0 +1,68 @@
+"""One more instance of the app: messages as a JSON list on standard input, what came of them on standard output."""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from handlers.messages import to_text
+from handlers.rotate import rotate
+from handlers.settings import from_environment
+from handlers.start import load_policy
+from handlers.wiring import build
+from rotation.errors import RotationError
+from rotation.model import RotationRequest
+
+AT_ONCE = 24  # as host.json has it: batchSize and newBatchThreshold
+
+
+class OwnQueue:
+    """In place of the storage queue: what is put back is visible again after its time."""
+
+    def __init__(self, messages: list[str]) -> None:
+        self.waiting: asyncio.Queue[str] = asyncio.Queue()
+        self.open = len(messages)
+        self.put_backs = 0
+        for message in messages:
+            self.waiting.put_nowait(message)
+
+    async def put_back(self, request: RotationRequest, seconds: int) -> None:
+        self.open += 1
+        self.put_backs += 1
+        asyncio.get_running_loop().call_later(seconds, self.waiting.put_nowait, to_text(request))
+
+
+async def main() -> None:
+    """Until every message is done."""
+    logging.disable(logging.WARNING)
+    queue = OwnQueue(json.load(sys.stdin))
+    settings = from_environment(os.environ, Path.cwd())
+    delay: Any = queue
+    app = replace(await build(settings, load_policy(settings)), delay=delay)
+    failed: list[str] = []
+
+    async def hand() -> None:
+        while True:
+            message = await queue.waiting.get()
+            try:
+                await rotate(app, message)
+            except RotationError as error:
+                failed.append(error.message)
+            queue.open -= 1
+
+    hands = [asyncio.create_task(hand()) for _ in range(AT_ONCE)]
+    while queue.open:  # noqa: ASYNC110  nobody tells
+        await asyncio.sleep(0.05)
+    for one in hands:
+        one.cancel()
+    logging.disable()  # the process ends with its session open, as an instance does
+    json.dump({"put_back": queue.put_backs, "failed": failed, "cpu_s": time.process_time()}, sys.stdout)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

@@ -1,0 +1,34 @@
+"""The settings that are limits: what may be left out, and what is told where one can't be used."""
+
+from pathlib import Path
+
+import pytest
+
+from handlers.settings import Settings, from_environment
+from rotation.errors import Misconfigured
+
+LEAST = {
+    "ROTATION_VAULTS": "https://kv-orders.vault.azure.net",
+    "ROTATION_LEDGER": "file:ledger",
+    "ROTATION_HTTP_AUTH": "key",
+}
+
+
+def settings(**changes: str) -> Settings:
+    return from_environment(LEAST | changes, Path("/app"))
+
+
+def test_limits_that_are_left_out_are_safe_ones() -> None:
+    assert settings().server_connections == 8
+    assert settings().vault_creations == 290
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "many", "8 (at most)", "1001", "٣", "1" * 5000])
+def test_a_limit_that_is_no_number_in_its_range_is_told_by_its_name(text: str) -> None:
+    with pytest.raises(Misconfigured, match="ROTATION_SERVER_CONNECTIONS is a whole number, 1 to 1000") as told:
+        settings(ROTATION_SERVER_CONNECTIONS=text)
+    assert told.value.field == "ROTATION_SERVER_CONNECTIONS"
+
+
+def test_a_limit_is_taken_as_it_is_told() -> None:
+    assert settings(ROTATION_SERVER_CONNECTIONS="3").server_connections == 3

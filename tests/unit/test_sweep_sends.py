@@ -1,0 +1,82 @@
+"""What a sweep asks for reaches the queue, however much it is, and does not pile up in memory meanwhile."""
+
+import itertools
+import logging
+from collections.abc import AsyncIterator, Iterable, Sequence
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytest_mock import MockerFixture
+
+from handlers.messages import from_text
+from handlers.sweep import MOST_BOUND, MOST_KEPT, sweep
+from handlers.telemetry import Off
+from rotation.model import RotationRequest, SecretRef
+
+
+class Queue:
+    """Takes messages, or the first `takes` of each lot alone."""
+
+    def __init__(self, takes: int | None = None) -> None:
+        self.sent: list[str] = []
+        self.lots: list[int] = []
+        self._takes = takes
+
+    async def send(self, messages: Sequence[str]) -> list[str]:
+        taken = len(messages) if self._takes is None else self._takes
+        self.lots.append(len(messages))
+        self.sent += messages[:taken]
+        return list(messages[taken:])
+
+
+def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
+    """Each vault's sweep finds so many."""
+    counts = dict(zip((f"kv-{number}" for number in range(vaults)), itertools.cycle(found), strict=False))
+
+    async def requests(vault: SimpleNamespace, _now: datetime) -> AsyncIterator[RotationRequest]:
+        for number in range(counts[vault.name]):
+            yield RotationRequest(SecretRef(vault.name, f"s-{number}"), "1", "sweep", "sweep")
+
+    stores = {name: SimpleNamespace(name=name) for name in counts}
+    return SimpleNamespace(vaults=stores, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=queue, telemetry=Off())
+
+
+def names(messages: Iterable[str]) -> set[str]:
+    return {str(from_text(message).ref) for message in messages}
+
+
+async def test_a_few_are_left_to_the_output_binding() -> None:
+    queue = Queue()
+    assert len(await sweep(app(queue, [MOST_BOUND - 1]))) == MOST_BOUND - 1
+    assert queue.lots == []
+
+
+async def test_many_are_sent_while_the_sweep_goes_on_and_none_twice() -> None:
+    queue = Queue()
+    left = await sweep(app(queue, [2_500, 700, 0, 1_300, 1], vaults=5))
+    assert len(left) < MOST_BOUND
+    assert len(left) + len(queue.sent) == 4_501
+    assert len(names(left) | names(queue.sent)) == 4_501
+    assert max(queue.lots) <= MOST_BOUND
+
+
+async def test_what_the_queue_does_not_take_is_kept_for_the_binding() -> None:
+    queue = Queue(takes=10)
+    left = await sweep(app(queue, [3_000]))
+    assert len(queue.lots) < 5, "a queue that does not answer is not asked for each message"
+    assert len(names(left) | names(queue.sent)) == 3_000
+    assert len(left) + len(queue.sent) == 3_000
+
+
+async def test_without_a_queue_a_sweep_ends_early_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    left = await sweep(app(Queue(takes=0), [MOST_KEPT + 5_000]))
+    assert len(left) == MOST_KEPT
+    assert "the sweep of kv-0 ends early; the next one finds what is still due" in caplog.text
+
+
+async def test_a_sweep_ends_before_the_platform_would_end_it(mocker: MockerFixture) -> None:
+    mocker.patch("handlers.sweep.WITHIN_S", -1.0)
+    logging.getLogger("keyturn.sweep").setLevel(logging.INFO)
+    assert len(await sweep(app(Queue(), [10], vaults=2))) == 2, "one of each vault: the look is after each"
