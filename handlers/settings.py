@@ -67,7 +67,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         http_auth=_http_auth(environment),
         client_id=environment.get("AZURE_CLIENT_ID") or None,
         sweep_schedule=_schedule(environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE),
-        storage_account=environment.get("AzureWebJobsStorage__accountName") or None,
+        storage_account=_storage_account(environment),
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
         telemetry=any(environment.get(name, "").lower().strip() in _WORKERS_TRUE for name in _TELEMETRY),
@@ -145,6 +145,19 @@ def _http_auth(environment: Mapping[str, str]) -> HttpAuth:
             field="ROTATION_HTTP_AUTH",
         )
     return HttpAuth(text)
+
+
+def _storage_account(environment: Mapping[str, str]) -> str | None:
+    """The host's account, by its name or by an address of it; None where it stands on this machine."""
+    named = environment.get("AzureWebJobsStorage__accountName")
+    if named:
+        return named
+    for service in ("blob", "queue"):
+        host = urlsplit(environment.get(f"AzureWebJobsStorage__{service}ServiceUri", "")).hostname or ""
+        account, dot, rest = host.partition(".")
+        if dot and rest.startswith(f"{service}."):
+            return account
+    return None
 
 
 def _queue_service(environment: Mapping[str, str]) -> str | None:
