@@ -1,0 +1,53 @@
+metadata description = 'Where logs, traces, metrics and the vaults\' audit events go. Only identities write to it.'
+
+@description('The base of names.')
+param name string
+
+@description('Region.')
+param location string
+
+@description('Tags.')
+param tags object
+
+@description('The id of a Log Analytics workspace that is there already. Empty: make one.')
+param existingWorkspaceId string
+
+@description('How many days logs are kept, in a workspace that is made here.')
+param retentionDays int
+
+resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (empty(existingWorkspaceId)) {
+  name: 'log-${name}'
+  location: location
+  tags: tags
+  properties: {
+    sku: {
+      name: 'PerGB2018'
+    }
+    retentionInDays: retentionDays
+    features: {
+      disableLocalAuth: true
+      enableLogAccessUsingOnlyResourcePermissions: true
+    }
+  }
+}
+
+var workspaceResource = empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
+
+resource insights 'Microsoft.Insights/components@2020-02-02' = {
+  name: 'appi-${name}'
+  location: location
+  tags: tags
+  kind: 'web'
+  properties: {
+    Application_Type: 'web'
+    IngestionMode: 'LogAnalytics'
+    WorkspaceResourceId: workspaceResource
+    DisableLocalAuth: true // an instrumentation key alone opens nothing
+  }
+}
+
+@description('The workspace\'s id.')
+output workspaceId string = workspaceResource
+
+@description('The name of the Application Insights component.')
+output insightsName string = insights.name
