@@ -157,7 +157,7 @@ var endpoints = !closed ? [] : concat(
 
 // ---- Contents ----------------------------------------------------------------------------------------------------------
 
-resource group 'Microsoft.Resources/resourceGroups@2024-03-01' = {
+resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
   tags: tags
@@ -244,32 +244,6 @@ module ledgerStorage 'modules/storage.bicep' = {
   }
 }
 
-module newVaults 'modules/vault.bicep' = [
-  for vault in allVaults: if (vault.create) {
-    name: '${name}-vault-${uniqueString(vault.name)}'
-    scope: resourceGroup(vault.subscriptionId, vault.resourceGroup)
-    dependsOn: [group]
-    params: {
-      name: vault.name
-      location: vault.location
-      tags: tags
-      closed: closed
-    }
-  }
-]
-
-module vaultAudits 'modules/vault-audit.bicep' = [
-  for vault in allVaults: {
-    name: '${name}-audit-${uniqueString(vault.name)}'
-    scope: resourceGroup(vault.subscriptionId, vault.resourceGroup)
-    dependsOn: [newVaults]
-    params: {
-      vaultName: vault.name
-      workspaceId: monitoring.outputs.workspaceId
-    }
-  }
-]
-
 module actionGroup 'modules/action-group.bicep' = {
   name: '${name}-action-group'
   scope: group
@@ -281,16 +255,18 @@ module actionGroup 'modules/action-group.bicep' = {
   }
 }
 
-module vaultTopics 'modules/event-topic.bicep' = [
+module watchedVaults 'modules/watched-vault.bicep' = [
   for vault in allVaults: {
-    name: '${name}-topic-${uniqueString(vault.name)}'
+    name: '${name}-vault-${uniqueString(vault.id)}'
     scope: resourceGroup(vault.subscriptionId, vault.resourceGroup)
-    dependsOn: [newVaults]
+    dependsOn: [group]
     params: {
-      vaultName: vault.name
+      name: vault.name
       location: vault.location
       tags: tags
-      existingName: vault.topicName
+      create: vault.create
+      closed: closed
+      topicName: vault.topicName
       workspaceId: monitoring.outputs.workspaceId
       actionGroupIds: actionGroup.outputs.ids
     }
@@ -310,11 +286,11 @@ module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
 
 module roles 'modules/roles.bicep' = if (createRoles) {
   name: '${name}-roles'
-  dependsOn: [newVaults, hostStorage, ledgerStorage, outcomes, monitoring]
+  dependsOn: [hostStorage, ledgerStorage, outcomes, monitoring]
   params: {
     name: name
     principalId: identity.outputs.principalId
-    topicPrincipalIds: [for (vault, i) in allVaults: vaultTopics[i].outputs.principalId]
+    topicPrincipalIds: [for (vault, i) in allVaults: watchedVaults[i].outputs.topicPrincipalId]
     places: places
     targets: grants
   }
@@ -356,7 +332,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = [
   for endpoint in endpoints: {
     name: '${name}-${uniqueString(endpoint.name)}'
     scope: group
-    dependsOn: [app, hostStorage, ledgerStorage, outcomes, newVaults]
+    dependsOn: [app, hostStorage, ledgerStorage, outcomes, watchedVaults]
     params: {
       name: endpoint.name
       location: location
@@ -440,7 +416,7 @@ output WORKSPACE_ID string = monitoring.outputs.workspaceId
 output TOPICS array = [
   for (vault, i) in allVaults: {
     vault: vault.name
-    name: vaultTopics[i].outputs.name
+    name: watchedVaults[i].outputs.topicName
     subscriptionId: vault.subscriptionId
     resourceGroup: vault.resourceGroup
   }

@@ -89,7 +89,7 @@ var settings = union(
     AzureWebJobsStorage__clientId: identityClientId
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__queueServiceUri: 'https://${storageAccountName}.queue.${environment().suffixes.storage}'
-    OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,psycopg2,requests,urllib,urllib3'
+    OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,psycopg2,requests,urllib,urllib3'
     PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
     PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'keyturn'
     ROTATION_ARM_ENDPOINT: environment().resourceManager
@@ -188,7 +188,6 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
     }
     siteConfig: {
       appSettings: map(items(settings), setting => { name: setting.key, value: setting.value })
-      ftpsState: 'Disabled'
       http20Enabled: true
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
@@ -226,10 +225,9 @@ resource signIn 'Microsoft.Web/sites/config@2024-04-01' = {
     globalValidation: {
       requireAuthentication: httpAuth == 'entra'
       unauthenticatedClientAction: 'Return401'
-      // Nothing secret, or guarded by a key of its own; both spellings, since Event Grid and the docs write it differently.
+      // Health tells nothing secret; the webhook asks for a key of its own. Event Grid and its documentation spell it differently.
       excludedPaths: [
         '/api/health'
-        '/api/openapi.json'
         '/runtime/webhooks/eventgrid'
         '/runtime/webhooks/EventGrid'
       ]

@@ -11,7 +11,7 @@ param principalId string
 
 var parts = split(toLower(target), '/')
 var type = length(parts) > 8 ? '${parts[6]}/${parts[7]}' : ''
-var isContainer = length(parts) > 12
+var isContainer = type == 'microsoft.storage/storageaccounts' && length(parts) > 12
 var resourceName = length(parts) > 8 ? parts[8] : '-'
 
 var name = guid(toLower(target), roleId, principalId)
@@ -26,7 +26,7 @@ resource onGroup 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (empt
   properties: grant
 }
 
-resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = {
+resource vault 'Microsoft.KeyVault/vaults@2024-11-01' existing = if (type == 'microsoft.keyvault/vaults') {
   name: resourceName
 }
 
@@ -36,7 +36,7 @@ resource onVault 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type
   properties: grant
 }
 
-resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = {
+resource account 'Microsoft.Storage/storageAccounts@2024-01-01' existing = if (type == 'microsoft.storage/storageaccounts') {
   name: resourceName
 }
 
@@ -46,23 +46,23 @@ resource onAccount 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (ty
   properties: grant
 }
 
-resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01' existing = {
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2024-01-01' existing = if (isContainer) {
   parent: account
   name: 'default'
 }
 
-resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' existing = {
+resource container 'Microsoft.Storage/storageAccounts/blobServices/containers@2024-01-01' existing = if (isContainer) {
   parent: blobs
   name: last(parts)
 }
 
-resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type == 'microsoft.storage/storageaccounts' && isContainer) {
+resource onContainer 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (isContainer) {
   name: name
   scope: container
   properties: grant
 }
 
-resource topic 'Microsoft.EventGrid/topics@2025-02-15' existing = {
+resource topic 'Microsoft.EventGrid/topics@2025-02-15' existing = if (type == 'microsoft.eventgrid/topics') {
   name: resourceName
 }
 
@@ -72,7 +72,7 @@ resource onTopic 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (type
   properties: grant
 }
 
-resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = if (type == 'microsoft.insights/components') {
   name: resourceName
 }
 
@@ -82,7 +82,7 @@ resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (t
   properties: grant
 }
 
-resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' existing = {
+resource server 'Microsoft.DBforPostgreSQL/flexibleServers@2024-08-01' existing = if (type == 'microsoft.dbforpostgresql/flexibleservers') {
   name: resourceName
 }
 

@@ -1,7 +1,7 @@
 """Bicep, read without its compiler: tree-sitter parses a file whole, and this makes values of the tree.
 
 Literals become Python's: str, int, bool, None, list, dict. What is computed becomes `Computed`, with its text; what is
-repeated becomes `Repeated`, with the body once.
+repeated, by a loop or by `map`, becomes `Repeated`, with the body once.
 """
 
 from __future__ import annotations
@@ -220,8 +220,17 @@ def value_of(file: File, node: tree_sitter.Node) -> Value:  # noqa: PLR0911  one
             inner = body.named_children[1] if body.type == "if_statement" else body
             assert head, text
             return Repeated(file.text(over), condition, value_of(file, inner))
+        case "call_expression" if text.startswith("map(") and (made := _made_of_each(children)) is not None:
+            return Repeated(file.text(children[1].named_children[0]), None, value_of(file, made))
         case _:
             return Computed(text)
+
+
+def _made_of_each(call: Sequence[tree_sitter.Node]) -> tree_sitter.Node | None:
+    """The object that `map(…, one => { … })` makes of each."""
+    last = call[1].named_children[-1]
+    body = last.named_children[-1] if last.type == "lambda_expression" else None
+    return body if body is not None and body.type == "object" else None
 
 
 def _key(file: File, node: tree_sitter.Node) -> str:

@@ -36,6 +36,7 @@ def problems(file: File) -> Iterator[str]:
     yield from _calls(file)
     yield from _unused(file)
     yield from _loads(file)
+    yield from _looked_up_too_soon(file)
     for module in file.modules.values():
         yield from _module(file, module)
     for declared in (*file.resources.values(), *file.modules.values()):
@@ -140,6 +141,14 @@ def _loads(file: File) -> Iterator[str]:
 def loaded(file: File) -> list[str]:
     """The files that it loads, as it names them."""
     return re.findall(r"load(?:Json|Text)Content\('([^']+)'\)", file.source.decode())
+
+
+def _looked_up_too_soon(file: File) -> Iterator[str]:
+    """A template may read what is `existing` as soon as it begins, when what the same file makes is not there yet."""
+    made = {declared.type for declared in file.resources.values() if not declared.existing}
+    for name, declared in file.resources.items():
+        if declared.existing and declared.type in made and declared.condition is None:
+            yield f"{name} is looked up, and may be made in this file: give it a condition, or a module of its own"
 
 
 def _module(file: File, module: Declared) -> Iterator[str]:

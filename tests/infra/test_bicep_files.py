@@ -46,6 +46,8 @@ def test_a_file_is_read_whole_and_a_compiler_would_take_it(file: File) -> None:
          "c is known too late"),
         ("var a = map([1], b => c)\noutput d array = a", "nothing is called c"),
         ("resource a 'M.A/b@2020-01-01' = {\n  name: 'a\n}", "can't be read"),
+        ("resource a 'M.A/b@1' = {\n  name: 'c'\n}\nresource b 'M.A/b@1' existing = {\n  name: 'c'\n}",
+         "b is looked up, and may be made in this file"),
     ],
 )  # fmt: skip
 def test_the_check_itself_finds_what_is_wrong(wrong: str, told: str, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ APP = read(INFRA / "modules/function-app.bicep")
 VAULT = read(INFRA / "modules/vault.bicep")
 EVENTS = read(INFRA / "modules/event-subscription.bicep")
 ROLES = read(INFRA / "modules/roles.bicep")
+WATCHED = read(INFRA / "modules/watched-vault.bicep")
 SECRET = re.compile(
     r"listKeys|listSecrets|getSecret|list\w*\(|password|accountKey|SharedAccess|primaryKey|\bsas\b", re.IGNORECASE
 )
@@ -54,7 +55,7 @@ def test_storage_speaks_tls_from_version_1_2_only() -> None:
 def test_the_app_speaks_tls_from_version_1_2_only_and_takes_no_passwords() -> None:
     holds(APP, "site", httpsOnly=True)
     holds(APP, "site", siteConfig__minTlsVersion="1.2", siteConfig__scmMinTlsVersion="1.2")
-    holds(APP, "site", siteConfig__ftpsState="Disabled", siteConfig__remoteDebuggingEnabled=False)
+    holds(APP, "site", siteConfig__remoteDebuggingEnabled=False)
     passwords = APP.resources["passwords"]
     assert (passwords.over, at(passwords.body, "properties.allow")) == ("['ftp', 'scm']", False)
 
@@ -77,8 +78,17 @@ def test_every_vault_tells_log_analytics_who_read_and_wrote() -> None:
     audit = read(INFRA / "modules/vault-audit.bicep").resources["audit"].body
     assert at(audit, "properties.logs") == [{"category": "AuditEvent", "enabled": True}]
     assert at(audit, "properties.logAnalyticsDestinationType") == "Dedicated"
-    assert MAIN.modules["vaultAudits"].over == "allVaults"
-    assert MAIN.modules["vaultAudits"].condition is None
+    audited = WATCHED.modules["audit"]
+    assert (audited.type, audited.condition, audited.over) == ("vault-audit.bicep", None, None)
+    assert (MAIN.modules["watchedVaults"].over, MAIN.modules["watchedVaults"].condition) == ("allVaults", None)
+
+
+def test_only_a_vault_that_is_asked_for_is_made_and_each_has_one_topic() -> None:
+    assert WATCHED.modules["vault"].condition == "(create)"
+    assert WATCHED.modules["events"].condition == "(empty(topicName))"
+    (one,) = made("Microsoft.EventGrid/systemTopics")
+    assert one[0].name == "modules/event-topic.bicep"
+    assert at(one[1].body, "properties.topicType") == "Microsoft.KeyVault.vaults"
 
 
 def test_the_ledger_stands_apart_from_the_host_keeps_versions_and_can_be_made_immutable() -> None:
@@ -187,8 +197,8 @@ def test_events_are_tried_for_a_day_and_then_kept_by_the_topic_s_own_identity() 
     holds(EVENTS, "events", retryPolicy__eventTimeToLiveInMinutes=Computed("eventTimeToLiveMinutes"))
     holds(EVENTS, "events", deadLetterWithResourceIdentity__identity__type="SystemAssigned", deadLetterDestination=None)
     holds(EVENTS, "events", deadLetterWithResourceIdentity__deadLetterDestination__endpointType="StorageBlob")
-    topics = read(INFRA / "modules/event-topic.bicep").resources["made"].body
-    assert at(topics, "identity.type") == "SystemAssigned"
+    topic = read(INFRA / "modules/event-topic.bicep").resources["topic"].body
+    assert at(topic, "identity.type") == "SystemAssigned"
     containers = at(MAIN.modules["hostStorage"].body, "params.containers")
     assert {"name": Computed("deadLetterContainer"), "immutableDays": 0} in list(containers)  # type: ignore[arg-type]
 
@@ -199,7 +209,8 @@ def test_both_schemas_can_be_asked_for(file: File) -> None:
 
 
 def test_every_event_topic_has_alerts_on_what_event_grid_could_not_deliver() -> None:
-    alerts = read(INFRA / "modules/event-topic.bicep").resources["alerts"]
+    assert WATCHED.modules["eventsWatch"].condition is None
+    alerts = read(INFRA / "modules/event-topic-watch.bicep").resources["alerts"]
     metrics = {row["metric"] for row in json.loads((INFRA / "alerts.json").read_text())["metricAlerts"]}
     assert alerts.over == "metricAlerts"
     assert {"DeadLetteredCount", "DroppedEventCount"} <= metrics
@@ -271,9 +282,9 @@ def test_the_app_runs_on_flex_consumption_with_python_3_13_by_its_own_identity()
     })  # fmt: skip
 
 
-def test_nobody_comes_in_without_a_token_but_to_health_the_api_s_description_and_the_webhook() -> None:
+def test_nobody_comes_in_without_a_token_but_to_health_and_the_webhook() -> None:
     holds(APP, "signIn", globalValidation__excludedPaths=[
-        "/api/health", "/api/openapi.json", "/runtime/webhooks/eventgrid", "/runtime/webhooks/EventGrid",
+        "/api/health", "/runtime/webhooks/eventgrid", "/runtime/webhooks/EventGrid",
     ])  # fmt: skip
     entra = Computed("httpAuth == 'entra'")
     holds(APP, "signIn", platform__enabled=entra, globalValidation__requireAuthentication=entra)
