@@ -9,6 +9,7 @@ import pytest
 from handlers.callers import Role
 from handlers.settings import QUEUE, from_environment
 from tests.infra.bicep import INFRA, ROOT, Computed, Declared, File, Value, all_files, at, read
+from tests.infra.deployed import Resource, deployed
 
 FILES = all_files()
 MAIN = read(INFRA / "main.bicep")
@@ -308,6 +309,27 @@ def test_in_a_private_network_only_event_grid_and_named_ranges_come_in_from_outs
     holds(APP, "site", siteConfig__scmIpSecurityRestrictionsDefaultAction=closed)
     holds(STORAGE, "account", networkAcls__defaultAction=Computed("closed ? 'Deny' : 'Allow'"))
     assert at(MAIN.modules["ledgerStorage"].body, "params.trustedServices") is False
+
+
+def test_the_enterprise_example_leaves_no_door_open_but_the_app_s_to_event_grid() -> None:
+    by_type: dict[str, list[Resource]] = {}
+    for one in deployed(INFRA / "enterprise.bicepparam"):
+        by_type.setdefault(one.type.removeprefix("Microsoft."), []).append(one)
+
+    def told(kind: str, path: str) -> list[object]:
+        return [at(one.body, f"properties.{path}") for one in by_type[kind]]
+
+    assert told("Storage/storageAccounts", "networkAcls.defaultAction") == ["Deny", "Deny"]
+    assert told("EventGrid/topics", "publicNetworkAccess") == ["Disabled"]
+    assert told("Web/sites", "siteConfig.ipSecurityRestrictionsDefaultAction") == ["Deny"]
+    assert told("Web/sites", "siteConfig.scmIpSecurityRestrictionsDefaultAction") == ["Deny"]
+    assert "Network/privateEndpoints" in by_type
+
+
+def test_the_small_example_needs_no_network_and_no_identity_s_key() -> None:
+    kinds = {one.type for one in deployed(INFRA / "small.bicepparam")}
+    assert not {kind for kind in kinds if kind.startswith("Microsoft.Network/") and "private" not in kind}
+    assert "Microsoft.KeyVault/vaults" in kinds
 
 
 def test_a_private_network_leads_to_all_that_the_app_calls() -> None:
