@@ -167,6 +167,18 @@ def test_every_type_of_resource_that_is_a_place_or_a_target_can_be_given_a_right
     assert {kind.lower() for kind in needed} == can
 
 
+def test_a_right_is_given_on_a_place_only_where_the_place_is_of_that_type() -> None:
+    grants = read(INFRA / "modules/grant.bicep").resources
+    given = [one for one in grants.values() if not one.existing]
+    looked_up = {str(one.body["scope"].text) for one in given if isinstance(one.body.get("scope"), Computed)}  # type: ignore[union-attr]
+    assert looked_up | {"blobs"} == {name for name, one in grants.items() if one.existing}
+    for one in given:
+        place = one.body.get("scope")
+        if isinstance(place, Computed):
+            where, alone = str(one.condition), str(grants[place.text].condition)
+            assert where in {alone, alone.replace(")", " && !isContainer)")}, one.name
+
+
 def test_custom_roles_have_exactly_the_actions_of_the_table() -> None:
     holds(ROLES, "definitions", permissions=[{
         "actions": Computed("table.customRoles[key].actions"),
