@@ -163,6 +163,7 @@ resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   tags: tags
 }
 
+// Who the app is, everywhere.
 module identity 'modules/identity.bicep' = {
   name: '${name}-identity'
   scope: group
@@ -174,6 +175,7 @@ module identity 'modules/identity.bicep' = {
   }
 }
 
+// Where logs, traces, metrics and the vaults' audit events go.
 module monitoring 'modules/monitoring.bicep' = {
   name: '${name}-monitoring'
   scope: group
@@ -186,6 +188,7 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
+// Only where `network` is given.
 module privateNetwork 'modules/network.bicep' = if (closed) {
   name: '${name}-network'
   scope: group
@@ -204,6 +207,7 @@ module privateNetwork 'modules/network.bicep' = if (closed) {
   }
 }
 
+// What the Functions host lives in: the package, the queue, dead letters.
 module hostStorage 'modules/storage.bicep' = {
   name: '${name}-host-storage'
   scope: group
@@ -244,6 +248,7 @@ module ledgerStorage 'modules/storage.bicep' = {
   }
 }
 
+// Whom alerts tell.
 module actionGroup 'modules/action-group.bicep' = {
   name: '${name}-action-group'
   scope: group
@@ -255,6 +260,7 @@ module actionGroup 'modules/action-group.bicep' = {
   }
 }
 
+// Each vault: made where asked for, audited, with the topic of its events.
 module watchedVaults 'modules/watched-vault.bicep' = [
   for vault in allVaults: {
     name: '${name}-vault-${uniqueString(vault.id)}'
@@ -273,6 +279,7 @@ module watchedVaults 'modules/watched-vault.bicep' = [
   }
 ]
 
+// Where each outcome is told.
 module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
   name: '${name}-outcome-topic'
   scope: group
@@ -284,6 +291,7 @@ module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
   }
 }
 
+// Every right of everybody, in one loop over one table.
 module roles 'modules/roles.bicep' = if (createRoles) {
   name: '${name}-roles'
   dependsOn: [hostStorage, ledgerStorage, outcomes, monitoring]
@@ -296,6 +304,7 @@ module roles 'modules/roles.bicep' = if (createRoles) {
   }
 }
 
+// The app: its plan, its settings, who reaches it and who is let in.
 module app 'modules/function-app.bicep' = {
   name: '${name}-function-app'
   scope: group
@@ -328,6 +337,7 @@ module app 'modules/function-app.bicep' = {
   }
 }
 
+// The private ways to all of it.
 module privateEndpoints 'modules/private-endpoint.bicep' = [
   for endpoint in endpoints: {
     name: '${name}-${uniqueString(endpoint.name)}'
@@ -345,6 +355,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = [
   }
 ]
 
+// What wakes somebody.
 module alerts 'modules/alerts.bicep' = {
   name: '${name}-alerts'
   scope: group
@@ -357,6 +368,7 @@ module alerts 'modules/alerts.bicep' = {
   }
 }
 
+// What somebody then looks at.
 module workbook 'modules/workbook.bicep' = {
   name: '${name}-workbook'
   scope: group
