@@ -97,6 +97,8 @@ param actionGroupIds string[] = []
 
 // ---- What follows from it ----------------------------------------------------------------------------------------------
 
+// infra/destroy.sh takes away what has this tag, and nothing else.
+var tagged = union(tags, { keyturn: name })
 var token = uniqueString(subscription().id, resourceGroupName, name)
 var short = take(replace(name, '-', ''), 8)
 var appName = 'func-${name}-${take(token, 6)}'
@@ -160,7 +162,7 @@ var endpoints = !closed ? [] : concat(
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
-  tags: tags
+  tags: tagged
 }
 
 // Who the app is, everywhere.
@@ -170,7 +172,7 @@ module identity 'modules/identity.bicep' = {
   params: {
     name: 'id-${name}'
     location: location
-    tags: tags
+    tags: tagged
     existingId: identityId
   }
 }
@@ -182,7 +184,7 @@ module monitoring 'modules/monitoring.bicep' = {
   params: {
     name: name
     location: location
-    tags: tags
+    tags: tagged
     existingWorkspaceId: workspaceId
     retentionDays: logRetentionDays
   }
@@ -195,7 +197,7 @@ module privateNetwork 'modules/network.bicep' = if (closed) {
   params: {
     name: name
     location: location
-    tags: tags
+    tags: tagged
     network: network ?? {}
     zoneNames: {
       blob: 'privatelink.blob.${environment().suffixes.storage}'
@@ -214,7 +216,7 @@ module hostStorage 'modules/storage.bicep' = {
   params: {
     name: hostAccount
     location: location
-    tags: tags
+    tags: tagged
     sku: hostStorageSku
     containers: [
       { name: deploymentContainer, immutableDays: 0 }
@@ -235,7 +237,7 @@ module ledgerStorage 'modules/storage.bicep' = {
   params: {
     name: ledgerAccount
     location: location
-    tags: tags
+    tags: union(tagged, { 'keyturn-keep': 'ledger' })
     sku: ledgerStorageSku
     containers: [
       { name: ledgerContainer, immutableDays: ledgerImmutableDays }
@@ -254,7 +256,7 @@ module actionGroup 'modules/action-group.bicep' = {
   scope: group
   params: {
     name: name
-    tags: tags
+    tags: tagged
     emails: alertEmails
     existingIds: actionGroupIds
   }
@@ -269,7 +271,7 @@ module watchedVaults 'modules/watched-vault.bicep' = [
     params: {
       name: vault.name
       location: vault.location
-      tags: tags
+      tags: tagged
       create: vault.create
       closed: closed
       topicName: vault.topicName
@@ -286,7 +288,7 @@ module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
   params: {
     name: topicName
     location: location
-    tags: tags
+    tags: tagged
     closed: closed
   }
 }
@@ -313,7 +315,7 @@ module app 'modules/function-app.bicep' = {
     name: appName
     planName: 'plan-${name}'
     location: location
-    tags: tags
+    tags: tagged
     identityId: identity.outputs.id
     identityClientId: identity.outputs.clientId
     storageAccountName: hostAccount
@@ -346,7 +348,7 @@ module privateEndpoints 'modules/private-endpoint.bicep' = [
     params: {
       name: endpoint.name
       location: location
-      tags: tags
+      tags: tagged
       subnetId: privateNetwork.?outputs.endpointSubnetId ?? ''
       targetId: endpoint.target
       groupId: endpoint.service
@@ -362,7 +364,7 @@ module alerts 'modules/alerts.bicep' = {
   params: {
     name: name
     location: location
-    tags: tags
+    tags: tagged
     workspaceId: monitoring.outputs.workspaceId
     actionGroupIds: actionGroup.outputs.ids
   }
@@ -375,7 +377,7 @@ module workbook 'modules/workbook.bicep' = {
   params: {
     name: name
     location: location
-    tags: tags
+    tags: tagged
     workspaceId: monitoring.outputs.workspaceId
   }
 }
