@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test lint audit bench prove setup clean
+.PHONY: help demo up test lint audit bench prove package setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -38,5 +38,8 @@ bench: $(READY) ## ratios, measured side by side
 prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpose that must be noticed
 	@$(BIN)/python -m tests.proof $(ARGS)
 
+package: $(READY) ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
+	@$(BIN)/python infra/package.py
+
 clean: ## forget what was set up here
-	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

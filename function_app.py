@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, List
 import azure.functions as func
 
 from handlers.settings import QUEUE, HttpAuth, from_environment
-from handlers.start import Running, load_policy
+from handlers.start import Running, load_policy, package_number
 
 if TYPE_CHECKING:
     from handlers.http import Answer, Ask
@@ -94,7 +94,9 @@ async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the binding's name
     """The configuration was sound, or the app would not have started."""
-    body = json.dumps({"status": "ok", "vaults": len(settings.vaults)})
+    number = package_number()
+    deployed = {} if number is None else {"package": number}
+    body = json.dumps({"status": "ok", "vaults": len(settings.vaults), **deployed})
     return func.HttpResponse(body, mimetype="application/json")
 
 

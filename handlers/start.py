@@ -38,6 +38,14 @@ def load_policy(settings: Settings) -> Policy:
     return policy
 
 
+def package_number() -> str | None:
+    """The number of the deployed package; None where the app runs from its sources. Not secret."""
+    try:
+        return (Path(__file__).parents[1] / "package.txt").read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
 class Running:
     """Builds the app at the first call that needs it, once."""
 

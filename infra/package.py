@@ -1,0 +1,223 @@
+"""Builds what is uploaded: the app and its packages for Flex Consumption (Linux x86_64, Python 3.13), as one zip.
+
+`python infra/package.py` -> dist/app (the files) and dist/keyturn.zip (the same, zipped). The packages are wheels that
+were built for that platform, so that any machine makes the same package and nothing is built in Azure (ADR 0019).
+The zip is the same, byte for byte, for the same sources: sorted, no times of this machine, fixed permissions. Built
+with Python 3.13 at hand it holds bytecode too, which halves a cold start; without, it says so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+# What the app is made of; all else stays here.
+FILES = ("function_app.py", "host.json", "policy.toml", "requirements.txt")
+FOLDERS = ("rotation", "handlers")
+# Microsoft Learn, "Azure Functions Python developer guide": where the worker looks for an app's packages.
+PACKAGES = ".python_packages/lib/site-packages"
+NUMBER_FILE = "package.txt"  # what /api/health tells, so that a smoke test knows which package answers
+PYTHON = "3.13"
+# The image of Python 3.13 is Debian 12 with glibc 2.36 (Azure/azure-functions-docker, bookworm, python313).
+PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
+# Of no use where the app runs. pip writes the path of this machine's Python into bin/.
+LEFT_OUT = ("bin", "__pycache__", "*.pyc", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.h", "*.a", "tests", "test")
+MOST_BYTES = 60 * 1024 * 1024
+WWWROOT = "/home/site/wwwroot"  # where the host mounts the package
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell
+UNIX = 3
+MODE = 0o100644
+
+
+class PackageError(Exception):
+    """The package can't be built; the message says why, and what to do."""
+
+
+def main() -> int:
+    """0; 1 with one line on standard error where the package can't be built."""
+    parser = argparse.ArgumentParser(prog="python infra/package.py", description=__doc__)
+    parser.add_argument("--folder", type=Path, default=ROOT / "dist/app", help="the files; what azd uploads")
+    parser.add_argument("--zip", type=Path, default=ROOT / "dist/keyturn.zip", help="the same, zipped")
+    options = parser.parse_args()
+    try:
+        number = collect(ROOT, options.folder)
+        if not compile_all(options.folder):
+            print(f"package: no Python {PYTHON} here, so without bytecode: cold starts take longer", file=sys.stderr)
+        size = write_zip(options.folder, options.zip)
+    except PackageError as error:
+        print(f"package: {error}", file=sys.stderr)
+        return 1
+    print(f"package: {options.zip} {size / 1024 / 1024:.1f} MB, package {number}")
+    return 0
+
+
+def collect(source: Path, folder: Path) -> str:
+    """Put the app's files and its packages into `folder`, made anew -> the package's number.
+
+    Raises:
+        PackageError: a file of the app is missing, or a wheel can't be had.
+    """
+    missing = [name for name in (*FILES, *FOLDERS) if not (source / name).exists()]
+    if missing:
+        raise PackageError(f"{', '.join(missing)} missing in {source}: run it in a checkout of Keyturn")
+    packages = _packages(source)
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    for name in FILES:
+        shutil.copyfile(source / name, folder / name)
+    for name in FOLDERS:
+        for file in _kept(source / name):
+            _copy(file, folder / name / file.relative_to(source / name))
+    for file in _kept(packages):
+        _copy(file, folder / PACKAGES / file.relative_to(packages))
+    number = digest(folder)
+    (folder / NUMBER_FILE).write_text(f"{number}\n", encoding="ascii")
+    return number
+
+
+def compile_all(folder: Path) -> bool:
+    """Put bytecode beside every source; False where there is no Python of the right version to make it.
+
+    The package is mounted read-only, so that each new instance would have to compile everything again. "unchecked": the
+    files of a package never change, and a zip keeps no time by which a change could be seen.
+    """
+    ours = ".".join(map(str, sys.version_info[:2]))
+    python = sys.executable if ours == PYTHON else python_that_runs(f"python{PYTHON}")
+    if python is None:
+        return False
+    command = [
+        python, "-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash",
+        "-s", str(folder), "-p", WWWROOT, str(folder),
+    ]  # fmt: skip
+    if subprocess.run(command, check=False).returncode != 0:  # noqa: S603  no shell, our own words
+        raise PackageError(f"a source in {folder} can't be compiled by Python {PYTHON}")
+    return True
+
+
+def python_that_runs(name: str) -> str | None:
+    """A command that runs; a version manager may have a name for what it has not got."""
+    path = shutil.which(name)
+    if path is None or subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode != 0:  # noqa: S603  as above
+        return None
+    return path
+
+
+def write_zip(folder: Path, target: Path) -> int:
+    """Zip `folder` -> the zip's size in bytes.
+
+    The host mounts the zip as it is, on Linux: without permissions in it no file could be read, and no function would
+    be found.
+
+    Raises:
+        PackageError: more than 60 MB.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".part")
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as out:
+        for file in _sorted(folder):
+            entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
+            entry.create_system = UNIX
+            entry.external_attr = MODE << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            out.writestr(entry, file.read_bytes())
+    size = unfinished.stat().st_size
+    if size > MOST_BYTES:
+        unfinished.unlink()
+        raise PackageError(f"{size} bytes are more than {MOST_BYTES}: look for what grew in {folder}")
+    unfinished.replace(target)
+    return size
+
+
+def digest(folder: Path) -> str:
+    """Twelve hex digits over every file's name and content, but for bytecode and the number's own file."""
+    whole = hashlib.sha256()
+    for file in _sorted(folder):
+        name = file.relative_to(folder).as_posix()
+        if name != NUMBER_FILE and file.suffix != ".pyc":
+            whole.update(f"{name}\0{hashlib.sha256(file.read_bytes()).hexdigest()}\n".encode())
+    return whole.hexdigest()[:12]
+
+
+def _packages(source: Path) -> Path:
+    """The folder of the installed wheels, kept below .cache for the same requirements."""
+    requirements = source / "requirements.txt"
+    wanted = hashlib.sha256(requirements.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    kept = ROOT / ".cache/package" / wanted
+    if kept.exists():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as unfinished:
+        _install(requirements, Path(unfinished) / "site")
+        try:
+            (Path(unfinished) / "site").rename(kept)
+        except OSError:  # another build was quicker
+            if not kept.exists():
+                raise
+    return kept
+
+
+def _install(requirements: Path, target: Path) -> None:
+    """pip, for another platform than this one; markers are pip's own Python's, so they are settled here first."""
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as settled:
+        settled.write(for_azure(requirements.read_text(encoding="utf-8")))
+        settled.flush()
+        platforms = [part for name in PLATFORMS for part in ("--platform", name)]
+        command = [
+            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+            "--no-deps", "--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON, *platforms,
+            "--target", str(target), "-r", settled.name,
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no shell, our own words
+    if done.returncode != 0:
+        errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
+        raise PackageError(f"pip could not get the packages: {' '.join(errors) or done.stderr.strip()[-500:]}")
+
+
+def for_azure(requirements: str) -> str:
+    """The requirements with `python_version` markers settled for the Python in Azure, whatever runs this."""
+    lines = []
+    for line in requirements.splitlines():
+        requirement, _, marker = line.partition(";")
+        if not marker.strip() or _holds(marker):
+            lines.append(requirement)
+    return "\n".join(lines) + "\n"
+
+
+def _holds(marker: str) -> bool:
+    found = re.fullmatch(r'\s*python_version\s*(>=|<)\s*"(\d+)\.(\d+)"\s*', marker)
+    if found is None:
+        raise PackageError(f"requirements.txt: only python_version is understood in a marker, not{marker}")
+    ours = tuple(int(part) for part in PYTHON.split("."))
+    theirs = (int(found[2]), int(found[3]))
+    return ours >= theirs if found[1] == ">=" else ours < theirs
+
+
+def _kept(folder: Path) -> Iterator[Path]:
+    for file in _sorted(folder):
+        parts = file.relative_to(folder).parts
+        if not any(fnmatchcase(part, pattern) for part in parts for pattern in LEFT_OUT):
+            yield file
+
+
+def _sorted(folder: Path) -> list[Path]:
+    return sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.as_posix())
+
+
+def _copy(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(file, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
