@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# infra/destroy.sh --name NAME [--what-if] [--yes] [--with-ledger]
+# Takes a deployment away again: events, app, its rights, alerts, storage, and the app registration if this account owns it.
+#
+# Never touched: vaults and secrets, databases, and all that infra/deploy.sh did not make. Vaults that it made stay as well.
+# The ledger stays too, since it is the history of every secret, and a later deployment of the same name goes on with it;
+# --with-ledger deletes it.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+# shellcheck source=infra/scripts/say.sh
+. "$root/infra/scripts/say.sh"
+
+name='' what_if=false yes=false with_ledger=false
+while [ $# -gt 0 ]; do
+    case $1 in
+    --name) need "$@"; name=$2; shift ;;
+    --what-if) what_if=true ;;
+    --yes) yes=true ;;
+    --with-ledger) with_ledger=true ;;
+    --help | -h) usage; exit 0 ;;
+    *) usage >&2; exit 2 ;;
+    esac
+    shift
+done
+[ -n "$name" ] || stop "--name is needed" "infra/destroy.sh --help"
+[[ $name =~ ^[a-z0-9][a-z0-9-]{1,15}[a-z0-9]$ ]] || stop "--name is $name" "take the name that infra/deploy.sh was given"
+az account show --output none 2>/dev/null || stop "az is not logged in" "az login"
+
+# would WORDS … : do it, or with --what-if say so.
+would() {
+    if $what_if; then note "would: $*"; else "$@"; fi
+}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+lines() { tr -d '\r' | sed '/^$/d'; }
+
+step "1/5 what there is"
+az deployment sub list --query "[?name=='keyturn-$name' || name=='keyturn-$name-subscription'].name" --output tsv |
+    lines >"$work/deployments" || stop "deployments can't be read" "the account needs Reader on the subscription"
+: >"$work/outputs.json"
+if grep -qx "keyturn-$name" "$work/deployments"; then
+    az deployment sub show --name "keyturn-$name" --query properties.outputs --output json >"$work/outputs.json"
+fi
+[ -s "$work/outputs.json" ] || echo '{}' >"$work/outputs.json"
+# A topic stands where its vault does, which may be in another subscription.
+account=$(az account show --query id --output tsv | tr -d '\r')
+"$python" - "$account" "$(field "$work/outputs.json" TOPICS)" "$(field "$work/outputs.json" PLACES)" "$work" <<'PYTHON'
+import json, pathlib, sys
+
+account, topics, places, work = sys.argv[1:]
+topics = json.loads(topics or "[]")
+vaults = json.loads(places or "{}").get("vault", [])
+def put(name, rows):
+    (pathlib.Path(work) / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+put("topics", [f"{one['subscriptionId']} {one['resourceGroup']} {one['name']}" for one in topics])
+put("vaults", vaults)
+put("subscriptions", dict.fromkeys([account, *(one["subscriptionId"] for one in topics)]))
+PYTHON
+: >"$work/all"
+while read -r subscription; do
+    az resource list --subscription "$subscription" --tag "keyturn=$name" --output tsv </dev/null \
+        --query "[].[id, type, tags.\"keyturn-keep\" || 'none']" | lines >>"$work/all" ||
+        stop "resources of the subscription $subscription can't be read" "the account needs Reader on it"
+done <"$work/subscriptions"
+: >"$work/app" && : >"$work/rest" && : >"$work/stay"
+while IFS=$'\t' read -r id type keep; do
+    case $(printf '%s' "$type" | tr '[:upper:]' '[:lower:]')/$keep in
+    microsoft.keyvault/vaults/*) echo "$id" >>"$work/stay" ;;
+    */ledger) if $with_ledger; then echo "$id" >>"$work/rest"; else echo "$id" >>"$work/stay"; fi ;;
+    # The app first: nothing must be left that rotates while its ledger goes.
+    microsoft.web/sites/*) echo "$id" >>"$work/app" ;;
+    *) echo "$id" >>"$work/rest" ;;
+    esac
+done <"$work/all"
+cat "$work/app" "$work/rest" >"$work/go"
+if [ ! -s "$work/go" ] && [ ! -s "$work/deployments" ]; then
+    note "nothing is left of keyturn-$name"
+    if [ -s "$work/stay" ]; then note "still there, on purpose:" && sed 's/^/   /' "$work/stay"; fi
+    exit 0
+fi
+sed 's/^/   goes: /' "$work/go"
+sed 's/^/   stays: /' "$work/stay"
+if ! $what_if && ! $yes; then
+    printf '\nDelete what goes? Type the name: '
+    read -r answer
+    [ "$answer" = "$name" ] || stop "not confirmed; nothing was changed" "type $name, or pass --yes"
+fi
+
+step "2/5 events and audit logs"
+while read -r subscription group topic; do
+    there=$(az eventgrid system-topic event-subscription list --subscription "$subscription" --resource-group "$group" \
+        --system-topic-name "$topic" --query "[?name=='keyturn-$name'].name" --output tsv </dev/null 2>/dev/null) || there=''
+    [ -n "$there" ] || continue
+    would az eventgrid system-topic event-subscription delete --subscription "$subscription" --resource-group "$group" \
+        --system-topic-name "$topic" --name "keyturn-$name" --yes </dev/null ||
+        stop "the subscription keyturn-$name of $topic can't be deleted" "the account needs EventGrid EventSubscription Contributor on it; then run this again"
+done <"$work/topics"
+while read -r vault; do
+    there=$(az monitor diagnostic-settings list --resource "$vault" --query "[?name=='keyturn'].name" --output tsv </dev/null 2>/dev/null) || there=''
+    [ -n "$there" ] || continue
+    would az monitor diagnostic-settings delete --resource "$vault" --name keyturn </dev/null ||
+        stop "the diagnostic setting keyturn of $vault can't be deleted" "the account needs Monitoring Contributor on it; then run this again"
+done <"$work/vaults"
+
+step "3/5 rights"
+principal=$(field "$work/outputs.json" IDENTITY_PRINCIPAL_ID)
+made=$(grep -ci '/userassignedidentities/' "$work/go" || true)
+if [ -z "$principal" ]; then
+    note "the deployment tells no identity: look for assignments to unknown identities by hand"
+elif [ "$made" -eq 0 ]; then
+    note "the identity is not ours and keeps its rights: az role assignment list --all --assignee $principal"
+else
+    while read -r subscription; do
+        az role assignment list --subscription "$subscription" --all --assignee "$principal" --query '[].id' --output tsv </dev/null |
+            lines >"$work/assignments" || stop "rights in $subscription can't be read" "the account needs Reader on it"
+        while read -r id; do
+            would az role assignment delete --ids "$id" </dev/null ||
+                stop "a right can't be taken away: $id" "the account needs Role Based Access Control Administrator; then run this again"
+        done <"$work/assignments"
+    done <"$work/subscriptions"
+fi
+while read -r subscription; do
+    az role definition list --subscription "$subscription" --custom-role-only true --output tsv </dev/null \
+        --query "[?ends_with(roleName, ' ($name)') && starts_with(roleName, 'Keyturn ')].name" |
+        lines >"$work/roles" || stop "roles of $subscription can't be read" "the account needs Reader on it"
+    while read -r role; do
+        would az role definition delete --subscription "$subscription" --name "$role" </dev/null ||
+            note "the role $role stays: it is assigned elsewhere, or may not be deleted"
+    done <"$work/roles"
+done <"$work/subscriptions"
+
+step "4/5 resources"
+if $what_if; then
+    sed 's/^/   would: az resource delete --ids /' "$work/go"
+else
+    # What hangs on something else goes in a later round.
+    while [ -s "$work/go" ]; do
+        : >"$work/left"
+        while read -r id; do
+            if az resource delete --ids "$id" --output none </dev/null 2>"$work/error"; then
+                note "deleted $id"
+            else
+                echo "$id" >>"$work/left"
+            fi
+        done <"$work/go"
+        if [ "$(grep -c . "$work/left" || true)" -eq "$(grep -c . "$work/go")" ]; then
+            cat "$work/error" >&2
+            stop "can't be deleted: $(tr '\n' ' ' <"$work/left")" "mend what the line above names (a lock, an immutable container), and run this again"
+        fi
+        mv "$work/left" "$work/go"
+    done
+fi
+
+step "5/5 app registration and records"
+display="Keyturn $name"
+if client=$(az ad app list --show-mine --query "[?displayName=='$display'].appId" --output tsv 2>/dev/null | lines) && [ -n "$client" ]; then
+    for id in $client; do would az ad app delete --id "$id" || note "the app registration $id stays: an owner has to delete it"; done
+else
+    note "this account owns no app registration \"$display\""
+fi
+while read -r deployment; do
+    would az deployment sub delete --name "$deployment" </dev/null || note "the record $deployment stays"
+done <"$work/deployments"
+
+step "done"
+group=$(field "$work/outputs.json" RESOURCE_GROUP)
+if [ -n "$group" ] && ! $what_if && [ -z "$(az resource list --resource-group "$group" --query '[].id' --output tsv)" ]; then
+    note "the resource group $group is empty now: az group delete --name $group"
+fi
+note "staged secrets (NAME--staged, all disabled) and tags stay in the vaults; secrets are rotated no longer"
+if [ -s "$work/stay" ]; then
+    note "left on purpose:"
+    sed 's/^/   /' "$work/stay"
+fi

@@ -1,0 +1,53 @@
+# shellcheck shell=bash disable=SC2034  # what is set here is used by those who source it
+# How every script here speaks, stops and reads JSON. Sourced; bash 3.2 and newer.
+
+python=${PYTHON:-python3}
+pause=${KEYTURN_PAUSE_S:-5} # seconds between two looks at something that takes a while
+api=2024-04-01              # of Microsoft.Web
+
+step() { printf '\n== %s\n' "$*"; }
+note() { printf '   %s\n' "$*"; }
+
+# stop MESSAGE REMEDY: what is wrong, and what to do about it.
+stop() {
+    printf '\nerror: %s\nremedy: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# need OPTION [VALUE …]: stops where an option that takes a value stands last.
+need() { [ $# -ge 2 ] || stop "$1 needs a value" "see $0 --help"; }
+
+# usage: the comment at the top of the script that runs.
+usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
+
+# field FILE NAME: one field of a JSON object, in whatever case it is spelt; nothing where it has none.
+# Resource Manager answers an output FUNCTION_APP_ID as `functioN_APP_ID` too, so case can't be relied on.
+field() {
+    "$python" - "$1" "$2" <<'PYTHON'
+import json, sys
+
+found = json.load(open(sys.argv[1], encoding="utf-8")) or {}
+value = next((found[key] for key in found if key.lower() == sys.argv[2].lower()), None)
+if isinstance(value, dict) and "value" in value:
+    value = value["value"]
+if value is not None:
+    print(value if isinstance(value, str) else json.dumps(value))
+PYTHON
+}
+
+# packed ZIP NAME: one file of a package, to standard output.
+packed() {
+    "$python" -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' "$1" "$2"
+}
+
+# recorded NAME: the id of the function app that the last run of deploy.sh wrote down; nothing before the first.
+# It stands in the deployment of the subscriptions, which comes last, so that a failed change of the rest hides nothing.
+recorded() {
+    local deployments
+    deployments=$(az deployment sub list --query "[?name=='keyturn-$1-subscription'].name" --output tsv) ||
+        stop "the deployments can't be read" "run: az login; and have Reader on the subscription"
+    if [ -n "$deployments" ]; then
+        az deployment sub show --name "keyturn-$1-subscription" \
+            --query properties.parameters.functionAppId.value --output tsv
+    fi
+}

@@ -1,0 +1,88 @@
+"""infra/destroy.sh: takes away what deploy.sh made, and nothing else."""
+
+import pytest
+
+from tests.infra.shell import NAME, Shell
+
+HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{NAME}/providers"
+VAULT = f"{HOME}/Microsoft.KeyVault/vaults/kv-orders"
+LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"
+
+
+@pytest.fixture
+def deployed(shell: Shell) -> Shell:
+    shell.deployed()
+    cloud = shell.cloud
+    cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-somebody-else"] = {"tags": {}}
+    cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-another-keyturn"] = {"tags": {"keyturn": f"{NAME}-2"}}
+    cloud["event_subscriptions"]["evgt-kv-orders/of-somebody-else"] = "EventGridSchema"
+    shell.change(**cloud)
+    shell.forget_calls()
+    return shell
+
+
+def test_what_was_made_goes_and_vaults_ledger_and_what_others_own_stay(deployed: Shell) -> None:
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 0, done.stderr
+    cloud = deployed.cloud
+    assert set(cloud["resources"]) == {
+        VAULT, LEDGER, f"{HOME}/Microsoft.Web/sites/of-somebody-else", f"{HOME}/Microsoft.Web/sites/of-another-keyturn",
+    }  # fmt: skip
+    assert set(cloud["event_subscriptions"]) == {"evgt-kv-orders/of-somebody-else"}
+    assert cloud["diagnostics"] == {VAULT: ["of-others"]}
+    assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
+    assert f"   {LEDGER}" in done.stdout.partition("left on purpose:")[2]
+
+
+def test_events_end_before_the_app_goes_and_rights_before_the_identity(deployed: Shell) -> None:
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    changes = list(dict.fromkeys(deployed.changing_calls))
+    assert changes == [
+        "eventgrid system-topic event-subscription delete", "monitor diagnostic-settings delete",
+        "role assignment delete", "role definition delete", "resource delete", "ad app delete", "deployment sub delete",
+    ]  # fmt: skip
+    first = next(call for call in deployed.arguments if call[:2] == ["resource", "delete"])
+    assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in first
+
+
+def test_the_ledger_goes_where_that_is_asked_for(deployed: Shell) -> None:
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes", "--with-ledger").returncode == 0
+    assert LEDGER not in deployed.cloud["resources"]
+    assert VAULT in deployed.cloud["resources"]
+
+
+@pytest.mark.parametrize(("arguments", "typed"), [(["--what-if"], ""), ([], "no\n"), ([], "")])
+def test_nothing_goes_by_what_if_or_unconfirmed(deployed: Shell, arguments: list[str], typed: str) -> None:
+    before = (deployed.home / "cloud.json").read_bytes()
+    done = deployed.run("destroy.sh", "--name", NAME, *arguments, typed=typed)
+    assert (deployed.home / "cloud.json").read_bytes() == before
+    assert deployed.changing_calls == []
+    assert f"goes: {HOME}/Microsoft.Web/sites/func-{NAME}" in done.stdout
+    assert f"stays: {VAULT}" in done.stdout
+
+
+def test_the_typed_name_confirms(deployed: Shell) -> None:
+    assert deployed.run("destroy.sh", "--name", NAME, typed=f"{NAME}\n").returncode == 0
+    assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" not in deployed.cloud["resources"]
+
+
+def test_a_lock_stops_it_with_the_remedy_and_a_second_run_ends_it(deployed: Shell) -> None:
+    locked = f"{HOME}/Microsoft.Storage/storageAccounts/sthost"
+    deployed.change(locked=[locked])
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 1
+    assert f"can't be deleted: {locked}" in done.stderr
+    assert "remedy: mend what the line above names (a lock" in done.stderr
+    deployed.change(locked=[])
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    assert locked not in deployed.cloud["resources"]
+    third = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert (third.returncode, f"nothing is left of keyturn-{NAME}" in third.stdout) == (0, True)
+
+
+def test_it_stops_where_events_would_go_on(deployed: Shell) -> None:
+    deployed.change(refuse={"eventgrid system-topic event-subscription delete": "AuthorizationFailed"})
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 1
+    assert "remedy: the account needs EventGrid EventSubscription Contributor" in done.stderr
+    assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in deployed.cloud["resources"]
