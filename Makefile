@@ -39,7 +39,7 @@ prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpos
 	@$(BIN)/python -m tests.proof $(ARGS)
 
 package: $(READY) ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
-	@$(BIN)/python infra/package.py
+	@$(BIN)/python infra/package.py $(ARGS)
 
 clean: ## forget what was set up here
 	rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -40,6 +40,10 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+# What was given may be relative to where this was called; below it works in the checkout.
+absolute() { case $1 in '' | /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac; }
+parameters=$(absolute "$parameters") package=$(absolute "$package")
+
 step "1/9 tools and login"
 [ -n "$name" ] && [ -n "$location" ] && [ -n "$parameters" ] ||
     stop "--name, --location and --parameters are needed" "infra/deploy.sh --help"
