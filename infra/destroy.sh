@@ -37,23 +37,26 @@ lines() { tr -d '\r' | sed '/^$/d'; }
 step "1/5 what there is"
 az deployment sub list --query "[?name=='keyturn-$name' || name=='keyturn-$name-subscription'].name" --output tsv |
     lines >"$work/deployments" || stop "deployments can't be read" "the account needs Reader on the subscription"
-: >"$work/outputs.json"
-if grep -qx "keyturn-$name" "$work/deployments"; then
-    az deployment sub show --name "keyturn-$name" --query properties.outputs --output json >"$work/outputs.json"
-fi
-[ -s "$work/outputs.json" ] || echo '{}' >"$work/outputs.json"
+record() {
+    ! grep -qx "$1" "$work/deployments" || az deployment sub show --name "$1" --query "$2" --output json
+}
+record "keyturn-$name" properties.outputs >"$work/outputs.json"
+topics=$(field "$work/outputs.json" TOPICS)
+# After azd, or a change that failed, the last subscription of the events still tells where they come from.
+record "keyturn-$name-subscription" properties.parameters >"$work/subscribed.json"
+[ -n "$topics" ] || topics=$(field "$work/subscribed.json" topics)
 # A topic stands where its vault does, which may be in another subscription.
 account=$(az account show --query id --output tsv | tr -d '\r')
-"$python" - "$account" "$(field "$work/outputs.json" TOPICS)" "$(field "$work/outputs.json" PLACES)" "$work" <<'PYTHON'
+"$python" - "$account" "$topics" "$work" <<'PYTHON'
 import json, pathlib, sys
 
-account, topics, places, work = sys.argv[1:]
+account, topics, work = sys.argv[1:]
 topics = json.loads(topics or "[]")
-vaults = json.loads(places or "{}").get("vault", [])
 def put(name, rows):
     (pathlib.Path(work) / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-put("topics", [f"{one['subscriptionId']} {one['resourceGroup']} {one['name']}" for one in topics])
-put("vaults", vaults)
+put("topics", ["{subscriptionId} {resourceGroup} {name}".format(**one) for one in topics])
+vault = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroup}/providers/Microsoft.KeyVault/vaults/{vault}"
+put("vaults", [vault.format(**one) for one in topics])
 put("subscriptions", dict.fromkeys([account, *(one["subscriptionId"] for one in topics)]))
 PYTHON
 : >"$work/all"
@@ -103,13 +106,12 @@ while read -r vault; do
 done <"$work/vaults"
 
 step "3/5 rights"
-principal=$(field "$work/outputs.json" IDENTITY_PRINCIPAL_ID)
-made=$(grep -ci '/userassignedidentities/' "$work/go" || true)
-if [ -z "$principal" ]; then
-    note "the deployment tells no identity: look for assignments to unknown identities by hand"
-elif [ "$made" -eq 0 ]; then
-    note "the identity is not ours and keeps its rights: az role assignment list --all --assignee $principal"
+identity=$(grep -i '/userassignedidentities/' "$work/go" || true)
+if [ -z "$identity" ]; then
+    note "no identity of ours is left; one that was given keeps its rights: az role assignment list --all --assignee ID"
 else
+    principal=$(az identity show --ids "$identity" --query principalId --output tsv | tr -d '\r') ||
+        stop "the identity can't be read: $identity" "the account needs Reader on it"
     while read -r subscription; do
         az role assignment list --subscription "$subscription" --all --assignee "$principal" --query '[].id' --output tsv </dev/null |
             lines >"$work/assignments" || stop "rights in $subscription can't be read" "the account needs Reader on it"

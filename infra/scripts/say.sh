@@ -20,13 +20,13 @@ need() { [ $# -ge 2 ] || stop "$1 needs a value" "see $0 --help"; }
 # usage: the comment at the top of the script that runs.
 usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
 
-# field FILE NAME: one field of a JSON object, in whatever case it is spelt; nothing where it has none.
+# field FILE NAME: one field of a JSON object, in whatever case it is spelt; nothing where it, or the whole file, is empty.
 # Resource Manager answers an output FUNCTION_APP_ID as `functioN_APP_ID` too, so case can't be relied on.
 field() {
     "$python" - "$1" "$2" <<'PYTHON'
 import json, sys
 
-found = json.load(open(sys.argv[1], encoding="utf-8")) or {}
+found = json.loads(open(sys.argv[1], encoding="utf-8").read() or "{}") or {}
 value = next((found[key] for key in found if key.lower() == sys.argv[2].lower()), None)
 if isinstance(value, dict) and "value" in value:
     value = value["value"]

@@ -1,5 +1,6 @@
 """One operator's machine for each test."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,3 +13,20 @@ from tests.infra import shell as shells
 def shell(tmp_path: Path) -> Iterator[shells.Shell]:
     with shells.shell(tmp_path) as ready:
         yield ready
+
+
+@pytest.fixture(scope="session")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """What one run of deploy.sh leaves, and under which host it stands there."""
+    home = tmp_path_factory.mktemp("deployment")
+    with shells.shell(home) as once:
+        once.deployed()
+        return (home / "cloud.json").read_text(), once.cloud["host"]
+
+
+@pytest.fixture
+def deployed(shell: shells.Shell, deployment: tuple[str, str]) -> shells.Shell:
+    """The same, for one test alone."""
+    left, host = deployment
+    shell.change(**json.loads(left.replace(host, shell.cloud["host"])))
+    return shell

@@ -109,7 +109,7 @@ class Agent:
         return subprocess.run(
             ["bash", "-e", "-c", self.replaced(step.command, quote=True)],
             env={**self.shell.environment, "RUNNER_TEMP": str(self.shell.home), **environment},
-            cwd=self.checkout, capture_output=True, text=True, check=False, timeout=120,
+            cwd=self.checkout, capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
 
     def replaced(self, text: str, *, quote: bool = False) -> str:

@@ -54,7 +54,7 @@ class Shell:
         """A script of infra/, from another folder than the checkout."""
         return subprocess.run(
             ["bash", ROOT / "infra" / script, *arguments], env={**self.environment, **more}, cwd=self.home, input=typed,
-            capture_output=True, text=True, check=False, timeout=120,
+            capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
 
     def deploy(self, *more: str | Path) -> Done:
@@ -87,9 +87,6 @@ class Shell:
     @property
     def arguments(self) -> list[list[str]]:
         return [json.loads(line) for line in (self.home / "calls.jsonl").read_text().splitlines()]
-
-    def forget_calls(self) -> None:
-        (self.home / "calls.jsonl").unlink(missing_ok=True)
 
     @property
     def changing_calls(self) -> list[str]:

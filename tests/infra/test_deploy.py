@@ -45,30 +45,30 @@ def test_what_it_leaves_is_an_app_with_its_code_its_events_and_its_roles(shell: 
     assert done.stderr.count("error") == 0
 
 
-def test_a_second_run_changes_nothing(shell: Shell) -> None:
-    shell.deployed()
-    before = shell.cloud
-    shell.deployed()
-    after = shell.cloud
+def test_a_second_run_changes_nothing(deployed: Shell) -> None:
+    before = deployed.cloud
+    deployed.deployed()
+    after = deployed.cloud
     for cloud in (before, after):
         cloud.pop("package")  # the same bytes, uploaded again
         cloud.pop("looks_until_listed")
     assert after == before
-    assert (shell.home / "package-1.zip").read_bytes() == (shell.home / "package-0.zip").read_bytes()
+    assert (deployed.home / "package-0.zip").read_bytes() == deployed.package.read_bytes()
 
 
-@pytest.mark.parametrize("deployed", [False, True])
-def test_what_if_changes_nothing_and_says_what_it_would_do(shell: Shell, deployed: bool) -> None:
-    if deployed:
-        shell.deployed()
-    shell.forget_calls()
+@pytest.mark.parametrize("second", [False, True])
+def test_what_if_changes_nothing_and_says_what_it_would_do(
+    shell: Shell, second: bool, request: pytest.FixtureRequest
+) -> None:
+    if second:
+        request.getfixturevalue("deployed")
     before = (shell.home / "cloud.json").read_bytes()
     done = shell.deployed("--what-if")
     assert (shell.home / "cloud.json").read_bytes() == before
     assert shell.changing_calls == []
     assert "would upload package aaaaaaaaaaaa" in done.stdout
     what_ifs = [call for call in shell.calls if call == "deployment sub what-if"]
-    assert len(what_ifs) == (2 if deployed else 1)
+    assert len(what_ifs) == (2 if second else 1)
 
 
 FAILURES = [
@@ -82,9 +82,7 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("command", "said", "remedy"), FAILURES)
-def test_it_stops_at_the_first_error_with_the_remedy_and_after_the_cure_goes_through(
-    shell: Shell, command: str, said: str, remedy: str
-) -> None:
+def test_it_stops_at_the_first_error_with_the_remedy(shell: Shell, command: str, said: str, remedy: str) -> None:
     shell.change(refuse={command: said})
     done = shell.deploy()
     assert done.returncode == 1
@@ -92,6 +90,12 @@ def test_it_stops_at_the_first_error_with_the_remedy_and_after_the_cure_goes_thr
     assert remedy in told
     assert " ".join(shell.arguments[-1]).startswith(command.partition(" --")[0]), "it went on after the error"
     assert "== deployed" not in done.stdout
+
+
+@pytest.mark.parametrize(("command", "said", "_remedy"), FAILURES[3:])
+def test_after_the_cure_the_same_command_goes_through(shell: Shell, command: str, said: str, _remedy: str) -> None:
+    shell.change(refuse={command: said})
+    assert shell.deploy().returncode == 1
     shell.change(refuse={})
     shell.deployed()
     assert len(shell.cloud["apps"]) == 1, "a second app registration"

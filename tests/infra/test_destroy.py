@@ -10,15 +10,14 @@ LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"
 
 
 @pytest.fixture
-def deployed(shell: Shell) -> Shell:
-    shell.deployed()
-    cloud = shell.cloud
+def deployed(deployed: Shell) -> Shell:
+    """With neighbours."""
+    cloud = deployed.cloud
     cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-somebody-else"] = {"tags": {}}
     cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-another-keyturn"] = {"tags": {"keyturn": f"{NAME}-2"}}
     cloud["event_subscriptions"]["evgt-kv-orders/of-somebody-else"] = "EventGridSchema"
-    shell.change(**cloud)
-    shell.forget_calls()
-    return shell
+    deployed.change(**cloud)
+    return deployed
 
 
 def test_what_was_made_goes_and_vaults_ledger_and_what_others_own_stay(deployed: Shell) -> None:
@@ -43,6 +42,17 @@ def test_events_end_before_the_app_goes_and_rights_before_the_identity(deployed:
     ]  # fmt: skip
     first = next(call for call in deployed.arguments if call[:2] == ["resource", "delete"])
     assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in first
+
+
+def test_without_the_record_of_the_infrastructure_as_after_azd_the_same_goes(deployed: Shell) -> None:
+    cloud = deployed.cloud
+    del cloud["deployments"][f"keyturn-{NAME}"]
+    deployed.change(**cloud)
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    cloud = deployed.cloud
+    assert set(cloud["event_subscriptions"]) == {"evgt-kv-orders/of-somebody-else"}
+    assert cloud["diagnostics"] == {VAULT: ["of-others"]}
+    assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
 
 
 def test_the_ledger_goes_where_that_is_asked_for(deployed: Shell) -> None:

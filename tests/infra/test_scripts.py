@@ -12,12 +12,6 @@ HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{
 APP = f"{HOME}/Microsoft.Web/sites/func-{NAME}"
 
 
-@pytest.fixture
-def deployed(shell: Shell) -> Shell:
-    shell.deployed("--http-auth", "key")
-    return shell
-
-
 def test_an_upload_waits_for_rights_and_for_other_deployments(deployed: Shell) -> None:
     deployed.change(refuse_packages=[403, 409, 503])
     done = deployed.run("scripts/publish.sh", APP, package(deployed.home / "next.zip", "bbbbbbbbbbbb"))
@@ -129,8 +123,9 @@ def test_azd_stops_before_anything_is_made_where_no_vault_is_named_rightly(azd: 
     assert azd.calls == []
 
 
-def test_azd_releases_code_events_and_a_smoke_test_with_the_outputs_of_the_template(azd: Shell) -> None:
-    azd.deployed()
+def test_azd_releases_code_events_and_a_smoke_test_with_the_outputs_of_the_template(
+    azd: Shell, deployed: Shell
+) -> None:
     cloud = azd.cloud
     del cloud["package"]
     cloud["event_subscriptions"] = {}

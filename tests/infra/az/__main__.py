@@ -123,6 +123,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Cloud, Options], Json]]] = {
     "storage blob download": (BLOB + " --file --no-progress", resources.blob_download),
     "resource list": ("--tag --resource-group", resources.resource_list),
     "resource delete": ("--ids", resources.resource_delete),
+    "identity show": ("--ids", resources.identity_show),
     "role assignment list": ("--all --assignee", lambda cloud, _: [{"id": one} for one in cloud["assignments"]]),
     "role assignment delete": ("--ids", resources.assignment_delete),
     "role definition list": ("--custom-role-only", lambda cloud, _: cloud["roles"]),

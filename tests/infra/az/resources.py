@@ -63,6 +63,12 @@ def resource_list(cloud: Cloud, options: Options) -> Json:
     ]
 
 
+def identity_show(cloud: Cloud, options: Options) -> Json:
+    if one(options, "--ids") not in cloud["resources"]:
+        raise Refused("(ResourceNotFound) The identity was not found.", 3)
+    return {"principalId": "00000000-0000-0000-0000-0000000000ff"}
+
+
 def resource_delete(cloud: Cloud, options: Options) -> Json:
     identity = one(options, "--ids")
     if identity not in cloud["resources"]:
