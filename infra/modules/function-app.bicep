@@ -90,6 +90,8 @@ var settings = union(
     AzureWebJobsStorage__credential: 'managedidentity'
     AzureWebJobsStorage__queueServiceUri: 'https://${storageAccountName}.queue.${environment().suffixes.storage}'
     OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,psycopg2,requests,urllib,urllib3'
+    OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage' // every step: otherwise five spans a second are kept
+    OTEL_TRACES_SAMPLER_ARG: '1.0'
     PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
     PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'keyturn'
     ROTATION_ARM_ENDPOINT: environment().resourceManager

@@ -40,7 +40,9 @@ def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
             yield RotationRequest(SecretRef(vault.name, f"s-{number}"), "1", "sweep", "sweep")
 
     stores = {name: SimpleNamespace(name=name) for name in counts}
-    return SimpleNamespace(vaults=stores, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=queue, telemetry=Off())
+    return SimpleNamespace(
+        vaults=stores, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=queue, telemetry=Off()
+    )
 
 
 def names(messages: Iterable[str]) -> set[str]:
