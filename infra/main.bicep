@@ -40,6 +40,14 @@ param allowedClients string[] = []
 @description('When every vault is read: NCRONTAB, seconds first. Default: every hour.')
 param sweepSchedule string = '0 0 * * * *'
 
+@description('How many new versions an instance writes to one vault in ten seconds at most; Key Vault takes 300 of all its writers.')
+@minValue(10)
+param vaultCreations int = 290
+
+@description('How many connections an instance has to one database server at most.')
+@minValue(1)
+param serverConnections int = 8
+
 @description('true: a topic hears of each outcome.')
 param outcomeTopic bool = true
 
@@ -325,6 +333,8 @@ module app 'modules/function-app.bicep' = {
     ledgerUrl: 'https://${ledgerAccount}.blob.${environment().suffixes.storage}/${ledgerContainer}'
     outcomeTopicEndpoint: outcomes.?outputs.endpoint ?? ''
     sweepSchedule: sweepSchedule
+    vaultCreations: vaultCreations
+    serverConnections: serverConnections
     graphEndpoint: cloud.graph
     httpAuth: httpAuth
     entraClientId: clientId

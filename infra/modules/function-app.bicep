@@ -41,6 +41,12 @@ param outcomeTopicEndpoint string
 @description('When the sweep runs: NCRONTAB, seconds first.')
 param sweepSchedule string
 
+@description('How many new versions an instance writes to one vault in ten seconds at most.')
+param vaultCreations int
+
+@description('How many connections an instance has to one database server at most.')
+param serverConnections int
+
 @description('Microsoft Graph in this cloud.')
 param graphEndpoint string
 
@@ -100,7 +106,9 @@ var settings = union(
     ROTATION_LEDGER: ledgerUrl
     ROTATION_POLICY: 'policy.toml'
     ROTATION_POSTGRES_SCOPE: 'https://ossrdbms-aad${environment().suffixes.sqlServerHostname}/.default'
+    ROTATION_SERVER_CONNECTIONS: string(serverConnections)
     ROTATION_SWEEP_SCHEDULE: sweepSchedule
+    ROTATION_VAULT_CREATIONS: string(vaultCreations)
     ROTATION_VAULTS: join(vaultUris, ',')
   },
   empty(outcomeTopicEndpoint) ? {} : { ROTATION_OUTCOME_TOPIC: outcomeTopicEndpoint }

@@ -22,7 +22,7 @@ BUILT_IN: Mapping[str, range] = {
     "loadJsonContent": range(1, 4), "loadTextContent": range(1, 3), "map": range(2, 3),
     "readEnvironmentVariable": range(1, 3), "replace": range(3, 4), "resourceGroup": range(3),
     "resourceId": range(2, 99), "split": range(2, 3), "subscription": range(2), "subscriptionResourceId": range(2, 99),
-    "take": range(2, 3), "tenant": range(1), "toLower": range(1, 2), "union": range(1, 99),
+    "string": range(1, 2), "take": range(2, 3), "tenant": range(1), "toLower": range(1, 2), "union": range(1, 99),
     "uniqueString": range(1, 99),
 }  # fmt: skip
 _TYPE_NODES = {"type", "array_type", "nullable_type", "union_type"}
