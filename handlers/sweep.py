@@ -35,6 +35,7 @@ async def sweep(app: App) -> list[str]:
             await _sweep(app, name, vault, asked)
 
     await asyncio.gather(*(one(name, vault) for name, vault in app.vaults.items()))
+    await app.poison.tell()
     return asked.messages
 
 

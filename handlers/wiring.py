@@ -13,6 +13,7 @@ from pathlib import Path
 from handlers.delay import Delay
 from handlers.identity import Tokens, credential
 from handlers.outcomes import Notifier
+from handlers.poison import Poison
 from handlers.settings import Settings
 from handlers.telemetry import Telemetry, telemetry
 from rotation.engine import Engine, Parts
@@ -40,6 +41,7 @@ class App:
     notifier: Notifier
     delay: Delay
     telemetry: Telemetry
+    poison: Poison
 
 
 async def build(settings: Settings, policy: Policy) -> App:
@@ -88,4 +90,5 @@ async def build(settings: Settings, policy: Policy) -> App:
         notifier,
         Delay(settings.queue_service, identity, session),
         watch,
+        Poison(settings.queue_service, identity),
     )

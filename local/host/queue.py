@@ -65,7 +65,7 @@ class Queues:
         """Back after `visibility_s`, or to `<queue>-poison` after the last try."""
         if message.tries >= most_tries:
             self._database.execute(
-                "UPDATE messages SET queue = queue || '-poison', taken = 0 WHERE id = ?", (message.id,)
+                "UPDATE messages SET queue = queue || '-poison', taken = 0, visible = 0 WHERE id = ?", (message.id,)
             )
         else:
             self._database.execute(
@@ -76,6 +76,14 @@ class Queues:
         """Messages in a queue, hidden ones too."""
         row = self._database.execute("SELECT count(*) FROM messages WHERE queue = ?", (queue,)).fetchone()
         return int(row[0])
+
+    def peek(self, queue: str, most: int) -> list[Message]:
+        """The oldest visible messages, which stay where they are."""
+        rows = self._database.execute(
+            "SELECT id, body, tries, inserted FROM messages WHERE queue = ? AND visible <= ? ORDER BY inserted LIMIT ?",
+            (queue, time.time(), most),
+        )
+        return [Message(*row) for row in rows]
 
     def delayed(self, queue: str) -> int:
         """Messages that nobody works on and that are hidden until later."""

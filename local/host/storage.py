@@ -1,12 +1,13 @@
-"""The queue service's Put Message, over TLS, as azure-storage-queue calls it: who waits for a lease uses nothing else.
+"""The queue service's Put Message and Peek Messages, over TLS, as azure-storage-queue calls them. The app uses no more.
 
-Source: Microsoft Learn, "Put Message (Azure Storage REST API)".
+Source: Microsoft Learn, "Put Message" and "Peek Messages (Azure Storage REST API)".
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from xml.sax.saxutils import escape
 
 from aiohttp import web
 from defusedxml import ElementTree
@@ -21,11 +22,23 @@ AUDIENCES = ("https://storage.azure.com", "https://storage.azure.com/")
 def queue_service(queues: Queues, authority: TokenAuthority) -> web.Application:
     """The service; an account's name leads each path, as Azurite has it."""
 
+    async def peek(request: web.Request) -> web.Response:
+        if not _admitted(request, authority):
+            return _error(401, "InvalidAuthenticationInfo")
+        queue, most = request.match_info["queue"], request.query.get("numofmessages", "1")
+        if request.query.get("peekonly") != "true" or not most.isdigit():
+            return _error(400, "InvalidQueryParameterValue")
+        if not queues.count(queue):
+            return _error(404, "QueueNotFound")
+        found = "".join(
+            f"<QueueMessage><MessageId>{message.id}</MessageId>{_times(message.inserted)}"
+            f"<DequeueCount>{message.tries}</DequeueCount><MessageText>{escape(message.body)}</MessageText></QueueMessage>"
+            for message in queues.peek(queue, int(most))
+        )
+        return _xml(200, f"<QueueMessagesList>{found}</QueueMessagesList>")
+
     async def put(request: web.Request) -> web.Response:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        try:
-            authority.verify(token if scheme == "Bearer" else "", AUDIENCES)
-        except TokenRefused:
+        if not _admitted(request, authority):
             return _error(401, "InvalidAuthenticationInfo")
         try:
             text = ElementTree.fromstring(await request.read()).findtext("MessageText")
@@ -48,8 +61,27 @@ def queue_service(queues: Queues, authority: TokenAuthority) -> web.Application:
         return _xml(201, f"<QueueMessagesList>{body}</QueueMessage></QueueMessagesList>")
 
     app = web.Application()
+    app.router.add_get(f"/{ACCOUNT}/{{queue}}/messages", peek)
     app.router.add_post(f"/{ACCOUNT}/{{queue}}/messages", put)
     return app
+
+
+def _admitted(request: web.Request, authority: TokenAuthority) -> bool:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    try:
+        authority.verify(token if scheme == "Bearer" else "", AUDIENCES)
+    except TokenRefused:
+        return False
+    return True
+
+
+def _times(inserted: float) -> str:
+    at = datetime.fromtimestamp(inserted, UTC)
+    ends = at + timedelta(days=7)
+    return (
+        f"<InsertionTime>{format_datetime(at, usegmt=True)}</InsertionTime>"
+        f"<ExpirationTime>{format_datetime(ends, usegmt=True)}</ExpirationTime>"
+    )
 
 
 def _error(status: int, code: str) -> web.Response:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 from handlers.sweep import sweep
 from rotation.engine import Engine
@@ -32,5 +33,6 @@ class Watched(World):
             sweeper=Sweeper(self.ledger, self.policy),
             delay=None,
             telemetry=self.recorded.telemetry,
+            poison=SimpleNamespace(tell=AsyncMock()),
         )
         return await sweep(app)

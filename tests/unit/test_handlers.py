@@ -131,7 +131,9 @@ async def test_a_short_deferral_is_put_back_and_a_long_one_left_to_the_sweep(
     assert app.put_back == put_back
 
 
-async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(
+    mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
     async def requests(vault: Any, _now: datetime) -> AsyncIterator[RotationRequest]:
         yield replace(REQUEST, ref=SecretRef(vault.name, "first"))
         if vault.name == "broken":
@@ -139,14 +141,14 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(capl
         yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
 
     vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
-    app: Any = SimpleNamespace(
-        vaults=vaults, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=None, telemetry=Off()
-    )
+    sweeper, poison = SimpleNamespace(requests=requests, expiring={}), SimpleNamespace(tell=mocker.AsyncMock())
+    app: Any = SimpleNamespace(vaults=vaults, sweeper=sweeper, delay=None, telemetry=Off(), poison=poison)
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)
     assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
     assert "the sweep of broken stopped: the vault does not answer" in caplog.text
     assert [getattr(line, "keyturn.event") for line in caplog.records] == ["sweep_failed", "swept"]
+    poison.tell.assert_awaited_once_with()
 
 
 # The edges to Azure.

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from pytest_mock import MockerFixture
@@ -41,7 +42,11 @@ def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
 
     stores = {name: SimpleNamespace(name=name) for name in counts}
     return SimpleNamespace(
-        vaults=stores, sweeper=SimpleNamespace(requests=requests, expiring={}), delay=queue, telemetry=Off()
+        vaults=stores,
+        sweeper=SimpleNamespace(requests=requests, expiring={}),
+        delay=queue,
+        telemetry=Off(),
+        poison=SimpleNamespace(tell=AsyncMock()),
     )
 
 
