@@ -1,0 +1,19 @@
+"""The parser, and a workspace to put rows in."""
+
+import pytest
+
+from tests.watch.kusto import Missing, Workspace, set_up
+
+
+@pytest.fixture(scope="session")
+def parser() -> None:
+    """Microsoft's parser is there, or the test is skipped with the reason."""
+    try:
+        set_up()
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def workspace() -> Workspace:
+    return Workspace()
