@@ -1,5 +1,6 @@
 """A world whose engine and sweep are looked at."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -26,10 +27,10 @@ class Watched(World):
     def engine(self) -> Engine:
         return Engine(replace(super().engine._parts, watch=self.recorded.telemetry))
 
-    async def sweep(self) -> list[str]:
-        """As the timer does it; by the wall clock all that this world holds has ended."""
+    async def sweep(self, vaults: Mapping[str, Any] | None = None) -> list[str]:
+        """As the timer does it, by default of the one vault; by the wall clock all that this world holds has ended."""
         app: Any = SimpleNamespace(
-            vaults={"kv": self.vault},
+            vaults=vaults or {"kv": self.vault},
             sweeper=Sweeper(self.ledger, self.policy),
             delay=None,
             telemetry=self.recorded.telemetry,
