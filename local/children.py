@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,16 @@ class Child:
     """
 
     def __init__(
-        self, module: str, options: Sequence[str], data: Path, *, environment: Mapping[str, str], lock: int
+        self,
+        module: str,
+        options: Sequence[str],
+        data: Path,
+        *,
+        environment: Mapping[str, str],
+        lock: int,
+        popen: Callable[..., Any] = subprocess.Popen,
     ) -> None:
+        """popen: starts a process as `subprocess.Popen` does."""
         self.module = module
         self._name = module.rpartition(".")[2]
         self.log_path = data / f"{self._name}.log"
@@ -39,19 +47,20 @@ class Child:
         self._started_by = (tuple(options), dict(environment))
         command = [sys.executable, "-m", module, *options, "--ready-file", str(self._ready_file), "--with-stdin"]
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = popen(
                 command, cwd=ROOT, env=dict(environment), stdin=subprocess.PIPE, stdout=log, stderr=log,
                 pass_fds=(lock,), start_new_session=True,
             )  # fmt: skip
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return int(self._process.pid)
 
     @property
     def ended(self) -> int | None:
         """The exit code; negative: the signal. None: it runs."""
-        return self._process.poll()
+        code: int | None = self._process.poll()
+        return code
 
     def was_started_by(self, options: Sequence[str], environment: Mapping[str, str]) -> bool:
         """Whether these are its options and its environment."""

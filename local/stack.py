@@ -12,9 +12,10 @@ import os
 import secrets
 import signal
 import ssl
+import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -81,10 +82,13 @@ class Stack:
         settings: Mapping[str, str] | None = None,
         log_statement: str = "none",
         azure: Sequence[str] = (),
+        durable: bool = True,
+        popen: Callable[..., Any] = subprocess.Popen,
     ) -> None:
         """port: of the host; 0: a free one. settings: app settings on top. log_statement: of PostgreSQL.
 
-        azure: further options of `local.azure`.
+        azure: further options of `local.azure`. durable: of PostgreSQL. popen: starts the other parts, as
+        `subprocess.Popen` does.
         """
         self.data = data.resolve()
         self._policy = policy.resolve()
@@ -92,7 +96,8 @@ class Stack:
         self._port = port
         self._settings = dict(settings or {})
         self._azure = tuple(azure)
-        self.postgres = LocalPostgres(self.data / "postgres", log_statement=log_statement)
+        self.postgres = LocalPostgres(self.data / "postgres", log_statement=log_statement, durable=durable)
+        self._popen = popen
         self._children: dict[str, Child] = {}
         self._inherited: dict[str, str] = {}
         self._lock: int | None = None
@@ -220,7 +225,7 @@ class Stack:
             if known.was_started_by(options, environment):
                 return known
             known.stop()
-        child = Child(f"local.{name}", options, self.data, environment=environment, lock=self._lock)
+        child = Child(f"local.{name}", options, self.data, environment=environment, lock=self._lock, popen=self._popen)
         self._children[name] = child
         return child
 

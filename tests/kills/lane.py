@@ -9,12 +9,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from local.certificates import ensure
 from local.stack import Stack
 from rotation.model import SecretValue
 from rotation.records import Step, parse_lines
 from tests.e2e.deployment import NOT_SOON, VAULT, Deployment, opened
 from tests.e2e.leaks import leaks, places, values_of
 from tests.kills.credentials import Managed, every_kind
+from tests.kills.nursery import Nursery
 
 POLICY = Path(__file__).parent / "policy.toml"
 ALL = ("host", "vault", "azure", "postgres")
@@ -22,6 +24,7 @@ VICTIMS = (*((one,) for one in ALL), ("host",), ("postgres",), ("host", "postgre
 STRUCK_WITHIN_S = 10.0
 RECORDS = 4  # of one rotation: the kill waits for none to three of them, so that each part of the work is struck
 LONGEST_STEP_S = 0.03
+KILLS_BETWEEN_LOOKS = 3  # each meets rotations of its own, and what the ones before left
 DOWN_S = 0.2  # the others work on meanwhile, and meet the dead one
 DONE_WITHIN_S = 120.0
 # A try that met a dead part comes back soon, and often enough to see it alive again; Azure has the same switches.
@@ -55,8 +58,9 @@ class Tally:
 class Lane:
     """Kills one stack `times` times. The random numbers decide when and whom; the machine decides the rest."""
 
-    def __init__(self, data: Path, seed: int, *, each: int = 2) -> None:
-        self._stack = Stack(data, policy=POLICY, settings=SETTINGS, log_statement="all")
+    def __init__(self, data: Path, seed: int, nursery: Nursery, *, each: int = 2) -> None:
+        # A killed server needs no synced disk, as a killed machine would: what it wrote is the kernel's.
+        self._stack = Stack(data, policy=POLICY, settings=SETTINGS, log_statement="all", durable=False, popen=nursery)
         self._data = data
         self._ledger = data / "ledger" / VAULT
         self._dice = random.Random(seed)
@@ -70,8 +74,9 @@ class Lane:
         with self._stack:
             async with opened(self._stack, self._answers) as app:
                 await self._prepare(app)
-                for _ in range(times):
-                    await self._kill(await self._ask(app))
+                while (left := times - self.tally.kills.total()) > 0:
+                    for names in self._batches()[:left]:
+                        await self._kill(await self._ask(app, names))
                     await self._mended(app)
                 await self._count(app)
         self._search()
@@ -85,11 +90,16 @@ class Lane:
             await app.put(managed.name, managed.value, managed.tags, life=NOT_SOON)
             self._managed.append(managed)
 
-    async def _ask(self, app: Deployment) -> list[Path]:
-        """Wishes for half of the secrets, in any order, and nobody waits for their end -> their histories."""
-        names = [managed.name for managed in self._dice.sample(self._managed, len(self._managed) // 2)]
+    def _batches(self) -> list[list[str]]:
+        """All secrets, in any order, each once: a second wish would be one with the first while that is open."""
+        names = [managed.name for managed in self._managed]
+        self._dice.shuffle(names)
+        return [names[start::KILLS_BETWEEN_LOOKS] for start in range(KILLS_BETWEEN_LOOKS)]
+
+    async def _ask(self, app: Deployment, names: Sequence[str]) -> list[Path]:
+        """A wish for each, and nobody waits for their end -> their histories."""
         self.tally.asked.update(names)
-        answer = await app.call("POST", "/api/rotations", json={"names": names, "force": "grace"})
+        answer = await app.call("POST", "/api/rotations", json={"names": list(names), "force": "grace"})
         assert answer.status == 202, answer.text
         return [self._ledger / f"{name}.jsonl" for name in names]
 
@@ -183,4 +193,6 @@ def _last_step(history: Path) -> str:
 
 def kill(data: Path, seed: int, times: int, each: int = 2) -> Tally:
     """One lane, to its end; in a process of its own where others run beside it."""
-    return asyncio.run(Lane(data, seed, each=each).run(times))
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with Nursery(ensure(data / "tls").ca) as nursery:
+        return asyncio.run(Lane(data, seed, nursery, each=each).run(times))
