@@ -3,7 +3,7 @@
 import asyncio
 import sys
 import tempfile
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
 from tests.proof.rows import Row, shown
 from tests.wire import database, ledger, services
+from tests.wire.proxy import Handshake
 from tests.wire.stage import Stage, staged
 from tests.wire.trial import Trial, rows
 
@@ -106,21 +107,26 @@ async def windows(data: Path) -> Seen:
 
 
 async def blobs(data: Path) -> Seen:
-    """The ledger in blob storage, message by message; then its leases, and its end."""
+    """The ledger in blob storage, message by message; then its leases."""
 
     async def trials(stage: Stage, storage: ledger.BlobStorage) -> list[Trial]:
-        tried = [*await ledger.message_trials(stage), *await ledger.broken_lease_trials(stage, storage)]
-        return tried + await ledger.restart_trials(stage, storage)
+        return [*await ledger.message_trials(stage), *await ledger.broken_lease_trials(stage, storage)]
 
     return await _with_blobs(data, trials)
 
 
-async def blob_windows(data: Path) -> Seen:
-    """For a while no connection to blob storage comes about."""
+async def blobs_gone(data: Path) -> Seen:
+    """Blob storage ends, and comes back."""
+    return await _with_blobs(data, ledger.restart_trials)
+
+
+async def blob_windows(handshakes: Sequence[Handshake], data: Path) -> Seen:
+    """For a while no connection to blob storage comes about. A window takes a minute of waiting: stages share them."""
 
     async def trials(stage: Stage, _: ledger.BlobStorage) -> list[Trial]:
         make = partial(services.managed, stage)
-        return await services.handshake_trials(stage, ledger.BLOBS, stage.ledger, make, services.WINDOWS[0])
+        kinds = services.WINDOWS[0]
+        return await services.handshake_trials(stage, ledger.BLOBS, stage.ledger, make, kinds, handshakes)
 
     return await _with_blobs(data, trials)
 
@@ -151,7 +157,9 @@ STAGES: dict[str, Callable[[Path], Coroutine[None, None, Seen]]] = {
     "wires": wires,
     "windows": windows,
     "blobs": blobs,
-    "blob-windows": blob_windows,
+    "blobs-gone": blobs_gone,
+    "blobs-refused": partial(blob_windows, (Handshake.RESET, Handshake.GARBAGE)),
+    "blobs-unanswered": partial(blob_windows, (Handshake.FOREIGN, Handshake.MUTE)),
 }
 
 if __name__ == "__main__":

@@ -112,18 +112,29 @@ async def broken_lease_trials(stage: Stage, blobs: BlobStorage) -> list[Trial]:
 
 
 async def restart_trials(stage: Stage, blobs: BlobStorage) -> list[Trial]:
-    """Blob storage stops while rotations are about to change or to publish, and comes back."""
+    """Blob storage stops while rotations are about to change or to publish, others begin, and it comes back."""
+
+    # One outage for all: each call of the app waits for half a minute, by the SDK's own retries, before it gives up.
+    gone, begun = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
     async def stopped() -> AsyncIterator[None]:
         await asyncio.to_thread(blobs.stop)
+        gone.set()
         yield
+        await begun.wait()
         await asyncio.to_thread(blobs.start)
 
+    @asynccontextmanager
+    async def meanwhile() -> AsyncIterator[None]:
+        await gone.wait()
+        yield
+        begun.set()
+
     made = await _midway(stage, "blob storage stopped and started")
-    trials = await stage.midway(BLOBS, made, stopped())
     idle = {f"{kind}: blob storage stopped before": await managed(stage, kind) for kind in (IN_PLACE, GENERATED)}
-    return trials + await stage.under(BLOBS, idle, stopped())
+    both = await asyncio.gather(stage.midway(BLOBS, made, stopped()), stage.under(BLOBS, idle, meanwhile()))
+    return [trial for some in both for trial in some]
 
 
 async def _midway(stage: Stage, title: str) -> dict[str, tuple[Managed, Plan]]:

@@ -121,11 +121,16 @@ async def throttled_trials(stage: Stage) -> list[Trial]:
 
 
 async def handshake_trials(
-    stage: Stage, part: str, proxy: Proxy, make: Callable[[str], Awaitable[Managed]], kinds: Sequence[str]
+    stage: Stage,
+    part: str,
+    proxy: Proxy,
+    make: Callable[[str], Awaitable[Managed]],
+    kinds: Sequence[str],
+    handshakes: Sequence[Handshake] = tuple(Handshake),
 ) -> list[Trial]:
     """No connection comes about for a while, in each way that TLS can fail."""
     trials: list[Trial] = []
-    for handshake in Handshake:
+    for handshake in handshakes:
         made = {f"{kind}: {handshake}": await make(kind) for kind in kinds}
         trials += await stage.under(f"{part}, TLS", made, _spoilt(proxy, handshake))
     return trials

@@ -166,7 +166,7 @@ async def staged(data: Path, *, disk: Path | None = None, blobs: int | None = No
     elif disk is not None:
         settings["ROTATION_LEDGER"] = f"file:{disk / 'ledger'}"
     shown = ("--shown-port", str(planes.port))
-    stack = Stack(data, policy=_policy(data), settings=settings, log_statement="all", azure=shown)
+    stack = Stack(data, policy=_policy(data), settings=settings, log_statement="all", azure=shown, durable=False)
     async with serving(vault, planes, ledger), contextlib.AsyncExitStack() as closing:
         closing.push_async_callback(asyncio.to_thread, stack.stop)
         await asyncio.to_thread(stack.start)
