@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.proof.rows import Row, shown
 
-LANES = ("simulation", "fuzz", "kills")
+LANES = ("simulation", "deputies", "fuzz", "kills", "wire", "load", "consumers")
 
 
 def main() -> int:
