@@ -127,13 +127,16 @@ async def restart_trials(stage: Stage, blobs: BlobStorage) -> list[Trial]:
 
     @asynccontextmanager
     async def meanwhile() -> AsyncIterator[None]:
-        await gone.wait()
         yield
         begun.set()
 
+    async def idle() -> list[Trial]:
+        await gone.wait()  # a secret that is due is rotated by the next sweep
+        made = {f"{kind}: blob storage stopped before": await managed(stage, kind) for kind in (IN_PLACE, GENERATED)}
+        return await stage.under(BLOBS, made, meanwhile())
+
     made = await _midway(stage, "blob storage stopped and started")
-    idle = {f"{kind}: blob storage stopped before": await managed(stage, kind) for kind in (IN_PLACE, GENERATED)}
-    both = await asyncio.gather(stage.midway(BLOBS, made, stopped()), stage.under(BLOBS, idle, meanwhile()))
+    both = await asyncio.gather(stage.midway(BLOBS, made, stopped()), idle())
     return [trial for some in both for trial in some]
 
 
