@@ -115,12 +115,16 @@ class Lane:
         await asyncio.sleep(self._dice.uniform(0.0, LONGEST_STEP_S))
         victims = self._dice.choice(VICTIMS)
         cut = self._under_way()
+        pids = dict(self._stack.ready["pids"])
         self._stack.kill(*victims)
         self.tally.kills["+".join(victims)] += 1
         self.tally.struck += bool(cut)
         self.tally.cut.update(_last_step(lease.with_suffix(".jsonl")) for lease in cut)
         await asyncio.sleep(self._dice.uniform(0.0, DOWN_S))
         await asyncio.to_thread(self._stack.revive)
+        renewed = {part for part, pid in self._stack.ready["pids"].items() if pid != pids[part]}
+        if renewed != set(victims) & pids.keys():
+            self.tally.broken.append(f"killed {', '.join(victims)}, and others began anew: {sorted(renewed)}")
 
     def _under_way(self) -> list[Path]:
         """The leases that are held."""
