@@ -36,7 +36,8 @@ async def rotate(app: App, message: str) -> None:
         return
     except Throttled as throttled:
         await app.delay.put_back(request, throttled.retry_after_s or 30)
-        log.warning("throttled %s: %s; asked again shortly", request.ref, throttled.message)
+        seen = dimensions("throttled", request.ref, outcome=throttled.code)
+        log.warning("throttled %s: %s; asked again shortly", request.ref, throttled.message, extra=seen)
         return
     except RotationError as error:
         await app.notifier.tell(_failed(request, error))

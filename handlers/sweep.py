@@ -47,7 +47,8 @@ async def _sweep(app: App, name: str, vault: Vault, asked: _Asked) -> None:
             await asked.add(to_text(request))
             count += 1
             if asked.enough:
-                log.warning("the sweep of %s ends early; the next one finds what is still due", name)
+                early = dimensions("swept_early", vault=name)
+                log.warning("the sweep of %s ends early; the next one finds what is still due", name, extra=early)
                 break
     except RotationError as error:
         outcome = error.code

@@ -37,7 +37,7 @@ param entraClientId string = ''
 @description('The clients whose tokens are let in. Empty: any of the tenant; a caller needs an app role all the same.')
 param allowedClients string[] = []
 
-@description('When every vault is read: NCRONTAB, seconds first. Default: every hour.')
+@description('When every vault is read: NCRONTAB, seconds first. Default: every hour; the alerts take it to be no rarer.')
 param sweepSchedule string = '0 0 * * * *'
 
 @description('How many new versions an instance writes to one vault in ten seconds at most; Key Vault takes 300 of all its writers.')

@@ -105,11 +105,13 @@ async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> Non
     assert app.told == []
 
 
-async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up() -> None:
+async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up(caplog: pytest.LogCaptureFixture) -> None:
     app = Played(Throttled("the vault takes no more new versions for now", retry_after_s=12))
     await app.rotate()
     assert app.put_back == [12]
     assert app.told == []
+    [line] = caplog.records
+    assert (getattr(line, "keyturn.event"), getattr(line, "keyturn.outcome")) == ("throttled", "throttled")
 
 
 async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:
