@@ -28,7 +28,7 @@ BLOBS, FILES = "the ledger in blob storage", "the ledger in files"
 # What a request holds, and which of several it is. A first rotation writes four times: adopted, applying (with what was
 # staged), published, rotated.
 MESSAGES: Mapping[str, tuple[bytes, int]] = {
-    "the making": (b"x-ms-blob-type: appendblob", 1),
+    "the making": (b"x-ms-blob-type: AppendBlob", 1),
     "the lease": (b"x-ms-lease-action: acquire", 2),
     "the reading": (b"GET /", 1),
     "adopted": (b"comp=appendblock", 1),
