@@ -138,13 +138,14 @@ class Redactor:
         if value is None or len(value.reveal()) < SHORTEST_SCRUBBED:
             return
         text = value.reveal()
+        raw = text.encode(errors="surrogatepass")  # whatever it is, it must not get out
         self._needles |= {
             text,
-            quote(text, safe=""),
-            quote_plus(text),
+            quote(raw, safe=""),
+            quote_plus(raw),
             json.dumps(text)[1:-1],
-            base64.b64encode(text.encode()).decode(),
-            base64.urlsafe_b64encode(text.encode()).decode(),
+            base64.b64encode(raw).decode(),
+            base64.urlsafe_b64encode(raw).decode(),
         }
 
     def scrub(self, text: str) -> str:

@@ -16,7 +16,7 @@ from rotation.formats.key_value import recognises as is_key_value
 from rotation.formats.plain import read as read_plain
 from rotation.formats.uri import read as read_uri
 from rotation.formats.uri import recognises as is_uri
-from rotation.formats.value import Host, Value
+from rotation.formats.value import Host, Value, check_characters
 from rotation.model import SecretValue
 
 MOST_BYTES = 25_600  # what a vault holds
@@ -47,7 +47,8 @@ def read(value: SecretValue, name: str | None = None) -> Value:
         Unusable: of field "format" where there is no such format or the value is not of it, else of "value".
     """
     text = value.reveal()
-    if not text or "\0" in text or len(text.encode(errors="surrogatepass")) > MOST_BYTES:
+    check_characters(text)
+    if not text or "\0" in text or len(text.encode()) > MOST_BYTES:
         raise Unusable(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character", field="value")
     if name is not None:
         if name not in _BY_NAME:

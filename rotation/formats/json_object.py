@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from rotation.errors import Unusable
-from rotation.formats.value import Place, Value, hosts_of
+from rotation.formats.value import Place, Value, check_characters, hosts_of
 from rotation.model import SecretValue
 
 PASSWORD = ("password", "pwd", "pass", "clientsecret", "client_secret", "secret", "key", "accountkey")
@@ -64,6 +64,8 @@ def _fields(text: str) -> Mapping[str, object]:
     def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
         if len({key.lower() for key, _ in pairs}) != len(pairs):
             raise Unusable("a field stands twice in the JSON object", field="value")
+        for one in (one for pair in pairs for one in pair if isinstance(one, str)):
+            check_characters(one)
         return dict(pairs)
 
     try:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from rotation.errors import Unusable
 from rotation.model import SecretValue
+
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,16 @@ class Value:
         for place, new in sorted(edits, key=lambda edit: edit[0].start, reverse=True):
             text = text[: place.start] + place.write(new) + text[place.end :]
         return SecretValue(text)
+
+
+def check_characters(text: str) -> None:
+    r"""Python's texts, and JSON's "\ud800", may hold the half of a character; no file, driver or log takes one.
+
+    Raises:
+        Unusable: it does.
+    """
+    if _HALF.search(text):
+        raise Unusable("the value holds the half of a character (\\ud800 to \\udfff)", field="value")
 
 
 def port_of(text: str) -> int | None:

@@ -173,6 +173,25 @@ def test_a_jdbc_url_of_which_a_part_is_not_closed_is_refused(value: str) -> None
         read(SecretValue(value), "jdbc")
 
 
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ('{"username": "app", "password": "pw\\ud800", "host": "db"}', "json"),  # as JSON writes half of an emoji
+        ('{"username": "app", "password": "pw", "host": "db", "dbname": "\\udfff"}', "json"),
+        ('{"username": "app", "password": "pw", "host": "db", "\\udfff": "x"}', "json"),
+        ("pw://\ud800", "plain"),
+        ("pw://\udfff", None),
+    ],
+)
+def test_half_a_character_is_refused_since_no_driver_could_send_it(value: str, name: str | None) -> None:
+    with pytest.raises(Unusable, match="half of a character"):
+        read(SecretValue(value), name)
+
+
+def test_a_whole_character_that_json_writes_in_two_halves_is_read() -> None:
+    assert read(SecretValue('{"password": "\\ud83d\\ude00"}')).password.reveal() == "\U0001f600"
+
+
 def test_a_storage_connection_string_changes_its_key_without_quotes() -> None:
     text = "DefaultEndpointsProtocol=https;AccountName=acc;AccountKey=b2xk==;EndpointSuffix=core.windows.net"
     assert rewritten(text, "bmV3==") == text.replace("b2xk==", "bmV3==")
