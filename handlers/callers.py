@@ -11,11 +11,15 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 
+from handlers.dimensions import one_line
 from handlers.settings import HttpAuth
 from rotation.errors import Denied
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
+
+
+LONGEST_ACTOR = 200
 
 
 class Role(StrEnum):
@@ -39,7 +43,12 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
         raise Denied(f"the caller has not got the app role {needs.value}")
     wanted = ("preferred_username", "name", "oid", "appid", "azp")
     by_kind = dict(reversed(claims))
-    return next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role")
+    return noted(next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role"))
+
+
+def noted(name: str) -> str:
+    """A caller's name as the ledger keeps it, whatever the directory or a message says."""
+    return one_line(name)[:LONGEST_ACTOR]
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

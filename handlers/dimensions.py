@@ -13,6 +13,11 @@ def dimensions(event: str, ref: SecretRef | None = None, **more: str | None) -> 
     return {f"keyturn.{name}": fact for name, fact in facts.items() if fact is not None}
 
 
+def one_line(text: str) -> str:
+    r"""As it may stand in a log: with "\n" for a line feed, by which a secret's tags could write lines of their own."""
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+
+
 def of_outcome(outcome: Outcome) -> dict[str, str]:
     """Of the one line that each outcome gets."""
     return dimensions(

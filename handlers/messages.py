@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
+from handlers.callers import noted
 from rotation.errors import Malformed
 from rotation.model import Force, RotationRequest, SecretRef
-from rotation.spec import checked_name
+from rotation.spec import checked_name, checked_word
 
 
 def to_text(request: RotationRequest) -> str:
@@ -34,10 +35,10 @@ def from_text(text: str) -> RotationRequest:
     try:
         raw = json.loads(text)
         return RotationRequest(
-            ref=SecretRef(_text(raw["vault"]).lower(), checked_name(_text(raw["secret"]))),
-            version=_text(raw["version"]) if raw.get("version") else None,
-            reason=_text(raw.get("reason", "operator")),
-            actor=_text(raw.get("actor", "queue")),
+            ref=SecretRef(checked_word(_text(raw["vault"]), "vault").lower(), checked_name(_text(raw["secret"]))),
+            version=checked_word(_text(raw["version"]), "version") if raw.get("version") else None,
+            reason=checked_word(_text(raw.get("reason", "operator")), "reason"),
+            actor=noted(_text(raw.get("actor", "queue"))),
             force=Force(raw.get("force", "no")),
             early=raw.get("early") is True,
             demanded=raw.get("demanded") is True,

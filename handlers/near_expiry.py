@@ -14,7 +14,7 @@ from handlers.dimensions import dimensions
 from handlers.messages import to_text
 from rotation.errors import Malformed
 from rotation.model import RotationRequest, SecretRef
-from rotation.spec import checked_name
+from rotation.spec import checked_name, checked_word
 
 log = logging.getLogger("keyturn.near_expiry")
 IGNORED = dimensions("ignored")
@@ -63,9 +63,11 @@ def message_of(kind: object, data: object, vaults: Collection[str]) -> str | Non
         )
         return None
     try:
-        ref = SecretRef(vault.lower(), checked_name(name))
+        ref, version = SecretRef(vault.lower(), checked_name(name)), checked_word(version, "version")
     except Malformed:
-        log.warning("an event with a name that no secret can have is acknowledged and left alone", extra=IGNORED)
+        log.warning(
+            "an event with a name or version that no secret can have is acknowledged and left alone", extra=IGNORED
+        )
         return None
     request = RotationRequest(ref, version, reason, "event-grid", early=reason == "near-expiry")
     return to_text(request)

@@ -12,12 +12,12 @@ from handlers.http import Answer, Ask
 from handlers.messages import to_text
 from handlers.outcomes import as_json
 from handlers.problems import result_of
-from handlers.reading import rotator_of
+from handlers.reading import rotator_of, vault_of
 from handlers.start import Running
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
-from rotation.spec import checked_name, is_companion
+from rotation.spec import checked_name, checked_word, is_companion
 
 FILTERS = ("vaults", "names", "rotators")
 AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
@@ -29,10 +29,13 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(ask, "dry_run")
     force = _force(ask.query.get("force", "false"))
+    vault_of(app, vault)  # before anybody is told of a vault that there is not
     ref = SecretRef(vault.lower(), checked_name(name))
     wanted = ask.query.get("if_version")
     if wanted == "":  # a script's empty variable must not become a rotation of whatever is the latest
         raise Malformed("if_version is blank: name a version, or leave it out", field="if_version")
+    if wanted is not None:
+        checked_word(wanted, "if_version")
     request = RotationRequest(
         ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags")
     )

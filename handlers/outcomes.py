@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from handlers.dimensions import dimensions, of_outcome
+from handlers.dimensions import dimensions, of_outcome, one_line
 from rotation.model import Outcome, Result
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ class Notifier:
     async def tell(self, outcome: Outcome) -> None:
         """Never raises: a rotation is not undone because nobody could be told."""
         level = logging.ERROR if outcome.result in _LOUD else logging.INFO
-        log.log(level, "%s %s: %s", outcome.result.value, outcome.ref, outcome.detail, extra=of_outcome(outcome))
+        told = one_line(f"{outcome.ref}: {outcome.detail}")
+        log.log(level, "%s %s", outcome.result.value, told, extra=of_outcome(outcome))
         kind = _EVENTS.get(outcome.result)
         if self._topic is None or kind is None:
             return

@@ -25,7 +25,7 @@ async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
     """Every managed secret of a vault with its state."""
     app = await running.app()
     caller(ask.headers, app.settings.http_auth, Role.READER)
-    found = _vault(app, vault)
+    found = vault_of(app, vault)
     items = [item async for item in found.secrets() if rotator_of(item) and not is_companion(item.ref.name)]
     gate = asyncio.Semaphore(AT_ONCE)
 
@@ -40,7 +40,7 @@ async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answ
     """One secret: state, expiry, slot, last outcome, history."""
     app = await running.app()
     caller(ask.headers, app.settings.http_auth, Role.READER)
-    found = _vault(app, vault)
+    found = vault_of(app, vault)
     ref = SecretRef(vault.lower(), checked_name(name))
     records = await app.ledger.read(ref)
     try:
@@ -94,7 +94,12 @@ def rotator_of(item: SecretItem) -> str | None:
     return next((value.strip() for key, value in item.tags.items() if key.strip().lower() == "rotator"), None)
 
 
-def _vault(app: App, name: str) -> Vault:
+def vault_of(app: App, name: str) -> Vault:
+    """The vault of that short name.
+
+    Raises:
+        NotFound: it is not among ROTATION_VAULTS.
+    """
     vault = app.vaults.get(name.lower())
     if vault is None:
         raise NotFound("the vault is not among ROTATION_VAULTS", field="vault")

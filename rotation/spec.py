@@ -28,6 +28,8 @@ MOST_TAGS, LONGEST_TAG = 15, 256
 LONGEST_NAME = 127
 COMPANION_SUFFIX = "--staged"
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
+# Names of vaults and versions are more limited; this much keeps a log's line one line, and a queue's message short.
+_WORD = re.compile(r"[!-~]{1,127}")
 
 
 def checked_name(name: str) -> str:
@@ -39,6 +41,17 @@ def checked_name(name: str) -> str:
     if _NAME.fullmatch(name) is None:
         raise Malformed("the name of a secret has 1 to 127 letters, digits and hyphens", field="name")
     return name
+
+
+def checked_word(text: str, field: str) -> str:
+    """What is asked for as a vault or a version, where it could be one: it is looked up, and told in logs.
+
+    Raises:
+        Malformed: of that field.
+    """
+    if _WORD.fullmatch(text) is None:
+        raise Malformed(f"{field} has 1 to 127 letters, digits or signs of ASCII, and no space", field=field)
+    return text
 
 
 def parse(tags: Mapping[str, str]) -> Spec | None:

@@ -1,5 +1,6 @@
 """What becomes of a message, a sweep and an outcome, with the engine and Azure's clients played."""
 
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -12,15 +13,19 @@ from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, 
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
+from handlers.callers import LONGEST_ACTOR
 from handlers.delay import LONGEST_S, Delay
+from handlers.http import Ask
 from handlers.identity import Tokens, credential
 from handlers.messages import from_text, to_text
 from handlers.near_expiry import message_of
+from handlers.on_demand import rotate_now
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
+from handlers.settings import HttpAuth
 from handlers.sweep import sweep
 from handlers.telemetry import Off
-from rotation.errors import Busy, Denied, Malformed, Refused, RotationError, Throttled, Unreachable
+from rotation.errors import Busy, Denied, Malformed, NotFound, Refused, RotationError, Throttled, Unreachable
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
 
 REF = SecretRef("kv", "orders-db")
@@ -77,6 +82,11 @@ async def test_a_message_reaches_the_engine_as_it_was_asked() -> None:
         '{"vault": "kv"}',
         '{"vault": 1, "secret": "a", "version": "b"}',
         '{"vault": "kv", "secret": "../a", "version": "b"}',
+        '{"vault": "kv\\nERROR all is lost", "secret": "a", "version": "b"}',
+        '{"vault": "kv", "secret": "a", "version": "b\\nERROR all is lost"}',
+        '{"vault": "kv", "secret": "a", "version": "\\ud800"}',
+        '{"vault": "kv", "secret": "a", "version": "b", "reason": "x\\ny"}',
+        json.dumps({"vault": "kv", "secret": "a", "version": "b" * 128}),
     ],
 )
 async def test_what_is_no_request_is_dropped_with_a_line_that_does_not_repeat_it(
@@ -96,6 +106,14 @@ def test_a_message_survives_the_queue() -> None:
     assert from_text(to_text(plain)) == plain
     with pytest.raises(Malformed):
         from_text("{}")
+
+
+def test_who_asked_is_noted_in_one_line_that_a_ledger_can_keep() -> None:
+    message = '{"vault": "kv", "secret": "a", "version": "b", "actor": "zoë\\nb\\ud800%s"}' % ("x" * 999)
+    actor = from_text(message).actor
+    assert actor.startswith(r"zoë\nb\ud800x")
+    assert len(actor) == LONGEST_ACTOR
+    assert from_text(to_text(from_text(message))).actor == actor
 
 
 async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> None:
@@ -193,6 +211,14 @@ async def test_an_outcome_becomes_an_event_of_its_kind(mocker: MockerFixture) ->
     assert events[0].data["version"] == "v2"
 
 
+async def test_an_outcome_is_logged_in_one_line_whatever_a_slot_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    detail = "key1\nERROR all is lost\ud800 is still in its grace period"
+    with caplog.at_level(logging.INFO):
+        await Notifier(None, SimpleNamespace()).tell(replace(OUTCOME, detail=detail))
+    [line] = caplog.messages
+    assert line == r"rotated kv/orders-db: key1\nERROR all is lost\ud800 is still in its grace period"
+
+
 async def test_a_rotation_is_not_undone_because_nobody_could_be_told(
     mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -228,6 +254,34 @@ async def test_a_token_that_is_not_given_is_told_without_what_the_library_says(m
             await Tokens(source).token("s/.default")
         assert "canary" not in repr(raised.value)
         assert raised.value.__context__ is None
+
+
+@pytest.mark.parametrize("version", ["a\nERROR all is lost", "a\ud800", "a b", "0" * 100_000])
+def test_an_event_whose_version_no_secret_can_have_is_acknowledged_and_left_alone(
+    version: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = {"VaultName": "kv", "ObjectType": "Secret", "ObjectName": "orders-db", "Version": version}
+    assert message_of("Microsoft.KeyVault.SecretExpired", data, {"kv"}) is None
+    assert caplog.messages == ["an event with a name or version that no secret can have is acknowledged and left alone"]
+
+
+@pytest.mark.parametrize(
+    ("vault", "version", "refusal"),
+    [
+        ("kv\nERROR all is lost", "v1", NotFound),
+        ("kv", "v1\nERROR all is lost", Malformed),
+        ("kv", "", Malformed),
+        ("kv", "0" * 128, Malformed),
+    ],
+)
+async def test_a_call_for_what_can_not_be_there_is_refused_before_anything_is_logged(
+    vault: str, version: str, refusal: type[RotationError], caplog: pytest.LogCaptureFixture, mocker: MockerFixture
+) -> None:
+    app = SimpleNamespace(settings=SimpleNamespace(http_auth=HttpAuth.KEY), vaults={"kv": object()}, engine=None)
+    running = mocker.Mock(app=mocker.AsyncMock(return_value=app))
+    with pytest.raises(refusal):
+        await rotate_now(running, Ask({}, {"if_version": version}), vault, "orders-db")
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("kind", [True, 5, 1.5, ["Microsoft.KeyVault.SecretExpired"], {}, None])
