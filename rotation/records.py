@@ -49,7 +49,9 @@ class Record:
         shown["step"] = self.step.value
         if self.tags is not None:
             shown["tags"] = dict(self.tags)
-        return json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+        line = json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Half of a character (JSON can bring one) is written as JSON's escape: UTF-8 has no other form for it.
+        return line.encode(errors="backslashreplace").decode()
 
     @classmethod
     def from_line(cls, line: str) -> Record:

@@ -35,7 +35,14 @@ APP_MAY = ContainerSasPermissions(read=True, list=True, write=True)
 def record(step: Step = Step.APPLYING, detail: str | None = None) -> Record:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     return Record(
-        at, step, "op", "near-expiry", "event-grid", slot='ünï; "x"\n', tags={"rotator": "postgres"}, detail=detail
+        at,
+        step,
+        "op",
+        "near-expiry",
+        "event-grid",
+        slot='ünï; "x"\n',
+        tags={"rotator": "postgres", "half": "\ud800"},
+        detail=detail,
     )
 
 
