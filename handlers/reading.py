@@ -49,7 +49,11 @@ async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answ
         return Answer(200, {"vault": ref.vault, "secret": name, "state": "disabled", "history": _history(records)})
     item = SecretItem(secret.ref, secret.enabled, secret.expires_on, secret.created_on, secret.tags)
     slot = History(records).versions().get(secret.version)
-    body = _shown(item, records) | {"version": secret.version, "slot": slot, "history": _history(records)}
+    body = _shown(item, records, secret.version) | {
+        "version": secret.version,
+        "slot": slot,
+        "history": _history(records),
+    }
     return Answer(200, body)
 
 
@@ -57,7 +61,8 @@ def _history(records: Sequence[Record]) -> list[object]:
     return [json.loads(record.to_line()) for record in records]
 
 
-def _shown(item: SecretItem, records: Sequence[Record]) -> dict[str, object]:
+def _shown(item: SecretItem, records: Sequence[Record], version: str | None = None) -> dict[str, object]:
+    """version: the latest, where it is known; a listing does not tell it."""
     history = History(records)
     last = history.last()
     versions = history.versions()
@@ -65,14 +70,14 @@ def _shown(item: SecretItem, records: Sequence[Record]) -> dict[str, object]:
         "vault": item.ref.vault,
         "secret": item.ref.name,
         "rotator": rotator_of(item),
-        "state": _state(item, history),
+        "state": _state(item, history, version),
         "expires_on": item.expires_on.isoformat() if item.expires_on else None,
         "slot": next(iter(versions.values()), None),
         "last": json.loads(last.to_line()) if last else None,
     }
 
 
-def _state(item: SecretItem, history: History) -> str:
+def _state(item: SecretItem, history: History, version: str | None) -> str:
     now = datetime.now(UTC)
     if not item.enabled:
         return "disabled"
@@ -81,7 +86,8 @@ def _state(item: SecretItem, history: History) -> str:
     except RotationError:
         return "unusable"
     if spec is None:
-        return "tags_lost" if history.tags() else "unmanaged"
+        # Who takes the tag off a version of ours means it; who writes one without has lost it.
+        return "tags_lost" if history.tags() and version not in history.versions() else "unmanaged"
     if history.open_operation() is not None:
         return "interrupted"
     if item.expires_on is not None and item.expires_on <= now:

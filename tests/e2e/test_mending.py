@@ -82,3 +82,11 @@ async def test_a_secret_restored_to_an_old_version_by_hand_is_mended(app: Deploy
     await app.put("rolled-back", first, {"rotator": "postgres"}, life=timedelta(days=80))
     assert (await app.rotate("rolled-back")).json["outcome"] == "repaired"
     assert await logs_in(await app.value("rolled-back"))
+
+
+async def test_a_secret_whose_tag_was_taken_off_is_unmanaged_and_not_one_that_lost_its_tags(app: Deployment) -> None:
+    await app.put("let-go", await app.role("let_go_app"), {"rotator": "postgres"})
+    assert (await app.rotate("let-go")).json["outcome"] == "rotated"
+    await app.client().update_secret_properties("let-go", tags={"team": "orders"})
+    assert (await app.rotate("let-go")).json["outcome"] == "unmanaged"
+    assert (await app.read("let-go"))["state"] == "unmanaged"
