@@ -17,9 +17,9 @@ from tests.e2e.leaks import SHORTEST, standing, values_in
 VAULTS = "vault.db"  # a local vault's state, where values do stand
 LOGS = frozenset({".log", ".jsonl"})
 FOLDERS = frozenset({"ledger", "host", "__blobstorage__", "__queuestorage__"})  # the last two are Azurite's
-# These make values out of the app's own words, such as "rotated-from", which stand everywhere; they look for theirs
-# themselves, in what each of them led to.
-OUT_OF_WORDS = "tests/fuzz/"
+# These make values out of the app's own words, such as "rotated-from", which stand everywhere, or many thousands of
+# them in memory alone; they look for theirs themselves, in what each of them led to.
+BY_THEMSELVES = ("tests/fuzz/", "tests/simulation/")
 FEWEST_CHARACTERS = 5  # of a value with fewer different ones, such as "000000000000", nobody can say where it came from
 
 
@@ -38,7 +38,7 @@ class Canaries:
         def note(value: SecretValue, text: str) -> None:
             original(value, text)
             test = running_test()
-            if not test.startswith(OUT_OF_WORDS):
+            if not test.startswith(BY_THEMSELVES):
                 self.values.setdefault(text, test)
 
         SecretValue.__init__ = note  # type: ignore[assignment, method-assign]
