@@ -66,5 +66,5 @@ def _words(text: str) -> list[str]:
 
 
 def pages() -> list[str]:
-    """Every page that operators read."""
-    return sorted(path.name for path in Path(ROOT / "docs").glob("*.md"))
+    """Every page that operators read, as the folder docs/ sees it."""
+    return ["../README.md", "../infra/README.md", *sorted(path.name for path in Path(ROOT / "docs").glob("*.md"))]

@@ -19,28 +19,6 @@ PAGES = (ROOT / "docs" / "operations.md", TROUBLESHOOTING)
 ALL = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
 OPENAPI: Any = json.loads((ROOT / "handlers" / "openapi.json").read_text())
 
-# The Azure CLI's commands in the pages, as https://learn.microsoft.com/cli/azure/reference-index has them.
-AZ = frozenset(
-    {
-        "account get-access-token", "account set", "account show", "ad app credential list", "ad app owner list",
-        "ad app show", "ad sp create", "ad sp show", "deployment sub create", "eventgrid event-subscription create",
-        "eventgrid system-topic event-subscription create", "eventgrid system-topic event-subscription list",
-        "functionapp config appsettings list", "functionapp config appsettings set", "functionapp function list",
-        "functionapp identity show", "functionapp keys list", "functionapp show", "functionapp start",
-        "keyvault list-deleted", "keyvault network-rule add", "keyvault network-rule list", "keyvault recover",
-        "keyvault secret backup", "keyvault secret download", "keyvault secret list",
-        "keyvault secret list-deleted", "keyvault secret list-versions", "keyvault secret recover",
-        "keyvault secret restore", "keyvault secret set", "keyvault secret set-attributes", "keyvault secret show",
-        "keyvault set-policy", "keyvault show", "keyvault update", "lock list", "login",
-        "monitor log-analytics query", "monitor metrics list", "network private-endpoint list",
-        "postgres flexible-server firewall-rule list", "postgres flexible-server show",
-        "postgres flexible-server start", "rest", "role assignment create", "role assignment delete",
-        "role assignment list", "role definition list", "storage account network-rule list", "storage account show",
-        "storage blob download", "storage blob list", "storage blob undelete", "storage container show",
-        "storage message clear", "storage message peek", "webapp auth show",
-    }
-)  # fmt: skip
-
 
 def spans(text: str) -> list[str]:
     """What stands in backticks."""
@@ -150,15 +128,3 @@ def test_every_module_and_make_target_exists(page: Path) -> None:
             assert find_spec(module), f"no module {module}"
         for target in re.findall(r"^make ([a-z]+)", line):
             assert target in targets, f"make {target}"
-
-
-@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
-def test_every_az_command_is_one_of_the_clis(page: Path) -> None:
-    used = {found.strip() for line in code(page) for found in re.findall(r"(?<![\w-])az ((?:[a-z-]+(?: |$))+)", line)}
-    unknown = {one for one in used if not any(one == known or one.startswith(f"{known} ") for known in AZ)}
-    assert unknown == set()
-
-
-def test_no_az_command_is_known_that_no_page_uses() -> None:
-    text = "\n".join(line for page in ALL for line in code(page))
-    assert [known for known in sorted(AZ) if f"az {known}" not in text] == []
