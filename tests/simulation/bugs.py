@@ -181,7 +181,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("latest not verified when foreign or unfinished", seed=429)
+@bug("latest not verified when foreign or unfinished", seed=94)
 def _() -> AbstractContextManager[Any]:
     async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
         secret = subject.secret
