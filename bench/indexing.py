@@ -16,7 +16,7 @@ from bench.figures import Figure, median
 from local.children import ROOT
 
 RUNS = 15
-FUNCTIONS = 8
+FUNCTIONS = 9
 EMPTY = Path(__file__).parent / "empty_app"
 SCRIPT = """
 import asyncio, sys, time
