@@ -71,6 +71,7 @@ async def test_the_caller_stands_in_the_history(claim: tuple[str, str], actor: s
     headers = principal(("roles", "Rotation.Operator"), claim)
     app = SimpleNamespace(
         settings=SimpleNamespace(http_auth=HttpAuth.ENTRA),
+        vaults={"kv": world.vault},
         engine=world.engine,
         notifier=SimpleNamespace(tell=nothing),
     )
