@@ -12,7 +12,7 @@ from tests.simulation.bugs import BUGS
 from tests.simulation.promises import Promise, Violation
 from tests.simulation.story import Story
 
-STORIES = 10_000
+STORIES = 6_000
 WITHIN = 20_000  # seeds, for a bug on purpose
 _CHUNK = 250
 
