@@ -99,7 +99,7 @@ class Setting:
 
     def _built(self, name: str) -> Rotator:
         if name != self.rotator:
-            raise Unusable(f"there is no rotator {name}", field="rotator")
+            raise Unusable(f"there is no rotator {name!a}", field="rotator")
         return self.provider.rotator
 
     async def start(self) -> None:
