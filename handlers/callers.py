@@ -17,9 +17,7 @@ from rotation.errors import Denied
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
-
-
-LONGEST_ACTOR = 200
+LONGEST_ACTOR = 200  # characters in a record: each history keeps them for good
 
 
 class Role(StrEnum):
