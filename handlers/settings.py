@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from rotation.errors import Misconfigured
@@ -30,8 +30,7 @@ class HttpAuth(StrEnum):
     KEY = "key"
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
 
     telemetry: the worker has loaded OpenTelemetry.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import os
 import re
 import shutil
 import subprocess
@@ -79,30 +80,43 @@ def collect(source: Path, folder: Path) -> str:
     for name in FOLDERS:
         for file in _kept(source / name):
             _copy(file, folder / name / file.relative_to(source / name))
-    for file in _kept(packages):
-        _copy(file, folder / PACKAGES / file.relative_to(packages))
+    shutil.copytree(packages, folder / PACKAGES, copy_function=shutil.copyfile)
     number = digest(folder)
     (folder / NUMBER_FILE).write_text(f"{number}\n", encoding="ascii")
     return number
 
 
 def compile_all(folder: Path) -> bool:
-    """Put bytecode beside every source; False where there is no Python of the right version to make it.
+    """Put bytecode beside every source that has none; False where there is no Python of the right version to make it.
 
-    The package is mounted read-only, so that each new instance would have to compile everything again. "unchecked": the
-    files of a package never change, and a zip keeps no time by which a change could be seen.
+    The package is mounted read-only, so that each new instance would have to compile everything again.
     """
-    ours = ".".join(map(str, sys.version_info[:2]))
-    python = sys.executable if ours == PYTHON else python_that_runs(f"python{PYTHON}")
+    python = _python()
     if python is None:
         return False
+    _compile(python, folder, WWWROOT, "-x", re.escape(f"{folder / PACKAGES}{os.sep}"))  # these came with theirs
+    return True
+
+
+def _python() -> str | None:
+    ours = ".".join(map(str, sys.version_info[:2]))
+    return sys.executable if ours == PYTHON else python_that_runs(f"python{PYTHON}")
+
+
+def _compile(python: str, folder: Path, shown: str, *more: str) -> None:
+    """Put bytecode beside every source. shown: where the folder will be, which tracebacks name.
+
+    "unchecked": the files of a package never change, and a zip keeps no time by which a change could be seen.
+
+    Raises:
+        PackageError: a source is none.
+    """
     command = [
-        python, "-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash",
-        "-s", str(folder), "-p", WWWROOT, str(folder),
+        python, "-I", "-S", "-m", "compileall", "-qq", "--invalidation-mode", "unchecked-hash", *more,
+        "-s", str(folder), "-p", shown, str(folder),
     ]  # fmt: skip
     if subprocess.run(command, check=False).returncode != 0:  # noqa: S603  no shell, our own words
         raise PackageError(f"a source in {folder} can't be compiled by Python {PYTHON}")
-    return True
 
 
 def python_that_runs(name: str) -> str | None:
@@ -150,17 +164,22 @@ def digest(folder: Path) -> str:
 
 
 def _packages(source: Path) -> Path:
-    """The folder of the installed wheels, kept below .cache for the same requirements."""
-    requirements = source / "requirements.txt"
+    """The folder of the installed wheels with their bytecode, kept below .cache for the same requirements."""
+    requirements, python = source / "requirements.txt", _python()
     wanted = hashlib.sha256(requirements.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
-    kept = ROOT / ".cache/package" / wanted
+    kept = ROOT / ".cache/package" / (wanted if python else f"{wanted}-without-bytecode")
     if kept.exists():
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as unfinished:
-        _install(requirements, Path(unfinished) / "site")
+        site, slim = Path(unfinished) / "site", Path(unfinished) / "slim"
+        _install(requirements, site)
+        for file in _kept(site):
+            _copy(file, slim / file.relative_to(site))
+        if python:
+            _compile(python, slim, f"{WWWROOT}/{PACKAGES}")
         try:
-            (Path(unfinished) / "site").rename(kept)
+            slim.rename(kept)
         except OSError:  # another build was quicker
             if not kept.exists():
                 raise

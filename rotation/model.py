@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from rotation.terms import Admin, Claim, Endpoints, PasswordRules, SecretRef, SecretValue, Spec, Tls
+from rotation.terms import Admin, Endpoints, PasswordRules, SecretValue, Tls
 
 __all__ = [
     "Admin",
@@ -32,6 +32,45 @@ __all__ = [
     "Version",
     "Versions",
 ]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SecretRef:
+    """Which secret: `vault` is the vault's short name as in ROTATION_VAULTS, `name` the secret's."""
+
+    vault: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.vault}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """What a secret's tags ask for; parsed, not yet permitted. See `rotation.spec`."""
+
+    rotator: str
+    validity_days: int
+    lead_days: int
+    grace_hours: int
+    target: str | None
+    slots: tuple[str, ...]
+    current_slot: str | None  # from a tag; believed at onboarding only
+    format: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a rotator would touch for a secret, read from its tags and value without any I/O.
+
+    targets: `host:port` in lower case, or ARM resource ids, or an Entra application's object id: all of them.
+    slots: the roles or keys that would be used, in the order of turn; empty where the provider assigns slots.
+    current_slot: the slot that the value itself names (a connection string's user), else what the tag says.
+    """
+
+    targets: tuple[str, ...]
+    slots: tuple[str, ...]
+    current_slot: str | None
 
 
 @dataclass(frozen=True, slots=True)

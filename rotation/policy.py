@@ -7,22 +7,24 @@ permitted that no rule names. `rotation.policy_file` reads the file; `python -m 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, NamedTuple
 
 from rotation.errors import Denied
 from rotation.targets import Target, permitted
-from rotation.terms import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
-from rotation.windows import Window
+from rotation.terms import Admin, PasswordRules, Tls
+
+if TYPE_CHECKING:
+    from rotation.model import Claim, SecretRef, Spec
+    from rotation.windows import Window
 
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 
-_PRESENTABLE = re.compile(r"[A-Za-z0-9_.:/()\[\]-]{1,250}")
+_PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """The terms on which a rule lets a secret be rotated.
 
     rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
@@ -38,12 +40,11 @@ class Permit:
     window: Window | None = None
     verify_every: timedelta | None = timedelta(hours=24)
     jitter_percent: int = 5
-    password: PasswordRules = field(default_factory=PasswordRules)
+    password: PasswordRules = PasswordRules()
     tls: Tls = Tls.VERIFY_FULL
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule: which secrets, by what, against which targets; and on what terms.
 
     vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
@@ -58,9 +59,12 @@ class Rule:
 
     def covers(self, ref: SecretRef) -> bool:
         """Whether the rule is about this secret."""
-        return ref.vault.lower() in self.vaults and self._names(ref.name)
+        return self.names(ref.vault, ref.name)
 
-    def _names(self, secret: str) -> bool:
+    def names(self, vault: str, secret: str) -> bool:
+        """Whether the rule is about the secret of that name in that vault."""
+        if vault.lower() not in self.vaults:
+            return False
         if not secret.isascii():  # in lower case the Kelvin sign and its like are ordinary letters
             return False
         covered = False
@@ -79,7 +83,7 @@ class Rule:
         for target in claim.targets:
             if not permitted(self.targets, target):
                 # A target is read from the secret's value; a malformed one may show more of it than a host.
-                shown = target if _PRESENTABLE.fullmatch(target) else "(malformed)"
+                shown = target if re.fullmatch(_PRESENTABLE, target) else "(malformed)"
                 return Objection(1, "target", f"target {shown} is not among the `targets` {which}")
         if self.permit.slots and ANY_SLOT not in self.permit.slots:
             for slot in claim.slots:
@@ -92,8 +96,7 @@ class Rule:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Objection:
+class Objection(NamedTuple):
     """Why a rule does not permit something. passed: how many of the rule's conditions held before; field: the tag."""
 
     passed: int
@@ -101,8 +104,7 @@ class Objection:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(NamedTuple):
     """All rules, in the order of the file. Without any, everything is denied."""
 
     rules: tuple[Rule, ...] = ()

@@ -11,17 +11,15 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rotation.errors import Misconfigured
 from rotation.policy import Policy, Rule
 from rotation.policy_rules import Known, Problems, Table, read_rule
 from rotation.self_protection import covered_administrators
-from rotation.toml_lines import Lines
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Finding:
+class Finding(NamedTuple):
     """One mistake: its line, from 1; what is wrong and the remedy."""
 
     line: int
@@ -89,6 +87,8 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
             problems.add(place, f'`secrets` covers the administrator\'s {vault}/{secret}; add "!{secret}" to the list')
     if not problems.found:
         return policy, []
+    from rotation.toml_lines import Lines  # noqa: PLC0415  only for a file that is wrong
+
     lines = Lines(text)
     return policy, sorted(Finding(lines.of(place), message) for place, message in problems.found)
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from rotation.policy import ANY_SLOT, Permit, Rule
 from rotation.targets import Host, Target, parse_target
 from rotation.terms import Admin, PasswordRules, Tls
-from rotation.toml_lines import Path
 from rotation.windows import Window, parse_window
+
+if TYPE_CHECKING:
+    from rotation.toml_lines import Path
 
 KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "admin", "admin-user", "max-validity-days",
@@ -27,8 +28,7 @@ _SECRET_PATTERN = re.compile(r"!?[A-Za-z0-9*-]{1,127}")
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What the rules may name. needs_slots, needs_target: rotators whose rules must list slots, or targets."""
 
     rotators: Collection[str]
@@ -37,18 +37,17 @@ class Known:
     alphabets: Collection[str] = ("url-safe",)
 
 
-@dataclass(slots=True)
 class Problems:
     """What is wrong, with the place: collected, so that a person mends a file in one go."""
 
-    found: list[tuple[Path, str]] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.found: list[tuple[Path, str]] = []
 
     def add(self, place: Path, message: str) -> None:
         self.found.append((place, message))
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A TOML table whose keys are read one by one; what is wrong is reported, and the default stands in for it."""
 
     values: Mapping[str, object]

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from rotation.errors import Misconfigured
 from rotation.policy import Policy, Rule
 from rotation.targets import Resource, Scope
-from rotation.terms import SecretRef
 
 STORAGE_ROTATOR = "storage-key"
 
 
-@dataclass(frozen=True, slots=True)
-class OwnResources:
+class OwnResources(NamedTuple):
     """What the app itself lives on.
 
     storage_accounts: the Functions host's, each by its Azure resource id or its bare name. ledger_account: the one
@@ -64,7 +62,7 @@ def covered_administrators(policy: Policy) -> Iterator[tuple[Rule, str, str]]:
     }
     for rule in policy.rules:
         for vault, secret in secrets:
-            if rule.covers(SecretRef(vault, secret)):
+            if rule.names(vault, secret):
                 yield rule, vault, secret
 
 

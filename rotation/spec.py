@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from rotation.errors import Malformed, Unusable
 from rotation.model import Spec
@@ -119,6 +120,7 @@ class _Asked:
         return names
 
 
+@lru_cache(maxsize=256)  # a sweep asks this of every tag of every secret, and most secrets have the same ones
 def _known(name: str) -> str | None:
     folded = name.strip().lower()
     return folded if folded in OURS else None

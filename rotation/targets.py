@@ -7,8 +7,8 @@ space: anybody can own `orders-evil` in it and be handed a password over perfect
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import NamedTuple
 
 POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
 MOST_PORT = 65535
@@ -23,8 +23,7 @@ _ARM = re.compile(r"(?:/[a-z0-9_.()-]+)+")
 _IN_GROUP = re.compile(r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class Host:
+class Host(NamedTuple):
     """One exact host, and the ports on it; None: any port."""
 
     name: str
@@ -44,34 +43,50 @@ class Host:
         return form["host"] == self.name and (self.ports is None or int(form["port"]) in self.ports)
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One Azure resource by its id, in lower case."""
+class _Named:
+    """What goes by one id, in lower case; equal to its own kind alone: a scope is not the resource of that id."""
 
-    id: str
+    __slots__ = ("id",)
+    __match_args__ = ("id",)
+
+    def __init__(self, id: str) -> None:  # noqa: A002  the field's own term
+        self.id = id
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, _Named) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.id))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.id!r})"
+
+
+class Resource(_Named):
+    """One Azure resource by its id."""
+
+    __slots__ = ()
 
     def permits(self, claimed: str) -> bool:
         return claimed == self.id
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
-    """Everything below an id, in lower case and without the final `/*`; at least a resource group."""
+class Scope(_Named):
+    """Everything below an id, which is without the final `/*`; at least a resource group."""
 
-    id: str
+    __slots__ = ()
 
     def permits(self, claimed: str) -> bool:
         return _is_arm_id(claimed) and claimed.startswith(self.id + "/")
 
 
-@dataclass(frozen=True, slots=True)
-class Application:
-    """An Entra application by its object id, in lower case."""
+class Application(_Named):
+    """An Entra application by its object id."""
 
-    object_id: str
+    __slots__ = ()
 
     def permits(self, claimed: str) -> bool:
-        return claimed == self.object_id
+        return claimed == self.id
 
 
 Target = Host | Resource | Scope | Application

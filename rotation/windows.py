@@ -8,8 +8,8 @@ left out does not open that night.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import NamedTuple
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
@@ -23,8 +23,7 @@ _FORM = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(NamedTuple):
     """Days 0 (Monday) to 6 on which it opens; opening and closing in minutes after midnight on the zone's clock.
 
     It closes on the next day where `closes` is not later than `opens`. 1440 is the midnight that ends the day.

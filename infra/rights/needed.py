@@ -133,7 +133,7 @@ def _without_covered(needs: Collection[Need]) -> set[Need]:
 
 def _applications(rule: Rule) -> Iterator[str]:
     if ENTRA in rule.rotators:
-        yield from (target.object_id for target in rule.targets if isinstance(target, Application))
+        yield from (target.id for target in rule.targets if isinstance(target, Application))
 
 
 def _sql(rule: Rule) -> Iterator[SqlNeed]:

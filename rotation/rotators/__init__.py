@@ -6,16 +6,14 @@ Each is imported when it is built: a cold start does not pay for the drivers and
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rotation.ports import Rotator, Services
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(NamedTuple):
     """How one kind of rotator is built, and what a policy's rules must name before they may permit it.
 
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[2]
 WITHIN_S = 240
 
 
-def tried() -> list[Seen]:
+def tried(*options: str) -> list[Seen]:
     """All trials, in a process of their own: an audit hook can't be taken away again.
 
     Raises:
@@ -22,7 +22,7 @@ def tried() -> list[Seen]:
     """
     with tempfile.TemporaryDirectory() as folder:
         told = subprocess.run(
-            [sys.executable, "-m", "tests.deputies.trials", folder],
+            [sys.executable, "-m", "tests.deputies.trials", folder, *options],
             cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=False,
         )  # fmt: skip
     if told.returncode != 0:

@@ -1,5 +1,8 @@
 """`python -m tests.deputies.trials FOLDER`: every trial, in a process that an audit hook watches -> JSON, one a line.
 
+`--without-walls`: only the planted ones, with both walls down that keep an older value from being tried elsewhere, the
+policy and the rotator's own: what is led elsewhere then must be seen.
+
 The engine, the policy as a file, and the rotators are the app's own; the vault and the ledger are in memory, so that
 every connection is a rotator's.
 """
@@ -11,20 +14,24 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import patch
 
+from rotation import policy as targets_of_rules
 from rotation.engine import Engine, Parts
 from rotation.errors import RotationError, Unusable
 from rotation.model import Endpoints, RotationRequest, SecretRef, SecretValue
 from rotation.passwords import ALPHABETS
 from rotation.policy import Policy
 from rotation.policy_file import load
-from rotation.ports import Rotator, Services
-from rotation.rotators import ROTATORS
+from rotation.ports import Ledger, Rotator, Services
+from rotation.records import Record, Step
+from rotation.rotators import ROTATORS, postgres_login
+from rotation.rotators.postgres_place import place_of
 from rotation.spec import companion
 from tests.deputies import vaults
 from tests.deputies.listeners import Canaries, Heard, Permitted, listening
 from tests.deputies.seen import Seen
-from tests.deputies.table import Trial, denied, good, planted, policy
+from tests.deputies.table import ROLE, Trial, denied, good, planted, policy
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 
 NAME = "orders-db"
@@ -56,7 +63,8 @@ class Court:
         vault, ledger = InMemoryVault("kv", time), InMemoryLedger(time)
         await vault.set("pg-admin", SecretValue(f"postgresql://admin:pw@127.0.0.1:{self.permitted.port}/x"), tags={})
         for value in trial.older:
-            await vault.set(NAME, SecretValue(value), tags=trial.tags)
+            older = await vault.set(NAME, SecretValue(value), tags=trial.tags)
+            await known(ledger, older.version, time.now())
             await vault.set(companion(NAME), SecretValue(value), tags={"staged-for": NAME, "operation-id": "0" * 32})
         ends = time.now() + timedelta(days=1)
         latest = await vault.set(NAME, SecretValue(trial.value), tags=trial.tags, expires_on=ends)
@@ -75,6 +83,14 @@ class Court:
 
     def look(self) -> tuple[list[str], int, int]:
         return self.heard.take(), self.permitted.take(), self.canaries.take()
+
+
+async def known(ledger: Ledger, version: str, at: datetime) -> None:
+    """The ledger names it, as it may have been permitted once; what no ledger names is never tried."""
+    lease = await ledger.acquire(SecretRef("kv", NAME), create=True)
+    assert lease is not None
+    await lease.append(Record(at, Step.ADOPTED, "0" * 32, "near-expiry", "event-grid", version=version, slot=ROLE))
+    await lease.release()
 
 
 def built(name: str, services: Services) -> Rotator:
@@ -113,10 +129,26 @@ async def every(folder: Path) -> list[Seen]:
     return seen
 
 
-def main(folder: Path) -> None:
-    for one in asyncio.run(every(folder)):
+async def without_walls(folder: Path) -> list[Seen]:
+    """Planted trials, by an app that would try any value anywhere."""
+    heard = Heard()
+    with (
+        patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True),
+        patch.object(postgres_login, "permitted_place", lambda job, value: place_of(job.spec, value)),
+        listening(folder) as (permitted, canaries),
+    ):
+        court = Court(heard, permitted, canaries)
+        plain = rules(folder, permitted.port, "")
+        return [
+            await court.tried("planted", trial, plain)
+            for trial in planted(permitted.port, canaries.port, canaries.folder)
+        ]
+
+
+def main(folder: Path, *options: str) -> None:
+    for one in asyncio.run(without_walls(folder) if "--without-walls" in options else every(folder)):
         sys.stdout.write(json.dumps(asdict(one)) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

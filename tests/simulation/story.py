@@ -1,6 +1,7 @@
 """One story: a setting, up to four engines, faults, an owner who acts by hand, and what must hold in the end."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -13,6 +14,9 @@ from tests.simulation.providers import FOUL, Weather
 from tests.simulation.scheduler import Plan, Scheduler
 from tests.simulation.setting import KINDS, NAME, REF, STAGED, Setting
 
+# Hours from sweep to sweep: those near the end of 72 hours tell one clock from another.
+NEAR_THE_GRACE_PERIODS_END = (32, 32, 1, 1, 1, 1, 1, 1, 1, 25, 25, 25, 25, 50)
+PAST_THE_GRACE_PERIOD = (60, 25, 25, 60)
 DELIVERIES_S = (31.0, 62.0)  # how long a message waits in the queue before each time that it comes again
 
 
@@ -165,11 +169,10 @@ class Story:
                 await self._ask(request)
             self.promises.check_always()
         self.promises.check_settled()
-        await self._days_pass()
+        await self._days_pass(NEAR_THE_GRACE_PERIODS_END)
 
-    async def _days_pass(self) -> None:
-        """Twice the grace period, with the sweeps near its end that tell one clock from another."""
-        for hours in (25, 25, 14, 1, 1, 1, 1, 1, 1, 1, 25, 25, 25, 25, 25, 25):
+    async def _days_pass(self, hours_between: Sequence[int]) -> None:
+        for hours in hours_between:
             self.world.time.ahead(hours=hours)
             await self._sweep()
             # A copy of a sweep's message that comes late.
@@ -191,5 +194,5 @@ class Story:
             return
         if result not in {Result.ROTATED, Result.REPAIRED, Result.RESUMED} or not self.world.works(self.world.latest):
             raise Violation(Promise.WORKS, f"a rotation in the end came to {result}: {self.facts.last}")
-        await self._days_pass()
+        await self._days_pass(PAST_THE_GRACE_PERIOD)
         self.promises.check_retired()

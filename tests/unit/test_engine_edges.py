@@ -46,7 +46,7 @@ async def test_what_is_not_accepted_yet_is_kept_and_published_once_it_is() -> No
 
 async def test_a_slot_that_the_rule_does_not_name_is_denied_before_anything_changes() -> None:
     world = World("in-place")
-    world.permit = replace(world.permit, slots=("other",))
+    world.permit = world.permit._replace(slots=("other",))
     await world.start()
     with pytest.raises(Denied):
         await world.ask()
