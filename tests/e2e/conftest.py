@@ -26,9 +26,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory, answers: list[str]) -> Itera
         admin = running.postgres.admin_password.reveal()
     texts = [(path.name, path.read_bytes()) for path in places(data)]
     texts += [(answer[:60], answer.encode()) for answer in answers]
-    values = [*values_of(data), admin]
-    assert len(values) > 1, "no value was found to look for"
-    assert leaks(values, texts) == []
+    # A worker that had only tests which write no secret looks for the administrator's password alone.
+    assert leaks([*values_of(data), admin], texts) == []
 
 
 @pytest.fixture

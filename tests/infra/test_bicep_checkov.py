@@ -15,6 +15,8 @@ from tests.infra.bicep import INFRA, all_files
 from tests.infra.deployed import deployed, template
 from tests.infra.scanner import scan, unread
 
+pytestmark = pytest.mark.thorough
+
 PUBLIC = "small has no private network by intent: identities alone open it; the parameter network closes it"
 NO_SITE = "taken for the app's own config, as every Microsoft.Web/sites/config is; authsettingsV2 has no such field"
 HOST, LEDGER = "storageAccounts.hostStorage.account", "storageAccounts.ledgerStorage.account"

@@ -9,6 +9,8 @@ import pytest
 
 from tests.infra.shell import NAME, ROOT, Shell, package
 
+pytestmark = pytest.mark.thorough
+
 
 def in_order(found: list[str], wanted: list[str]) -> bool:
     rest = iter(found)

@@ -4,6 +4,8 @@ import pytest
 
 from tests.infra.shell import NAME, Shell
 
+pytestmark = pytest.mark.thorough
+
 HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{NAME}/providers"
 VAULT = f"{HOME}/Microsoft.KeyVault/vaults/kv-orders"
 LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"

@@ -17,6 +17,8 @@ import pytest
 from infra import package
 from tests.e2e.test_start import GOOD, triggers
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 OF_THE_IMAGE = ("azure-functions-runtime", "azurefunctions-extensions-base", "protobuf", "azure-functions-runtime-v1")
 NO_313 = "the package is for Python 3.13, which this machine has not got"

@@ -12,6 +12,8 @@ from tests.infra import pipelines
 from tests.infra.pipelines import AZURE, WORKFLOWS, Agent, Step, azure_steps, azure_tasks, github_steps, read
 from tests.infra.shell import NAME, ROOT, Shell, package
 
+pytestmark = pytest.mark.thorough
+
 TEMPLATE = ROOT / "infra/pipelines/release.yml"
 SCHEMAS = {
     **dict.fromkeys((AZURE, TEMPLATE), "vendor.azure-pipelines"),

@@ -12,6 +12,8 @@ import pytest
 from infra.rights.table import load
 from local.rights import APP_OID, Right, Rights
 
+pytestmark = pytest.mark.thorough
+
 TABLE = load()
 ACTIONS = sorted({{action for role in TABLE.roles.values() for action in role.actions | role.data_actions}})
 ACTIONS += [permission.name for permission in TABLE.graph]

@@ -8,6 +8,8 @@ import pytest
 
 from tests.infra.shell import NAME, ROOT, Shell, package
 
+pytestmark = pytest.mark.thorough
+
 HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{NAME}/providers"
 APP = f"{HOME}/Microsoft.Web/sites/func-{NAME}"
 

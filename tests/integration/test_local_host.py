@@ -14,6 +14,8 @@ from local.certificates import Certificates
 from local.tokens import TokenAuthority
 from tests.integration.host_fixtures import TOY, HostProcess, Journal, journal, toy
 
+pytestmark = pytest.mark.thorough
+
 __all__ = ["journal", "toy"]
 
 EVENT = {

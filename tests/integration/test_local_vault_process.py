@@ -14,6 +14,8 @@ import pytest
 from local.vault.database import DataInUse
 from tests.integration.vault_fixtures import OTHER_VAULT, VAULT, NewRest, NewVaults, Rest, VaultProcess
 
+pytestmark = pytest.mark.thorough
+
 
 async def test_every_write_that_was_answered_is_there_after_a_kill(
     vault_process: VaultProcess, new_rest: NewRest

@@ -17,6 +17,8 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import Account, bundled, reachable
 from tests.integration.postgres_fixtures import Owner, folder
 
+pytestmark = pytest.mark.thorough
+
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another user's server")
 
 

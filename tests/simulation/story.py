@@ -175,8 +175,8 @@ class Story:
         for hours in hours_between:
             self.world.time.ahead(hours=hours)
             await self._sweep()
-            # A copy of a sweep's message that comes late.
-            await self._ask(RotationRequest(REF, self.world.latest.version, "sweep", "late-copy"))
+            if hours == 1:  # a copy of a sweep's message that comes late
+                await self._ask(RotationRequest(REF, self.world.latest.version, "sweep", "late-copy"))
             self.promises.check_always()
 
     async def _check_goes_on(self) -> None:

@@ -120,6 +120,7 @@ def test_an_access_token_is_found_whoever_made_it(tmp_path: Path) -> None:
     assert canaries.leaks(tmp_path) == ["a place: a token"]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("planted", ["print", "log", "file"])
 def test_a_run_in_which_a_value_was_shown_fails_though_its_tests_passed(tmp_path: Path, planted: str) -> None:
     ended = run(tmp_path, planting(planted), *(("-n", "2") if planted == "print" else ()))

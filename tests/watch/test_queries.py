@@ -9,6 +9,8 @@ import pytest
 from infra.workbook import LOOKS, PLACEHOLDERS, WINDOWS, WORKBOOK, rendered, workbook
 from tests.watch.kusto import QUERIES, ROOT, parsed, query
 
+pytestmark = pytest.mark.thorough
+
 NAMES = sorted(path.stem for path in QUERIES.glob("*.kql"))
 ALERTS: dict[str, Any] = json.loads((ROOT / "infra" / "alerts.json").read_text())
 # Microsoft.Insights/scheduledQueryRules: what evaluationFrequency and windowSize may be, up to what is used here.
