@@ -1,7 +1,5 @@
 """The app's settings, read once. A missing or wrong one stops the start with one line that names it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from enum import StrEnum

@@ -4,8 +4,6 @@ Tags request, the policy permits, since whoever may write a secret may write its
 permitted that no rule names. `rotation.policy_file` reads the file; `python -m rotation.policy check FILE` checks one.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import timedelta
 from fnmatch import fnmatchcase
@@ -37,7 +35,7 @@ class Permit(NamedTuple):
     admin: Admin | None = None
     max_validity_days: int | None = 365
     min_interval: timedelta = timedelta(hours=24)
-    window: Window | None = None
+    window: "Window | None" = None
     verify_every: timedelta | None = timedelta(hours=24)
     jitter_percent: int = 5
     password: PasswordRules = PasswordRules()
@@ -57,7 +55,7 @@ class Rule(NamedTuple):
     permit: Permit
     targets: tuple[Target, ...] = ()
 
-    def covers(self, ref: SecretRef) -> bool:
+    def covers(self, ref: "SecretRef") -> bool:
         """Whether the rule is about this secret."""
         return self.names(ref.vault, ref.name)
 
@@ -75,7 +73,7 @@ class Rule(NamedTuple):
                 covered = True
         return covered
 
-    def objection(self, spec: Spec, claim: Claim) -> Objection | None:
+    def objection(self, spec: "Spec", claim: "Claim") -> "Objection | None":
         """The first thing that stands against it; None: the rule permits it."""
         which = f"of the policy's rule {self.permit.rule}"
         if spec.rotator not in self.rotators:
@@ -109,11 +107,11 @@ class Policy(NamedTuple):
 
     rules: tuple[Rule, ...] = ()
 
-    def covers(self, ref: SecretRef) -> bool:
+    def covers(self, ref: "SecretRef") -> bool:
         """Whether any rule is about this secret; what it permits is another question."""
         return any(rule.covers(ref) for rule in self.rules)
 
-    def permit(self, ref: SecretRef, spec: Spec, claim: Claim) -> Permit:
+    def permit(self, ref: "SecretRef", spec: "Spec", claim: "Claim") -> Permit:
         """The terms of the first rule that permits all of it.
 
         Raises:

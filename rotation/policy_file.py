@@ -5,8 +5,6 @@ min-interval-hours 24, verify-hours 24 (0: never), expiry-jitter-percent 5, pass
 tls "verify-full", no administrator, no window, no targets, no slots.
 """
 
-from __future__ import annotations
-
 import os
 import re
 import tomllib

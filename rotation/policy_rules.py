@@ -1,7 +1,5 @@
 """One `[[rule]]` table of policy.toml -> a `Rule`, or everything that is wrong with it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
@@ -43,7 +41,7 @@ class Problems:
     def __init__(self) -> None:
         self.found: list[tuple[Path, str]] = []
 
-    def add(self, place: Path, message: str) -> None:
+    def add(self, place: "Path", message: str) -> None:
         self.found.append((place, message))
 
 
@@ -51,7 +49,7 @@ class Table(NamedTuple):
     """A TOML table whose keys are read one by one; what is wrong is reported, and the default stands in for it."""
 
     values: Mapping[str, object]
-    place: Path
+    place: "Path"
     problems: Problems
     within: str = ""  # "password." for what stands in that key
 

@@ -1,7 +1,5 @@
 """The app never rotates what it lives on: a rotation in the middle of which the app loses its own footing can't end."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 

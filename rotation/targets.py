@@ -4,8 +4,6 @@ Never a glob over host names. `orders-*.postgres.database.azure.com` looks like 
 space: anybody can own `orders-evil` in it and be handed a password over perfectly valid TLS.
 """
 
-from __future__ import annotations
-
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import NamedTuple

@@ -4,8 +4,6 @@ Everybody else takes them from `rotation.model`, where they stand beside the res
 read at the start, is a `NamedTuple`: the interpreter makes one in a fifth of the time that a frozen dataclass takes.
 """
 
-from __future__ import annotations
-
 import hmac
 from enum import StrEnum
 from typing import NamedTuple, NoReturn

@@ -5,8 +5,6 @@ clocks: an hour that comes twice counts twice, one that is left out not at all. 
 left out does not open that night.
 """
 
-from __future__ import annotations
-
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import NamedTuple

@@ -3,8 +3,6 @@
 Each is imported when it is built: a cold start does not pay for the drivers and SDKs of kinds that it does not use.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,36 +18,36 @@ class Kind(NamedTuple):
     needs_target: a rule must list the targets; only what is made here has none.
     """
 
-    build: Callable[[Services], Rotator]
+    build: "Callable[[Services], Rotator]"
     needs_slots: bool
     needs_target: bool
 
 
-def _postgres(services: Services) -> Rotator:
+def _postgres(services: "Services") -> "Rotator":
     from rotation.rotators.postgres import Postgres  # noqa: PLC0415  imported when used
 
     return Postgres(services)
 
 
-def _postgres_alternating(services: Services) -> Rotator:
+def _postgres_alternating(services: "Services") -> "Rotator":
     from rotation.rotators.postgres_alternating import PostgresAlternating  # noqa: PLC0415  imported when used
 
     return PostgresAlternating(services)
 
 
-def _storage_key(services: Services) -> Rotator:
+def _storage_key(services: "Services") -> "Rotator":
     from rotation.rotators.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
     return StorageKey(services)
 
 
-def _entra_app_secret(services: Services) -> Rotator:
+def _entra_app_secret(services: "Services") -> "Rotator":
     from rotation.rotators.entra_app_secret import EntraAppSecret  # noqa: PLC0415  imported when used
 
     return EntraAppSecret(services)
 
 
-def _generated(services: Services) -> Rotator:
+def _generated(services: "Services") -> "Rotator":
     from rotation.rotators.generated import Generated  # noqa: PLC0415  imported when used
 
     return Generated(services)
