@@ -42,7 +42,7 @@ class Host(NamedTuple):
 
 
 class _Named:
-    """What goes by one id, in lower case; equal to its own kind alone: a scope is not the resource of that id."""
+    """What goes by one id, in lower case; equal to its own kind alone, as a tuple would not be."""
 
     __slots__ = ("id",)
     __match_args__ = ("id",)
@@ -51,7 +51,7 @@ class _Named:
         self.id = id
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and isinstance(other, _Named) and self.id == other.id
+        return isinstance(other, _Named) and type(other) is type(self) and other.id == self.id
 
     def __hash__(self) -> int:
         return hash((type(self), self.id))
