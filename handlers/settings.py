@@ -4,17 +4,18 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from rotation.errors import Misconfigured
+from rotation.frozen import Frozen
 from rotation.terms import Endpoints
 
 # What the intake fills and the engine drains.
 QUEUE = "rotation-requests"
+LONGEST_NUMBER = 9  # digits
 DEFAULT_SCHEDULE = "0 0 * * * *"
 # Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
-_NCRONTAB = re.compile(r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+")
+_NCRONTAB = r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+"
 
 # Either makes the Functions worker load OpenTelemetry, with Azure Monitor's exporters or with the app's own.
 _TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
@@ -28,7 +29,7 @@ class HttpAuth(StrEnum):
     KEY = "key"
 
 
-class Settings(NamedTuple):
+class Settings(Frozen):
     """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
 
     telemetry: the worker has loaded OpenTelemetry.
@@ -109,7 +110,7 @@ def _ledger(text: str, root: Path) -> str | Path:
 
 def _schedule(text: str) -> str:
     """Refused is what the Functions host would not take: it would start, and never sweep."""
-    if _NCRONTAB.fullmatch(text) is None:
+    if text != DEFAULT_SCHEDULE and re.fullmatch(_NCRONTAB, text) is None:
         raise Misconfigured(
             'ROTATION_SWEEP_SCHEDULE has six fields, seconds first, such as "0 0 * * * *" for every hour',
             field="ROTATION_SWEEP_SCHEDULE",
@@ -126,7 +127,7 @@ def _https(environment: Mapping[str, str], name: str) -> str | None:
 
 def _number(environment: Mapping[str, str], name: str, *, least: int, most: int, default: int) -> int:
     text = environment.get(name) or str(default)
-    if not re.fullmatch("[0-9]{1,9}", text) or not least <= int(text) <= most:
+    if not (text.isascii() and text.isdigit() and len(text) <= LONGEST_NUMBER) or not least <= int(text) <= most:
         raise Misconfigured(f"{name} is a whole number, {least} to {most}", field=name)
     return int(text)
 

@@ -7,9 +7,10 @@ permitted that no rule names. `rotation.policy_file` reads the file; `python -m 
 import re
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from rotation.errors import Denied
+from rotation.frozen import Frozen
 from rotation.targets import Target, permitted
 from rotation.terms import Admin, PasswordRules, Tls
 
@@ -22,7 +23,7 @@ ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 _PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
 
-class Permit(NamedTuple):
+class Permit(Frozen):
     """The terms on which a rule lets a secret be rotated.
 
     rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
@@ -42,7 +43,7 @@ class Permit(NamedTuple):
     tls: Tls = Tls.VERIFY_FULL
 
 
-class Rule(NamedTuple):
+class Rule(Frozen):
     """One rule: which secrets, by what, against which targets; and on what terms.
 
     vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
@@ -94,7 +95,7 @@ class Rule(NamedTuple):
         return None
 
 
-class Objection(NamedTuple):
+class Objection(Frozen):
     """Why a rule does not permit something. passed: how many of the rule's conditions held before; field: the tag."""
 
     passed: int
@@ -102,7 +103,7 @@ class Objection(NamedTuple):
     message: str
 
 
-class Policy(NamedTuple):
+class Policy(Frozen):
     """All rules, in the order of the file. Without any, everything is denied."""
 
     rules: tuple[Rule, ...] = ()

@@ -9,15 +9,15 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
 
 from rotation.errors import Misconfigured
+from rotation.frozen import Frozen
 from rotation.policy import Policy, Rule
 from rotation.policy_rules import Known, Problems, Table, read_rule
 from rotation.self_protection import covered_administrators
 
 
-class Finding(NamedTuple):
+class Finding(Frozen):
     """One mistake: its line, from 1; what is wrong and the remedy."""
 
     line: int
@@ -88,7 +88,8 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
     from rotation.toml_lines import Lines  # noqa: PLC0415  only for a file that is wrong
 
     lines = Lines(text)
-    return policy, sorted(Finding(lines.of(place), message) for place, message in problems.found)
+    found = sorted((lines.of(place), message) for place, message in problems.found)
+    return policy, [Finding(line, message) for line, message in found]
 
 
 def _read(top: Table, known: Known) -> Policy:

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from rotation.frozen import Frozen
 from rotation.policy import ANY_SLOT, Permit, Rule
 from rotation.targets import Host, Target, parse_target
 from rotation.terms import Admin, PasswordRules, Tls
@@ -20,13 +21,13 @@ KEYS = (
 PASSWORD_KEYS = ("length", "alphabet")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
 
-_NAME = re.compile(r"[A-Za-z0-9-]{1,127}")
-_SECRET_PATTERN = re.compile(r"!?[A-Za-z0-9*-]{1,127}")
+_NAME = r"[A-Za-z0-9-]{1,127}"
+_COVERED = r"!?[A-Za-z0-9*-]{1,127}"
 
 T = TypeVar("T")
 
 
-class Known(NamedTuple):
+class Known(Frozen):
     """What the rules may name. needs_slots, needs_target: rotators whose rules must list slots, or targets."""
 
     rotators: Collection[str]
@@ -45,7 +46,7 @@ class Problems:
         self.found.append((place, message))
 
 
-class Table(NamedTuple):
+class Table(Frozen):
     """A TOML table whose keys are read one by one; what is wrong is reported, and the default stands in for it."""
 
     values: Mapping[str, object]
@@ -155,7 +156,7 @@ def _text(value: object) -> str:
 
 
 def _vault(text: str) -> str:
-    if not _NAME.fullmatch(text):
+    if not re.fullmatch(_NAME, text):
         raise ValueError('a vault goes by its exact short name, such as "kv-orders-prod"; list each vault')
     return text.lower()
 
@@ -168,7 +169,7 @@ def _secrets(table: Table) -> tuple[str, ...]:
 
 
 def _secret_pattern(text: str) -> str:
-    if not _SECRET_PATTERN.fullmatch(text):
+    if not re.fullmatch(_COVERED, text):
         raise ValueError("a secret's name has letters, digits and hyphens; `*` stands for any, `!` in front for not")
     return text.lower()
 
@@ -201,7 +202,7 @@ def _admin_of(text: str) -> Admin:
     if text == "identity":
         return Admin("identity")
     kind, _, name = text.partition(":")
-    if kind != "secret" or not _NAME.fullmatch(name):
+    if kind != "secret" or not re.fullmatch(_NAME, name):
         raise ValueError('write "identity" (this app\'s own) or "secret:NAME" (a secret of the same vault)')
     return Admin("secret", name.lower())
 

@@ -1,16 +1,16 @@
 """The app never rotates what it lives on: a rotation in the middle of which the app loses its own footing can't end."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from rotation.errors import Misconfigured
+from rotation.frozen import Frozen
 from rotation.policy import Policy, Rule
 from rotation.targets import Resource, Scope
 
 STORAGE_ROTATOR = "storage-key"
 
 
-class OwnResources(NamedTuple):
+class OwnResources(Frozen):
     """What the app itself lives on.
 
     storage_accounts: the Functions host's, each by its Azure resource id or its bare name. ledger_account: the one

@@ -6,22 +6,25 @@ space: anybody can own `orders-evil` in it and be handed a password over perfect
 
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
-from typing import NamedTuple
+
+from rotation.frozen import Frozen
 
 POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
 MOST_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
 
+# Texts, not compiled: the start, which reads the policy, compiles those alone that this policy needs.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_WITH_PORT = re.compile(r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}|\*))?")
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
+_WITH_PORT = r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}|\*))?"
+_GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_GUID_LENGTH = 36
 # Each character can be matched in one way only, so that no claim, however long, keeps the matching busy.
-_ARM = re.compile(r"(?:/[a-z0-9_.()-]+)+")
-_IN_GROUP = re.compile(r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?")
+_ARM = r"(?:/[a-z0-9_.()-]+)+"
+_IN_GROUP = r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?"
 
 
-class Host(NamedTuple):
+class Host(Frozen):
     """One exact host, and the ports on it; None: any port."""
 
     name: str
@@ -35,53 +38,34 @@ class Host(NamedTuple):
         return self.name in {"localhost", "[::1]"}
 
     def permits(self, claimed: str) -> bool:
-        form = _WITH_PORT.fullmatch(claimed)
+        form = re.fullmatch(_WITH_PORT, claimed)
         if form is None or form["port"] in {None, "*"} or int(form["port"]) > MOST_PORT:
             return False
         return form["host"] == self.name and (self.ports is None or int(form["port"]) in self.ports)
 
 
-class _Named:
-    """What goes by one id, in lower case; equal to its own kind alone, as a tuple would not be."""
-
-    __slots__ = ("id",)
-    __match_args__ = ("id",)
-
-    def __init__(self, id: str) -> None:  # noqa: A002  the field's own term
-        self.id = id
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Named) and type(other) is type(self) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.id))
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.id!r})"
-
-
-class Resource(_Named):
+class Resource(Frozen):
     """One Azure resource by its id."""
 
-    __slots__ = ()
+    id: str
 
     def permits(self, claimed: str) -> bool:
         return claimed == self.id
 
 
-class Scope(_Named):
+class Scope(Frozen):
     """Everything below an id, which is without the final `/*`; at least a resource group."""
 
-    __slots__ = ()
+    id: str
 
     def permits(self, claimed: str) -> bool:
         return _is_arm_id(claimed) and claimed.startswith(self.id + "/")
 
 
-class Application(_Named):
+class Application(Frozen):
     """An Entra application by its object id."""
 
-    __slots__ = ()
+    id: str
 
     def permits(self, claimed: str) -> bool:
         return claimed == self.id
@@ -101,7 +85,7 @@ def permitted(targets: tuple[Target, ...], claimed: str) -> bool:
 
 def _one_spelling(claimed: str) -> str:
     """An IPv6 address has many spellings, all of them the same server; anything else is left as it is."""
-    form = _WITH_PORT.fullmatch(claimed)
+    form = re.fullmatch(_WITH_PORT, claimed)
     if form is None or not form["host"].startswith("["):
         return claimed
     try:
@@ -121,7 +105,7 @@ def parse_target(text: str) -> Target:
     folded = text.lower()
     if folded.startswith("/"):
         return _parse_arm(folded)
-    if _GUID.fullmatch(folded):
+    if len(folded) == _GUID_LENGTH and re.fullmatch(_GUID, folded):
         return Application(folded)
     return _parse_host(folded)
 
@@ -133,7 +117,7 @@ def _parse_arm(folded: str) -> Resource | Scope:
         raise ValueError('`*` stands only for everything below a scope: end the id with "/*"')
     if not _is_arm_id(resource_id):
         raise ValueError('this is no Azure resource id; copy it from "Resource ID" in the portal')
-    if not _IN_GROUP.fullmatch(resource_id):
+    if not re.fullmatch(_IN_GROUP, resource_id):
         raise ValueError("name a subscription and a resource group: /subscriptions/ID/resourceGroups/NAME/...")
     if scope:
         return Scope(resource_id)
@@ -144,11 +128,11 @@ def _parse_arm(folded: str) -> Resource | Scope:
 
 def _is_arm_id(folded: str) -> bool:
     """Whether it is written as ids are, with nothing in it that climbs out of a scope."""
-    return ".." not in folded and "." not in folded.split("/") and _ARM.fullmatch(folded) is not None
+    return ".." not in folded and "." not in folded.split("/") and re.fullmatch(_ARM, folded) is not None
 
 
 def _parse_host(folded: str) -> Host:
-    form = _WITH_PORT.fullmatch(folded)
+    form = re.fullmatch(_WITH_PORT, folded)
     if form is None or (form["port"] not in {None, "*"} and int(form["port"]) > MOST_PORT):
         raise ValueError("write a target as host, host:port, [ipv6]:port or host:*")
     if "*" in form["host"] or "?" in form["host"]:
@@ -179,7 +163,7 @@ def _exact_host(host: str) -> str:
             return str(IPv4Address(host))
     except AddressValueError:
         raise ValueError("this is no IP address; write 192.0.2.7 or [2001:db8::7]:5432") from None
-    if len(host) > LONGEST_HOST or not _NAME.fullmatch(host):
+    if len(host) > LONGEST_HOST or not re.fullmatch(_NAME, host):
         raise ValueError("this is no host name; write it as db.example.com, without scheme, path or final dot")
     return host
 

@@ -5,23 +5,27 @@ clocks: an hour that comes twice counts twice, one that is left out not at all. 
 left out does not open that night.
 """
 
+import os
 import re
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import NamedTuple
+from functools import lru_cache
+
+from rotation.frozen import Frozen
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
 # A weekly window can fall into an hour (in Samoa 2011, a day) that is left out, but not in two weeks running.
 LOOK_AHEAD_DAYS = 16
+SYSTEM_ZONES = "/usr/share/zoneinfo"
+ZONE_BEGINS = b"TZif"  # RFC 8536, 3.1
 
-_FORM = re.compile(
+_FORM = (
     r"(?:(?P<days>[a-z]{3}(?:[,-][a-z]{3})*)\s+)?"
-    r"(?P<opens>[0-9]{2}:[0-9]{2})-(?P<closes>[0-9]{2}:[0-9]{2})\s+(?P<zone>[a-z0-9_+/-]+)",
-    re.IGNORECASE | re.ASCII,
+    r"(?P<opens>[0-9]{2}:[0-9]{2})-(?P<closes>[0-9]{2}:[0-9]{2})\s+(?P<zone>[a-z0-9_+/-]+)"
 )
 
 
-class Window(NamedTuple):
+class Window(Frozen):
     """Days 0 (Monday) to 6 on which it opens; opening and closing in minutes after midnight on the zone's clock.
 
     It closes on the next day where `closes` is not later than `opens`. 1440 is the midnight that ends the day.
@@ -30,7 +34,12 @@ class Window(NamedTuple):
     days: frozenset[int]
     opens: int
     closes: int
-    zone: tzinfo
+    zone_name: str
+
+    @property
+    def zone(self) -> tzinfo:
+        """Loaded when somebody asks for the time, which a start does not."""
+        return _zone(self.zone_name)
 
     def contains(self, moment: datetime) -> bool:
         """Whether it is open at `moment` (aware)."""
@@ -78,7 +87,7 @@ def parse_window(text: str) -> Window:
     Raises:
         ValueError: its one line says what is wrong and how to write it.
     """
-    form = _FORM.fullmatch(text.strip())
+    form = re.fullmatch(_FORM, text.strip(), re.IGNORECASE | re.ASCII)
     if form is None:
         raise ValueError('a window reads "Sat,Sun 01:00-05:00 Europe/Berlin" or "22:00-04:00 UTC"')
     opens, closes = _minute(form["opens"]), _minute(form["closes"])
@@ -86,7 +95,7 @@ def parse_window(text: str) -> Window:
         raise ValueError("a window can't open at 24:00; write 00:00 and the day after")
     if opens == closes:
         raise ValueError("a window that closes when it opens is never open; write 00:00-24:00 for the whole day")
-    return Window(_days(form["days"]), opens, closes, _zone(form["zone"]))
+    return Window(_days(form["days"]), opens, closes, _known_zone(form["zone"]))
 
 
 def _minute(text: str) -> int:
@@ -111,12 +120,32 @@ def _days(text: str | None) -> frozenset[int]:
     return frozenset(days)
 
 
+def _known_zone(name: str) -> str:
+    """The name, where there is such a zone. Most often a look at the system's own file tells it without the library."""
+    if _has_file(name):
+        return name
+    try:
+        _zone(name)
+    except (KeyError, ValueError, OSError):  # not there; not a name; a folder of zones such as "Europe"
+        raise ValueError(f'there is no time zone {name}; write one such as "Europe/Berlin", or UTC') from None
+    return name
+
+
+def _has_file(name: str) -> bool:
+    """Whether the library would read this zone from the system: there, by its plain name, and a zone's file."""
+    if "PYTHONTZPATH" in os.environ or name.startswith("/") or "//" in name:
+        return False
+    try:
+        with open(f"{SYSTEM_ZONES}/{name}", "rb") as file:  # noqa: PTH123  as in the policy's reading
+            return file.read(len(ZONE_BEGINS)) == ZONE_BEGINS
+    except OSError:
+        return False
+
+
+@lru_cache
 def _zone(name: str) -> tzinfo:
     if name.upper() == "UTC":
         return UTC
-    from zoneinfo import ZoneInfo  # noqa: PLC0415  a policy without windows need not load it
+    from zoneinfo import ZoneInfo  # noqa: PLC0415  5 ms, which a start does not need
 
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # not there; not a name; a folder of zones such as "Europe"
-        raise ValueError(f'there is no time zone {name}; write one such as "Europe/Berlin", or UTC') from None
+    return ZoneInfo(name)

@@ -5,13 +5,15 @@ Each is imported when it is built: a cold start does not pay for the drivers and
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from rotation.frozen import Frozen
 
 if TYPE_CHECKING:
     from rotation.ports import Rotator, Services
 
 
-class Kind(NamedTuple):
+class Kind(Frozen):
     """How one kind of rotator is built, and what a policy's rules must name before they may permit it.
 
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).
