@@ -11,20 +11,21 @@ class Frozen:
     NamedTuple's declaration takes its time for. A record equals only its own kind.
     """
 
-    _fields: ClassVar[tuple[str, ...]] = ()
+    __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        cls._fields = (*cls._fields, *cls.__annotations__)
+        fields = (*cls.__match_args__, *cls.__annotations__)
+        cls.__match_args__ = fields  # type: ignore[misc]  the checker takes the class for a dataclass that has its own
 
     def __init__(self, *values: object, **named: object) -> None:
-        given = dict(zip(self._fields, values, strict=False)) | named
-        missing = [name for name in self._fields if name not in given and not hasattr(type(self), name)]
-        if missing or len(given) != len(values) + len(named) or not given.keys() <= set(self._fields):
-            raise TypeError(f"{type(self).__name__} takes {', '.join(self._fields)}, each once")
+        given = dict(zip(self.__match_args__, values, strict=False)) | named
+        missing = [name for name in self.__match_args__ if name not in given and not hasattr(type(self), name)]
+        if missing or len(given) != len(values) + len(named) or not given.keys() <= set(self.__match_args__):
+            raise TypeError(f"{type(self).__name__} takes {', '.join(self.__match_args__)}, each once")
         self.__dict__.update(given)
 
     def _values(self) -> tuple[object, ...]:
-        return tuple(getattr(self, name) for name in self._fields)
+        return tuple(getattr(self, name) for name in self.__match_args__)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Frozen) and type(other) is type(self) and other._values() == self._values()
@@ -33,7 +34,7 @@ class Frozen:
         return hash((type(self), self._values()))
 
     def __repr__(self) -> str:
-        shown = (f"{name}={getattr(self, name)!r}" for name in self._fields)
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__match_args__)
         return f"{type(self).__name__}({', '.join(shown)})"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:

@@ -44,6 +44,14 @@ def test_a_record_equals_its_own_kind_alone() -> None:
     assert Marker() == Marker()
 
 
+def test_a_record_is_matched_by_place() -> None:
+    match Point(1):
+        case Point(x, y):
+            assert (x, y) == (1, 7)
+        case _:
+            pytest.fail("a point is a point")
+
+
 def test_a_record_shows_its_fields() -> None:
     assert repr(Point(1)) == "Point(x=1, y=7)"
 
