@@ -14,8 +14,9 @@ class Frozen:
     __match_args__: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
+        # The checker takes the class for a dataclass, which would have made its own.
         fields = (*cls.__match_args__, *cls.__annotations__)
-        cls.__match_args__ = fields  # type: ignore[misc]  the checker takes the class for a dataclass that has its own
+        cls.__match_args__ = fields  # type: ignore[misc]
 
     def __init__(self, *values: object, **named: object) -> None:
         given = dict(zip(self.__match_args__, values, strict=False)) | named
