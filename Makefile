@@ -6,6 +6,8 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Kept whatever the shell asks for: else each of the many processes that tests start compiles everything again.
+unexport PYTHONDONTWRITEBYTECODE
 # Some tests wait for others' clocks: one process more than there are processors.
 WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 

@@ -110,6 +110,7 @@ async def test_the_ready_file_is_what_was_promised_and_opens_everything(
         assert (await up.rotate("key"))["outcome"] == "rotated"
 
 
+@pytest.mark.thorough
 async def test_a_stack_that_was_killed_goes_on_where_it_stood(up: Up, monkeypatch: pytest.MonkeyPatch) -> None:
     await up.start()
     for name, text in up.ready["env"].items():
@@ -133,6 +134,7 @@ async def test_a_stack_that_was_killed_goes_on_where_it_stood(up: Up, monkeypatc
     assert (await up.rotate("key"))["vault"] == "kv-demo"
 
 
+@pytest.mark.thorough
 async def test_a_part_that_ends_by_itself_ends_the_stack_with_a_line(up: Up) -> None:
     await up.start()
     assert up._process is not None
@@ -151,6 +153,7 @@ async def run(*arguments: str) -> tuple[int, str]:
     return process.returncode, out.decode()
 
 
+@pytest.mark.thorough
 async def test_the_demo_ends_well_and_tells_its_proofs() -> None:
     code, out = await run("demo")
     assert code == 0, out
@@ -158,6 +161,7 @@ async def test_the_demo_ends_well_and_tells_its_proofs() -> None:
     assert "PROOF FAILED" not in out
 
 
+@pytest.mark.thorough
 async def test_a_policy_that_does_not_stand_is_told_in_a_line(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text('[[rule]]\ntargets = ["*"]\n')

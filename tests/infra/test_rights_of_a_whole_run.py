@@ -6,13 +6,13 @@ import pytest
 
 from tests.nested import run
 
+pytestmark = pytest.mark.thorough
+
 # Each call in a test of its own, so that workers share them; the tests stand in for a stack's two processes.
 PLAYED = """
 import pytest
 from infra.rights.table import load
 from local.rights import APP_OID, Right, Rights
-
-pytestmark = pytest.mark.thorough
 
 TABLE = load()
 ACTIONS = sorted({{action for role in TABLE.roles.values() for action in role.actions | role.data_actions}})
