@@ -27,6 +27,7 @@ from local.postgres_binaries import Account, bundled, reachable
 from rotation.model import SecretValue
 
 HOST = "127.0.0.1"
+KEPT_FOR = "keyturn-cluster"  # in a cluster that stands elsewhere: the path that leads to it
 ADMIN = "postgres"
 STARTS_WITHIN_S = 60.0
 STOPS_WITHIN_S = 30.0
@@ -171,10 +172,12 @@ class LocalPostgres:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(mode=0o700)
         self._account.own(place)
-        if place != self.cluster:
-            self.cluster.symlink_to(place)
         text = secrets.token_urlsafe(24)
         self._init(place, text)
+        if place != self.cluster:
+            self.cluster.symlink_to(place)
+            (place / KEPT_FOR).write_text(str(self.cluster.absolute()))
+            _forget_orphans()
         # Last: that it exists says that the cluster is whole.
         _write_private(password, text)
 
@@ -183,7 +186,7 @@ class LocalPostgres:
         if self._account.can_enter(self.data):
             return self.cluster
         name = hashlib.sha256(str(self.data.resolve()).encode()).hexdigest()[:16]
-        return Path(tempfile.gettempdir()) / f"keyturn-postgres-{os.geteuid()}-{name}"
+        return Path(tempfile.gettempdir()) / f"{_elsewhere()}{name}"
 
     def _init(self, place: Path, password: str) -> None:
         with tempfile.NamedTemporaryFile("w") as pwfile:  # private from its making on
@@ -317,6 +320,22 @@ def _running_in(place: Path) -> list[int]:
             if (process / "cwd").readlink() == place:
                 found.append(int(process.name))
     return found
+
+
+def _elsewhere() -> str:
+    """How the folders begin of clusters that can't stand in their `data`."""
+    return f"keyturn-postgres-{os.geteuid()}-"
+
+
+def _forget_orphans() -> None:
+    """Remove the clusters of which the `data` is gone: nobody else would, and each is forty megabytes."""
+    for place in Path(tempfile.gettempdir()).glob(f"{_elsewhere()}*"):
+        try:
+            cluster = Path((place / KEPT_FOR).read_text())
+        except OSError:  # being made just now
+            continue
+        if not cluster.is_symlink():
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _write_private(path: Path, text: str) -> None:

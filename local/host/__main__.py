@@ -57,12 +57,13 @@ def main() -> int:
 
 
 async def _serve(options: argparse.Namespace) -> int:
-    queues = Queues(options.data / "queues.sqlite")
-    worker = Worker(queues.put)
     if options.list:
+        worker = Worker(lambda _queue, _bodies: None)  # nothing is invoked
         await worker.index(options.app.resolve())
         print(json.dumps(listed(worker), indent=1))
         return 0
+    queues = Queues(options.data / "queues.sqlite")
+    worker = Worker(queues.put)
     runners = []
     if options.cert and options.key and options.signing_key:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

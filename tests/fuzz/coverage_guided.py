@@ -12,23 +12,25 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from tests.fuzz.said import PLANTED
+
 MOST_BYTES = 2048
 # What the formats are made of; libFuzzer puts these together.
 WORDS = (
     "postgresql://", "jdbc:postgresql://", "jdbc:sqlserver://", "jdbc:mysql://", "user:pw@host", ":5432", "/db", "?a=b",
     "&password=", "&user=", "password=", "user=", "host=", "port=", "dbname=", "Pwd=", "Server=tcp:", "AccountKey=",
     "AccountName=", '{"password": "', '"host": "', '"port": 5432', "'", "\\'", "''", "==", "}}", "{", "%25", "%00",
-    "[::1]", ";", ",", " " * 64, "\\ud800", "\\u0000", "1e999", "é",
+    "[::1]", ";", ",", " " * 64, "\\ud800", "\\u0000", "1e999", "é", PLANTED,
 )  # fmt: skip
 # One of each, so that libFuzzer need not find out by itself how a connection string begins.
 SEEDS = (
-    "postgresql://app:pw@db.example:5432,[::1]/orders?sslmode=verify-full&password=x",
-    "host=db user=app password='p\\'w' dbname=orders",
-    'Server=tcp:db,1433;User ID=app;Password="p;w";Database=orders',
-    "DefaultEndpointsProtocol=https;AccountName=st;AccountKey=bmV3==;EndpointSuffix=core.windows.net",
-    "jdbc:postgresql://db:5432/orders?user=app&password=p%20w",
-    "jdbc:sqlserver://db:1433;user=app;password={p}}w};databaseName=orders",
-    '{"username": "app", "password": "p\\u00e9w", "host": "db", "port": 5432, "more": [1, {"a": null}]}',
+    "postgresql://app:PLANTED@db.example:5432,[::1]/orders?sslmode=verify-full&password=x",
+    "host=db user=app password='PLANTED\\'w' dbname=orders",
+    'Server=tcp:db,1433;User ID=app;Password="PLANTED;w";Database=orders',
+    "DefaultEndpointsProtocol=https;AccountName=st;AccountKey=PLANTED==;EndpointSuffix=core.windows.net",
+    "jdbc:postgresql://db:5432/orders?user=app&password=PLANTED%20w",
+    "jdbc:sqlserver://db:1433;user=app;password={PLANTED}}w};databaseName=orders",
+    '{"username": "app", "password": "PLANTED\\u00e9w", "host": "db", "port": 5432, "more": [1, {"a": null}]}',
 )
 
 
@@ -72,7 +74,7 @@ def _fuzz(atheris: Any, folder: Path, target: Callable[[bytes], None], runs: int
     corpus.mkdir()
     for number, text in enumerate(SEEDS):
         for name in range(7):
-            (corpus / f"{number}-{name}").write_bytes(bytes([name]) + text.encode())
+            (corpus / f"{number}-{name}").write_bytes(bytes([name]) + text.replace("PLANTED", PLANTED).encode())
     libfuzzer = [
         f"-runs={runs}", f"-seed={seed}", f"-max_len={MOST_BYTES}", f"-dict={words}", f"-artifact_prefix={folder}/",
         "-timeout=10", "-print_final_stats=1", "-len_control=0",

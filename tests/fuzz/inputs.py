@@ -2,20 +2,25 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from hypothesis import strategies as st
 
+from rotation.formats import FORMATS
+from rotation.model import Force
 from rotation.records import Step
 from rotation.rotators import ROTATORS
 from rotation.spec import OURS, SAMPLE_NAMES
+from tests.fuzz.said import PLANTED
 
 VAULT, SECRET = "kv", "orders-db"  # which are there, and must stay as they are
+LATEST = "{the latest}"  # in a message, the version that is the latest when it is read
 STRANGE = (
-    "", " ", "\0", "\n", "'", '"', "; DROP ROLE app; --", "../..", "%2e%2e", "${ENV}", "{{7*7}}", "\ud7ff", "\u202e",
-    "é" * 300, "NaN", "1e999", "-1", "0", "9" * 30, "true", "null", "[]", "{}", "kv.evil.example",
-    "https://evil.example/", "[::1]:5432", "/var/run/postgresql", "a,b", ",", "*", "!", "-" * 128,
+    "", " ", "\0", "\n", "a\nb", "'", '"', "; DROP ROLE app; --", "../..", "%2e%2e", "${ENV}", "{{7*7}}",
+    "\ud800", "\udfff", "\u202e", "é" * 300, "NaN", "1e999", "-1", "0", "9" * 30, "true", "null", "[]", "{}",
+    "kv.evil.example", "https://evil.example/", "[::1]:5432", "/var/run/postgresql", "a,b", ",", "*", "!", "-" * 128,
 )  # fmt: skip
-WORDS = (*STRANGE, VAULT, SECRET, *OURS, *SAMPLE_NAMES.values(), *ROTATORS, *Step)
+WORDS = (*STRANGE, VAULT, SECRET, *sorted(OURS), *SAMPLE_NAMES.values(), *ROTATORS, *Step)
 
 words = st.sampled_from(WORDS)
 texts = st.one_of(words, st.text(max_size=60), st.lists(words, max_size=4).map("".join))
@@ -44,6 +49,16 @@ messages = written(
         {"vault": st.one_of(st.just(VAULT), texts), "secret": st.one_of(st.just(SECRET), texts), "version": texts},
         optional={key: st.one_of(texts, values) for key in MESSAGE_KEYS[3:]},
     )
+    | st.fixed_dictionaries(
+        {"vault": st.just(VAULT), "secret": st.just(SECRET), "version": st.sampled_from((LATEST, "0" * 32, None))},
+        optional={
+            "reason": st.sampled_from(("near-expiry", "expired", "sweep", "operator")) | texts,
+            "actor": texts,
+            "force": st.sampled_from(tuple(Force)) | texts,
+            "early": st.booleans(),
+            "demanded": st.booleans(),
+        },
+    )
     | objects(*MESSAGE_KEYS)
 )
 
@@ -67,16 +82,67 @@ event_data = st.one_of(
 events = st.tuples(kinds, event_data)
 
 tags = st.dictionaries(
-    st.one_of(st.sampled_from((*OURS, *SAMPLE_NAMES.values())), texts),
+    st.one_of(st.sampled_from((*sorted(OURS), *SAMPLE_NAMES.values())), texts),
     st.one_of(st.integers(-5, 5000).map(str), st.sampled_from(tuple(ROTATORS)), texts),
     max_size=18,
 )
-# Connection strings of the server that is there, with the password that holds, or with another; some are broken.
+HOST = "db.example"
+APPLICATION = "00000000-0000-0000-0000-0000000000a1"
+ACCOUNT = (
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/rg"
+    "/providers/microsoft.storage/storageaccounts/storders"
+)
+PERMITTED = (HOST, ACCOUNT, APPLICATION)
+PERMITTED_SLOTS = ("app", "a", "b", "key1", "key2")
+NEARLY = (
+    ".", ".evil.example", ":5433", ":6432", ":*", "/orders", "/../x", "/*", "@evil.example", "%00", "#", " ", "\u212a",
+)  # fmt: skip
+
+# The server that is there, with the password that holds, in each format; whole, or with something wrong.
+WRITTEN = (
+    f"postgresql://app:{quote(PLANTED, safe='')}@{HOST}:5432/orders",
+    f"host={HOST} user=app password='{PLANTED}' dbname=orders",
+    f"Host={HOST};Username=app;Password={PLANTED};Database=orders",
+    f"jdbc:postgresql://{HOST}:5432/orders?user=app&password={quote(PLANTED, safe='')}",
+    f"jdbc:sqlserver://{HOST}:1433;user=app;password={{{PLANTED}}};databaseName=orders",
+    json.dumps({"username": "app", "password": PLANTED, "host": HOST, "port": 5432, "dbname": "orders"}),
+    f"DefaultEndpointsProtocol=https;AccountName=storders;AccountKey={PLANTED}==;EndpointSuffix=core.windows.net",
+    PLANTED,
+)
+ESCAPES = (
+    "\\ud800", "\\u0000", "%ED%A0%80", "%zz", "''", '\\"', ";", "&", "=", "?hostaddr=192.0.2.1", ",evil.example",
+)  # fmt: skip
+whole = st.sampled_from(WRITTEN)
 connections = st.one_of(
-    st.just("postgresql://app:firstapp@db.example:5432/orders"),
-    st.tuples(texts, texts).map(lambda both: f"postgresql://app:firstapp@db.example:5432/{both[0]}?{both[1]}"),
-    st.tuples(texts, words).map(lambda both: f"postgresql://{both[0]}:firstapp@{both[1]}:5432/orders"),
+    whole,
+    whole.map(lambda text: text.replace("app", "a")),
+    st.tuples(whole, words | st.sampled_from(ESCAPES), st.integers(0, 120), st.integers(0, 3)).map(
+        lambda all_: all_[0][: all_[2]] + all_[1] + all_[0][all_[2] + all_[3] :]
+    ),
+    st.tuples(whole, st.sampled_from(NEARLY)).map(lambda both: both[0].replace(HOST, HOST + both[1])),
     texts,
+)
+DATABASES = ("postgres", "postgres+admin", "postgres-alternating", "postgres-alternating+admin")
+no_tags: st.SearchStrategy[dict[str, str]] = st.just({})
+few_tags = st.dictionaries(
+    st.sampled_from(sorted({*OURS, "team"} - {"rotator"})), st.integers(-5, 400).map(str) | texts, max_size=3
+)
+values_and_tags = st.tuples(st.sampled_from(DATABASES), connections, no_tags | few_tags | tags)
+nearly_permitted = st.tuples(st.sampled_from(PERMITTED), st.sampled_from(NEARLY)).map("".join)
+claims = st.tuples(
+    st.sampled_from(tuple(ROTATORS)),
+    connections,
+    st.tuples(
+        no_tags | few_tags,
+        st.fixed_dictionaries(
+            {},
+            optional={
+                "target": st.sampled_from((*PERMITTED, *map(str.upper, PERMITTED))) | nearly_permitted,
+                "slots": st.sampled_from(("a,b", "app,a", "key1,key2", "app", "postgres", "A,b", "app,postgres")),
+                "format": st.sampled_from(FORMATS),
+            },
+        ),
+    ).map(lambda both: both[0] | both[1]),
 )
 
 RULE_KEYS = (

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import requests
 import schemathesis
 from azure.functions.eventgrid import EventGridEventInConverter
@@ -28,7 +29,8 @@ from tests.fuzz.explore import Tally, explore
 POLICY = Path(__file__).parent / "policy.toml"
 REQUESTS = 200  # of each operation, right and wrong ones
 EVENTS = 1_000
-SECRET = "orders-db"  # which is there, and which nobody may rotate
+SECRET = "orders-db"  # which is there, like its neighbours, and which nobody may rotate
+NEIGHBOURS = {"orders-key": {"rotator": "generated"}, "orders-old": {"rotator": "postgres", "slot": "orders_old"}}
 FAULT = 500
 
 
@@ -49,25 +51,48 @@ def run(seed: int, share: float = 1.0) -> dict[str, Tally]:
 async def _run(stack: Stack, answers: list[str], seed: int, share: float) -> dict[str, Tally]:
     async with opened(stack, answers) as app:
         version = await app.put(SECRET, await app.role("orders_app"), {"rotator": "postgres"})
+        for vault in stack.ready["vaults"]:
+            for name, tags in NEIGHBOURS.items():
+                await app.put(name, await app.role(f"{vault} {name}"), tags, vault=vault)
+        before = await _state(app)
         web = _Web(stack, answers)
         found = {
             "HTTP requests": await asyncio.to_thread(_requests, web, seed, share),
             "posted events": await asyncio.to_thread(_events, web, version, seed, share),
         }
         await app.idle()
-        found["HTTP requests"].broken += await _changed(app, version)
+        found["HTTP requests"].broken += await _changed(app, before)
         return found
 
 
-async def _changed(app: Deployment, version: str) -> list[str]:
-    changed = []
-    if await app.versions(SECRET) != [version]:
-        changed.append("a secret that no rule names has another version")
+async def _changed(app: Deployment, before: set[str]) -> list[str]:
+    """Nothing may be, since no rule names anything: no version, no tag, no secret more or less, no role."""
+    after = await _state(app)
+    changed = [f"it was {line}" for line in before - after] + [f"it is now {line}" for line in after - before]
     if not await logs_in(await app.value(SECRET)):
         changed.append("a password was changed that no rule names")
     if (await app.queue())["poison"]:
         changed.append("a message that can't be understood came back until it was given up")
     return changed
+
+
+async def _state(app: Deployment) -> set[str]:
+    """A line for each version in each vault, each deleted secret, and each role of the server."""
+    lines: set[str] = set()
+    for vault in app.stack.ready["vaults"]:
+        client = app.client(vault)
+        async for secret in client.list_properties_of_secrets():
+            async for one in client.list_properties_of_secret_versions(str(secret.name)):
+                lines.add(
+                    f"{vault} {one.name} {one.version} {one.enabled} {one.updated_on} {one.expires_on} {one.tags}"
+                )
+        async for gone in client.list_deleted_secrets():
+            lines.add(f"{vault} {gone.name} deleted")
+    async with await psycopg.AsyncConnection.connect(app.admin.reveal()) as connection:
+        roles = await connection.execute("SELECT rolname, md5(rolpassword), rolcanlogin, rolvaliduntil FROM pg_authid")
+        async for role in roles:
+            lines.add(f"role {role}")
+    return lines
 
 
 class _Web:

@@ -1,18 +1,23 @@
 """The quick slice, and that what it looks for would be found."""
 
+import asyncio
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from hypothesis import strategies as st
 
 from handlers import near_expiry
-from rotation import policy_file, spec
+from rotation import engine, policy, policy_file, spec
 from rotation.errors import Unusable
-from tests.fuzz import formats, inputs, inside
+from rotation.model import Force, RotationRequest
+from tests.fuzz import formats, inputs, inside, whole
 from tests.fuzz.explore import explore
 from tests.fuzz.lane import coverage_guided
+from tests.fuzz.said import PLANTED, Heard
 
 
 def test_bad_input_does_no_harm() -> None:
@@ -20,7 +25,7 @@ def test_bad_input_does_no_harm() -> None:
     assert [line for tally in found.values() for line in tally.broken] == []
     assert all(tally.inputs > 50 for tally in found.values())
     assert found["policies"].taken > 0
-    assert found["values"].taken > 0
+    assert found["values to be rotated"].taken > 0
 
 
 @pytest.mark.skipif(
@@ -65,3 +70,36 @@ def test_a_refusal_that_shows_the_value_is_noticed() -> None:
     assert formats.check(text, "jdbc")
     with pytest.raises(AssertionError):
         formats._told_well(Unusable(f"what is {text}?", field="value"), text)
+
+
+def permits_everything(*_arguments: Any) -> bool:
+    return True
+
+
+def test_a_policy_that_permits_any_target_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "permitted", permits_everything)
+    broken = explore(inside._claim, inputs.claims, 500, 1).broken
+    assert "a target that no rule names is permitted" in "".join(broken)
+
+
+def test_a_message_that_is_not_pinned_to_its_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = engine.Engine.handle
+
+    def unpinned(self: engine.Engine, request: RotationRequest) -> Any:
+        return real(self, replace(request, version=None, force=Force.GRACE, demanded=True))
+
+    monkeypatch.setattr(engine.Engine, "handle", unpinned)
+    with Heard() as heard, asyncio.Runner() as runner:
+        broken = explore(whole.Messages(heard, runner).take, inputs.messages, 300, 1).broken
+    assert "another version than the one that was meant" in "".join(broken)
+
+
+def test_a_value_in_an_outcome_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine.Engine, "handle", tells_it)
+    with Heard() as heard, asyncio.Runner() as runner:
+        broken = explore(whole.Values(heard, runner).take, inputs.values_and_tags, 50, 1).broken
+    assert "a value is told" in "".join(broken)
+
+
+async def tells_it(*_arguments: Any) -> Any:
+    raise Unusable(f"what is {quote(PLANTED, safe='')}?", field="value")

@@ -98,6 +98,7 @@ def listed_from_the_sources() -> dict[str, Any]:
         cwd=ROOT, env={"PATH": "/usr/bin:/bin", **GOOD}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert not Path("/nonexistent").exists(), "listing needs no folder"
     return {one["name"]: triggers(one["bindings"])[0] for one in json.loads(done.stdout)}
 
 

@@ -168,6 +168,24 @@ def test_in_a_folder_that_is_roots_alone_it_runs_all_the_same(data: Path) -> Non
 
 
 @AS_ROOT
+def test_a_cluster_whose_folder_is_gone_is_removed_when_the_next_is_made(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(data))  # where those clusters stand
+    hidden = data / "hidden"
+    hidden.mkdir(mode=0o700)
+    clusters = []
+    for name in ("gone", "kept"):
+        with LocalPostgres(hidden / name, durable=False) as server:
+            clusters.append(server.cluster.resolve())
+    shutil.rmtree(hidden / "gone")
+    with LocalPostgres(hidden / "new", durable=False):
+        assert [one.exists() for one in clusters] == [False, True]
+    with LocalPostgres(hidden / "kept", durable=False) as again:
+        assert Owner(again).sql("SELECT 1") == [(1,)]
+
+
+@AS_ROOT
 def test_binaries_in_a_folder_that_is_roots_alone_are_copied_to_where_they_can_be_run(
     data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
