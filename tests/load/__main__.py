@@ -22,15 +22,16 @@ BUSY = 0.85  # of a processor, or of all: there is no more to be had
 EASY = 0.7  # of what the machine was seen to do; it binds no more then
 WINDOWS = 2.5  # that the one vault's limit is used for
 REAL = Rates()
+PROCESSORS = os.cpu_count() or 1
 
 T = TypeVar("T")
 
 
-def run(secrets: int = SECRETS, swept: int = SWEPT, instances: int = 0) -> list[Row]:
+def run(secrets: int = SECRETS, swept: int = SWEPT, instances: int = PROCESSORS) -> list[Row]:
     """Three trials after one another -> the rows of the table; each broken promise is printed in full."""
     mass = Trial(secrets, VAULTS, DATABASES, instances)
     seen = _in_a_directory(lambda data: rotate_all(data, mass))
-    one = limit_that_binds(seen)
+    one = limit_that_binds(seen, instances)
     used = _in_a_directory(lambda data: rotate_all(data, one))
     found = _in_a_directory(lambda data: sweep_over(data, swept, SWEPT_VAULTS, DUE * swept // SWEPT, times=1))
     for line in (*seen.broken, *used.broken, *found.broken):
@@ -38,23 +39,22 @@ def run(secrets: int = SECRETS, swept: int = SWEPT, instances: int = 0) -> list[
     return [*mass_rows(mass, seen), limit_row(one, used), *sweep_rows(found, swept)]
 
 
-def limit_that_binds(seen: Seen) -> Trial:
+def limit_that_binds(seen: Seen, instances: int = 0) -> Trial:
     """One vault at its real limit, or, on a machine that can't do so many, at one that it can."""
     machine = int(EASY * seen.creations_a_second * REAL.window_s)
     creates = max(min(REAL.creates, machine), 20)
     secrets = round(creates * WINDOWS / 2)  # two versions each: the staged one and the one for consumers
-    return Trial(secrets, 1, DATABASES, rates=Rates(creates=creates), creations=creates - creates // 30)
+    return Trial(secrets, 1, DATABASES, instances, rates=Rates(creates=creates), creations=creates - creates // 30)
 
 
 def mass_rows(trial: Trial, seen: Seen) -> list[Row]:
     """What holds, and how near to the limit it came; where it stays below, what held it up must be seen."""
-    cores = os.cpu_count() or 1
     slow = seen.throughput < OF_THE_LIMIT
-    idle = slow and seen.busy < BUSY and seen.cpu_s["app"] / seen.seconds < BUSY * max(trial.instances, 1)
+    idle = slow and not _machine_binds(trial, seen)
     spent = ", ".join(f"{name} {seconds:.0f} s" for name, seconds in seen.cpu_s.items())
     told = f"{seen.throughput:.0%} of what the limits allow: {seen.creations_a_second:.0f} new versions a second of"
     told += f" {seen.allowed_a_second:.0f}, {seen.rotated / seen.seconds:.0f} rotations a second;"
-    told += f" {'the processors bind' if slow else 'the limit binds'}: {cores} cores {seen.busy:.0%} busy"
+    told += f" {'the processors bind' if slow else 'the limit binds'}: {PROCESSORS} cores {seen.busy:.0%} busy"
     told += f" for {seen.seconds:.0f} s, of which {spent}"
     most = f"{seen.connections} at the most, {trial.connections} a process set"
     return [
@@ -72,11 +72,18 @@ def mass_rows(trial: Trial, seen: Seen) -> list[Row]:
     ]  # fmt: skip
 
 
+def _machine_binds(trial: Trial, seen: Seen) -> bool:
+    """All processors are busy, or each process of the app has one of its own, and one process can't use two."""
+    return seen.busy >= BUSY or seen.cpu_s["app"] / seen.seconds >= BUSY * max(trial.instances, 1)
+
+
 def limit_row(trial: Trial, seen: Seen) -> Row:
     """One vault, whose limit binds."""
-    enough = seen.throughput >= OF_THE_LIMIT and seen.throttled <= MOST_REFUSED * seen.calls
+    slow = seen.throughput < OF_THE_LIMIT
+    enough = not (slow and not _machine_binds(trial, seen)) and seen.throttled <= MOST_REFUSED * seen.calls
     told = f"{seen.throughput:.0%} of {trial.rates.creates} new versions in 10 s (Key Vault's: {REAL.creates});"
     told += f" at most {seen.most_in_window} in any 10 s, {seen.throttled} of {seen.calls:,} calls refused"
+    told += "; the processors bind" if slow else ""
     return Row(
         "where a vault's limit binds, nine tenths of it are used",
         trial.secrets,
@@ -112,6 +119,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.load")
     parser.add_argument("--secrets", type=int, default=SECRETS)
     parser.add_argument("--swept", type=int, default=SWEPT)
-    parser.add_argument("--instances", type=int, default=0, help="processes of their own instead of the host's queue")
+    parser.add_argument("--instances", type=int, default=PROCESSORS, help="0: the host's one, by its queue")
     options = parser.parse_args()
     sys.exit(shown("Load", run(options.secrets, options.swept, options.instances)))

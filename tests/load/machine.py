@@ -22,8 +22,11 @@ def processors_s() -> tuple[float, float]:
 
 
 def memory_mib(pid: int) -> float:
-    """Resident memory."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MIB
+    """Resident memory; none of a process that has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE_MIB
+    except FileNotFoundError:
+        return 0.0
 
 
 def highest_memory_mib(pid: int) -> float:
