@@ -107,7 +107,7 @@ given=(--name "keyturn-$name" --location "$location" --parameters "$parameters"
     --parameters "name=$name" "httpAuth=$mode" "entraClientId=$client" "grants=@$work/grants.json")
 if $what_if; then
     az deployment sub what-if "${given[@]}" ||
-        stop "the infrastructure can't be planned" "mend what the lines above name; the account needs to be Owner, or Contributor and Role Based Access Control Administrator"
+        stop "the infrastructure can't be planned" "mend what the lines above name; the account needs to be Owner, or Contributor and User Access Administrator"
     app=$(recorded "$name")
     if [ -z "$app" ]; then
         step "6-9/9 code, events, smoke test"
@@ -116,7 +116,7 @@ if $what_if; then
     fi
 else
     az deployment sub create "${given[@]}" --output none ||
-        stop "the infrastructure could not be deployed" "mend what the lines above name and run this again; the account needs to be Owner, or Contributor and Role Based Access Control Administrator"
+        stop "the infrastructure could not be deployed" "mend what the lines above name and run this again; the account needs to be Owner, or Contributor and User Access Administrator"
 fi
 az deployment sub show --name "keyturn-$name" --query properties.outputs --output json >"$work/outputs.json" ||
     stop "the deployment's outputs can't be read" "run this again"

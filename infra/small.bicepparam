@@ -3,6 +3,7 @@ using 'main.bicep'
 
 param name = 'keyturn'
 
+// A vault that is there: { name: 'kv-orders-prod', resourceGroup: 'rg-orders-prod' }, and its location where that is another.
 param vaults = [
   {
     name: 'kv-orders-prod'
@@ -13,4 +14,5 @@ param vaults = [
 // The app registration that deploy.sh makes, or that you made with app-roles.json.
 param entraClientId = readEnvironmentVariable('KEYTURN_CLIENT_ID', '')
 
+// Who hears of alerts: without an address here, or actionGroupIds, they only show in the portal.
 param alertEmails = []

@@ -74,7 +74,7 @@ def test_what_if_changes_nothing_and_says_what_it_would_do(
 
 
 FAILURES = [
-    ("deployment sub create --name keyturn-keyturn-test --", "AuthorizationFailed", "Role Based Access Control"),
+    ("deployment sub create --name keyturn-keyturn-test --", "AuthorizationFailed", "User Access Administrator"),
     ("deployment sub show --name keyturn-keyturn-test --", "Gateway", "run this again"),
     ("account get-access-token", "AADSTS700082: The refresh token has expired", "az login"),
     ("deployment sub create --name keyturn-keyturn-test-subscription", "endpoint not found", "wait a minute"),
