@@ -73,8 +73,7 @@ class Sweeper:
         async for items in _in_parts(vault.secrets()):
             ours = [item for item in items if item.enabled and not is_companion(item.ref.name)]
             expiring += (item for item in ours if self._ends_soon(item, now))
-            # Let go of one by one: what is seen of a history grows as they go, and both would be held at the end.
-            known = [(item, entries.pop(item.ref.name.lower(), None)) for item in ours]
+            known = [(item, entries.get(item.ref.name.lower())) for item in ours]
             open_ones = [(item, entry) for item, entry in known if self._need(item, entry, now) is not _Need.NO]
             found = await asyncio.gather(
                 *(self._request(vault, item, entry, now) for item, entry in open_ones), return_exceptions=True
