@@ -120,8 +120,8 @@ class Values:
 
 
 def _works(provider: Any, secret: Secret) -> bool:
-    """As a consumer reads it, in whatever format it is; a blank tag names none."""
-    found = read(secret.value, secret.tags.get("format") or None)
+    """As a consumer reads it, in whatever format it is; blanks around a tag mean nothing."""
+    found = read(secret.value, secret.tags.get("format", "").strip() or None)
     return found.user is not None and provider.passwords.get(found.user) == found.password.reveal()
 
 
