@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
+from struct import Struct
+from typing import NamedTuple, Self
 
 from rotation.errors import Disabled, NotFound, Unusable
 from rotation.history import History
@@ -35,19 +37,29 @@ class _Need(Enum):
     ASK = auto()
 
 
-@dataclass(slots=True)
-class _Seen:
-    """What one history says. There is one for each of perhaps 100,000 secrets, so that it is small.
+class _Seen(NamedTuple):
+    """What one history says. There is one for each of perhaps 100,000 secrets, so that they are kept packed.
 
     revision, latest: hashes, as they are compared with their like alone. Times are seconds since the epoch. sure_of:
-    the listing's `updated_on` with which the latest version was seen to be ours.
+    the listing's `updated_on` with which the latest version was seen to be ours; 0 where none was.
     """
 
     revision: int
     look_at: float
     latest: int
     published_at: float
-    sure_of: float | None = None
+    sure_of: float = 0.0
+
+    def packed(self) -> bytes:
+        """A third of the memory that the fields take as objects."""
+        return _FIELDS.pack(*self)
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> Self:
+        return cls(*_FIELDS.unpack(data))
+
+
+_FIELDS = Struct("qdqdd")
 
 
 @dataclass(slots=True)
@@ -60,7 +72,7 @@ class Sweeper:
 
     ledger: Ledger
     policy: Policy
-    seen: dict[str, dict[str, _Seen]] = field(default_factory=dict)
+    seen: dict[str, dict[str, bytes]] = field(default_factory=dict)
     expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
@@ -120,7 +132,8 @@ class Sweeper:
             return _Need.ASK if spec is not None and self.policy.covers(item.ref) else _Need.NO
         if spec is None or entry.interrupted:
             return _Need.ASK
-        known = self.seen[item.ref.vault].get(entry.name)
+        packed = self.seen[item.ref.vault].get(entry.name)
+        known = _Seen.unpacked(packed) if packed else None
         if known is None or known.revision != hash(entry.revision):
             return _Need.READ
         due = item.expires_on is not None and now >= due_at(spec, item.expires_on, item.updated_on)
@@ -129,11 +142,12 @@ class Sweeper:
         return _Need.LOOK if _may_be_foreign(item, known, now) else _Need.NO
 
     def _is_ours(self, item: SecretItem, latest: Secret) -> bool:
-        known = self.seen[item.ref.vault][item.ref.name.lower()]
+        seen, name = self.seen[item.ref.vault], item.ref.name.lower()
+        known = _Seen.unpacked(seen[name])
         if hash(latest.version) != known.latest:
             return False
         if latest.read_at > item.updated_on + TICK:
-            known.sure_of = item.updated_on.timestamp()
+            seen[name] = known._replace(sure_of=item.updated_on.timestamp()).packed()
         return True
 
     async def _read(self, item: SecretItem, entry: LedgerEntry) -> None:
@@ -143,7 +157,8 @@ class Sweeper:
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
         look_at = _look_at(history, spec).timestamp() if spec else 0.0
-        self.seen[item.ref.vault][entry.name] = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
+        known = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
+        self.seen[item.ref.vault][entry.name] = known.packed()
 
 
 def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
