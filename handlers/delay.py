@@ -24,6 +24,15 @@ LONGEST_S = 300
 AT_ONCE = 16
 
 
+def visible_after(seconds: int, dice: random.Random) -> int:
+    """How long a message put back for so long stays out of sight: a little longer, so that fifty don't come at once.
+
+    A little: where a vault's limit is what all wait for, time in which nobody comes is lost.
+    """
+    seconds = min(seconds, LONGEST_S)
+    return seconds + dice.randrange(1, 3 + min(seconds // 4, 7))
+
+
 class Delay:
     """Sends messages to the queue, at once or such that they become visible after a while.
 
@@ -38,13 +47,12 @@ class Delay:
         self._client: QueueClient | None = None
 
     async def put_back(self, request: RotationRequest, seconds: int) -> None:
-        """The same wish, not before `seconds` from now (a little more, so that fifty don't come at once).
+        """The same wish, not before `seconds` from now.
 
         Raises:
             Unreachable: it could not be sent; let the queue's own retry bring the message back.
         """
-        wait = min(seconds, LONGEST_S) + random.SystemRandom().randrange(1, 10)
-        if not await self._sent(to_text(request), wait):
+        if not await self._sent(to_text(request), visible_after(seconds, random.SystemRandom())):
             raise Unreachable("the secret is busy or its vault is full, and the message comes back by the queue")
 
     async def send(self, messages: Sequence[str]) -> list[str]:

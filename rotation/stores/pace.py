@@ -20,7 +20,7 @@ from rotation.errors import Throttled
 
 WINDOW_S = 10.0
 AT_ONCE = 8  # after a pause: a few rotations need not wait for each other
-SLOWER = 0.7
+SLOWER = 0.8
 SLOWEST = 0.1  # of the full speed
 RECOVERS_IN_S = 30.0  # from nothing to full speed
 PATIENCE_S = 10.0  # the limit's own window; who would wait longer is better put back

@@ -4,17 +4,19 @@ import asyncio
 import json
 import logging
 import os
+import random
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from handlers.delay import visible_after
 from handlers.messages import to_text
 from handlers.rotate import rotate
 from handlers.settings import from_environment
 from handlers.start import load_policy
-from handlers.wiring import build
+from handlers.wiring import App, build
 from rotation.errors import RotationError
 from rotation.model import RotationRequest
 
@@ -24,7 +26,8 @@ AT_ONCE = 24  # as host.json has it: batchSize and newBatchThreshold
 class OwnQueue:
     """In place of the storage queue: what is put back is visible again after its time."""
 
-    def __init__(self, messages: list[str]) -> None:
+    def __init__(self, messages: list[str], dice: random.Random | None = None) -> None:
+        self._dice = dice or random.Random()
         self.waiting: asyncio.Queue[str] = asyncio.Queue()
         self.open = len(messages)
         self.put_backs = 0
@@ -34,7 +37,9 @@ class OwnQueue:
     async def put_back(self, request: RotationRequest, seconds: int) -> None:
         self.open += 1
         self.put_backs += 1
-        asyncio.get_running_loop().call_later(seconds, self.waiting.put_nowait, to_text(request))
+        asyncio.get_running_loop().call_later(
+            visible_after(seconds, self._dice), self.waiting.put_nowait, to_text(request)
+        )
 
 
 async def main() -> None:
@@ -44,6 +49,13 @@ async def main() -> None:
     settings = from_environment(os.environ, Path.cwd())
     delay: Any = queue
     app = replace(await build(settings, load_policy(settings)), delay=delay)
+    failed = await work(app, queue)
+    logging.disable()  # the process ends with its session open, as an instance does
+    json.dump({"put_back": queue.put_backs, "failed": failed, "cpu_s": time.process_time()}, sys.stdout)
+
+
+async def work(app: App, queue: OwnQueue) -> list[str]:
+    """Until every message is done -> what failed, a line each."""
     failed: list[str] = []
 
     async def hand() -> None:
@@ -60,8 +72,7 @@ async def main() -> None:
         await asyncio.sleep(0.05)
     for one in hands:
         one.cancel()
-    logging.disable()  # the process ends with its session open, as an instance does
-    json.dump({"put_back": queue.put_backs, "failed": failed, "cpu_s": time.process_time()}, sys.stdout)
+    return failed
 
 
 if __name__ == "__main__":

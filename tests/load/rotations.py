@@ -8,6 +8,7 @@ has one consumer; what is put back comes back to the same one.
 import asyncio
 import json
 import os
+import random
 import subprocess
 import sys
 import threading
@@ -146,6 +147,7 @@ def _by_instances(
 ) -> None:
     """apps: gets their process ids."""
     messages = [to_text(RotationRequest(ref, version, "sweep", "sweep")) for ref, version in due.items()]
+    random.Random(0).shuffle(messages)  # each instance meets each vault
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTATION_")}
     environment |= dict(stack.ready["env"]) | dict(settings)
     environment |= {

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import random
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
 from handlers.callers import LONGEST_ACTOR
-from handlers.delay import LONGEST_S, Delay
+from handlers.delay import LONGEST_S, Delay, visible_after
 from handlers.http import Ask
 from handlers.identity import Tokens, credential
 from handlers.messages import from_text, to_text
@@ -130,6 +131,13 @@ async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up(caplog: p
     assert app.told == []
     [line] = caplog.records
     assert (getattr(line, "keyturn.event"), getattr(line, "keyturn.outcome")) == ("throttled", "throttled")
+
+
+@pytest.mark.parametrize(("seconds", "at_most"), [(1, 3), (8, 12), (300, 309), (9_999, 309)])
+def test_what_is_put_back_comes_a_little_later_than_asked_and_not_all_at_once(seconds: int, at_most: int) -> None:
+    waits = {visible_after(seconds, random.Random(seed)) for seed in range(200)}
+    assert min(waits) == min(seconds, LONGEST_S) + 1
+    assert max(waits) == at_most
 
 
 async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:

@@ -1,0 +1,54 @@
+"""The trial in simulated time: what it finds, and that it notices a pace that keeps no limit."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from local.vault.limits import Rates
+from tests.load import simulated
+from tests.load.__main__ import simulated_row
+from tests.load.simulated import Counted, rotate_in_simulated_time
+
+
+class Reckless:
+    def __init__(self, *_creations: int, **_clock: Any) -> None: ...
+
+    async def wait(self, creations: int) -> None: ...
+
+    def refused(self, retry_after_s: float) -> None: ...
+
+
+def test_instances_that_know_nothing_of_each_other_use_the_limit_and_hardly_meet_it() -> None:
+    row = simulated_row({3: rotate_in_simulated_time(1_000, 2, 3)})
+    assert row.trials == 1_000
+    assert row.holds, row
+
+
+def test_a_pace_that_keeps_no_limit_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulated, "Pace", Reckless)
+    counted = rotate_in_simulated_time(1_000, 2, 3)
+    assert not simulated_row({3: counted}).holds
+    assert not counted.broken, "refused, and rotated all the same"
+
+
+def test_no_ten_seconds_hold_more_new_versions_than_the_vault_takes() -> None:
+    for times in rotate_in_simulated_time(700, 1, 2).made.values():
+        assert max(sum(at < later <= at + 9.99 for later in times) for at in times) <= Rates().creates
+
+
+def test_the_same_seed_tells_the_same() -> None:
+    assert rotate_in_simulated_time(100, 2, 2, seed=7) == rotate_in_simulated_time(100, 2, 2, seed=7)
+
+
+def test_time_that_nothing_ends_is_no_wait_but_a_mistake() -> None:
+    async def never() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    with asyncio.Runner(loop_factory=simulated.SimulatedLoop) as runner, pytest.raises(RuntimeError, match="all wait"):
+        runner.run(never())
+
+
+def test_what_was_not_rotated_breaks_the_row() -> None:
+    counted = Counted(rotated=1, calls=6, made={"kv": [0.0, 0.01]}, broken=["kv/a was not rotated"])
+    assert simulated_row({2: counted}).broken == 1
