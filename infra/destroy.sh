@@ -26,13 +26,8 @@ done
 [[ $name =~ ^[a-z0-9][a-z0-9-]{1,15}[a-z0-9]$ ]] || stop "--name is $name" "take the name that infra/deploy.sh was given"
 az account show --output none 2>/dev/null || stop "az is not logged in" "az login"
 
-# would WORDS … : do it, or with --what-if say so.
-would() {
-    if $what_if; then note "would: $*"; else "$@"; fi
-}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-lines() { tr -d '\r' | sed '/^$/d'; }
 
 step "1/5 what there is"
 az deployment sub list --query "[?name=='keyturn-$name' || name=='keyturn-$name-subscription'].name" --output tsv |
@@ -91,18 +86,11 @@ fi
 
 step "2/5 events and audit logs"
 while read -r subscription group topic; do
-    there=$(az eventgrid system-topic event-subscription list --subscription "$subscription" --resource-group "$group" \
-        --system-topic-name "$topic" --query "[?name=='keyturn-$name'].name" --output tsv </dev/null 2>/dev/null) || there=''
-    [ -n "$there" ] || continue
-    would az eventgrid system-topic event-subscription delete --subscription "$subscription" --resource-group "$group" \
-        --system-topic-name "$topic" --name "keyturn-$name" --yes </dev/null ||
-        stop "the subscription keyturn-$name of $topic can't be deleted" "the account needs EventGrid EventSubscription Contributor on it; then run this again"
+    end_events "$subscription" "$group" "$topic" "$name" \
+        "the account needs EventGrid EventSubscription Contributor on it; then run this again"
 done <"$work/topics"
 while read -r vault; do
-    there=$(az monitor diagnostic-settings list --resource "$vault" --query "[?name=='keyturn'].name" --output tsv </dev/null 2>/dev/null) || there=''
-    [ -n "$there" ] || continue
-    would az monitor diagnostic-settings delete --resource "$vault" --name keyturn </dev/null ||
-        stop "the diagnostic setting keyturn of $vault can't be deleted" "the account needs Monitoring Contributor on it; then run this again"
+    end_audit "$vault" "the account needs Monitoring Contributor on it; then run this again"
 done <"$work/vaults"
 
 step "3/5 rights"
@@ -117,7 +105,7 @@ else
             lines >"$work/assignments" || stop "rights in $subscription can't be read" "the account needs Reader on it"
         while read -r id; do
             would az role assignment delete --ids "$id" </dev/null ||
-                stop "a right can't be taken away: $id" "the account needs Role Based Access Control Administrator; then run this again"
+                stop "a right can't be taken away: $id" "the account needs User Access Administrator; then run this again"
         done <"$work/assignments"
     done <"$work/subscriptions"
 fi

@@ -81,6 +81,8 @@ def _needed(options: argparse.Namespace, table: Table) -> Needed:
     vaults = None
     if options.vaults is not None:
         urls = [one.strip() for one in options.vaults.split(",") if one.strip()]
+        if not urls:
+            raise Unreadable("--vaults names no vault: name them as ROTATION_VAULTS does, or leave it out")
         vaults = [url.partition("=")[0].removeprefix("https://").partition(".")[0].strip("/") for url in urls]
     return derive(policy, table, vaults)
 

@@ -14,7 +14,8 @@ from itertools import groupby
 from infra.rights.needed import Needed, SqlNeed
 from infra.rights.table import Table
 
-GRAPH = "https://graph.microsoft.com/v1.0"
+# Each cloud has a Graph of its own; az knows it by the cloud that it is set to.
+GRAPH = "graph=$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv)"
 FALLBACK_USER = "NAME-OF-THE-IDENTITY"
 
 
@@ -30,10 +31,11 @@ def steps(needed: Needed, table: Table, principal: str, by_policy: Collection[st
         yield f"az keyvault set-policy --name {vault} --object-id {principal} --secret-permissions {rights}"
     if needed.applications:
         yield "# As a Privileged Role Administrator: client secrets of the applications that it owns, and of no others."
-        yield f"graph=$(az ad sp show --id {permission.resource_app_id} --query id -o tsv)"
+        yield GRAPH
+        yield f"resource=$(az ad sp show --id {permission.resource_app_id} --query id -o tsv)"
         yield (
-            f"az rest --method POST --url {GRAPH}/servicePrincipals/{principal}/appRoleAssignments --body "
-            f'"{{\\"principalId\\": \\"{principal}\\", \\"resourceId\\": \\"$graph\\", '
+            f'az rest --method POST --url "${{graph%/}}/v1.0/servicePrincipals/{principal}/appRoleAssignments" --body '
+            f'"{{\\"principalId\\": \\"{principal}\\", \\"resourceId\\": \\"$resource\\", '
             f'\\"appRoleId\\": \\"{permission.app_role_id}\\"}}"'
         )
         yield from (f"az ad app owner add --id {one} --owner-object-id {principal}" for one in needed.applications)

@@ -106,3 +106,13 @@ def test_a_policy_that_is_wrong_is_told_by_its_lines(tmp_path: Path, capsys: pyt
     assert (code, out) == (2, "")
     assert err.startswith(f"{policy}:5: ")
     assert run(capsys, "derive", tmp_path / "none.toml")[0] == 2
+
+
+def test_an_empty_list_of_vaults_is_a_mistake_and_not_no_vaults(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(rule(["generated"]))
+    code, out, err = run(capsys, "derive", policy, "--vaults", " , ")
+    assert (code, out) == (2, "")
+    assert err.startswith("--vaults names no vault")

@@ -22,6 +22,8 @@ def test_steps_are_commands_and_sql_that_quote_what_they_name(
     )
     code, out, _ = run(capsys, "steps", policy, "--principal", PRINCIPAL)
     assert code == 0
+    assert "graph.microsoft" not in out, "each cloud has its own"
+    assert f'"${{graph%/}}/v1.0/servicePrincipals/{PRINCIPAL}/appRoleAssignments"' in out
     assert f"az ad app owner add --id {APPLICATION} --owner-object-id {PRINCIPAL}" in out
     assert "SELECT * FROM pgaadauth_create_principal('o''turn', false, false);" in out
     assert 'GRANT "we""ird" TO "o\'turn" WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;' in out

@@ -10,7 +10,15 @@ from tests.infra.az import deployments, directory, resources
 from tests.infra.az.cloud import HOME, ME, SUBSCRIPTION, Cloud, Json, Options, Refused
 
 GLOBAL = {"--query", "--output", "--only-show-errors", "--subscription"}
-FLAGS = {"--yes", "--all", "--show-mine", "--no-progress", "--only-show-errors"}
+FLAGS = {
+    "--yes",
+    "--all",
+    "--include-inherited",
+    "--include-groups",
+    "--show-mine",
+    "--no-progress",
+    "--only-show-errors",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -101,7 +109,9 @@ COMMANDS: dict[str, tuple[str, Callable[[Cloud, Options], Json]]] = {
     "account get-access-token": ("--scope --resource", token),
     "cloud show": (
         "",
-        lambda _cloud, _options: {"endpoints": {"microsoftGraphResourceId": "https://graph.microsoft.com/"}},
+        lambda cloud, _options: {
+            "endpoints": {"microsoftGraphResourceId": cloud.get("graph", "https://graph.microsoft.com/")}
+        },
     ),
     "ad app list": ("--display-name --show-mine", directory.app_list),
     "ad app create": ("--display-name --sign-in-audience --app-roles", directory.app_create),
@@ -124,7 +134,8 @@ COMMANDS: dict[str, tuple[str, Callable[[Cloud, Options], Json]]] = {
     "resource list": ("--tag --resource-group", resources.resource_list),
     "resource delete": ("--ids", resources.resource_delete),
     "identity show": ("--ids", resources.identity_show),
-    "role assignment list": ("--all --assignee", lambda cloud, _: [{"id": one} for one in cloud["assignments"]]),
+    "keyvault show": ("--resource-group --name", resources.vault_show),
+    "role assignment list": ("--all --assignee --include-inherited --include-groups", resources.assignments),
     "role assignment delete": ("--ids", resources.assignment_delete),
     "role definition list": ("--custom-role-only", lambda cloud, _: cloud["roles"]),
     "role definition delete": ("--name", resources.role_delete),

@@ -88,8 +88,9 @@ def infrastructure(cloud: Cloud, given: Json) -> Json:
             },
         },
     }
-    cloud["diagnostics"] = {f"{group}/Microsoft.KeyVault/vaults/kv-orders": ["keyturn", "of-others"]}
-    cloud["assignments"] = [f"{group}/Microsoft.Authorization/roleAssignments/1"]
+    cloud["diagnostics"][f"{group}/Microsoft.KeyVault/vaults/kv-orders"] = ["keyturn", "of-others"]
+    right = f"{group}/Microsoft.Authorization/roleAssignments/1"
+    cloud["assignments"] = [right, *(one for one in cloud["assignments"] if one != right)]
     cloud["roles"] = [{"name": "role-1", "roleName": f"Keyturn secrets ({name})"}]
     outputs = {
         "resourcE_GROUP": f"rg-{name}",

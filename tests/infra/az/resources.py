@@ -53,6 +53,8 @@ def blob_download(cloud: Cloud, options: Options) -> Json:
 def resource_list(cloud: Cloud, options: Options) -> Json:
     key, _, value = options.get("--tag", [""])[0].partition("=")
     group = options.get("--resource-group", [""])[0]
+    if key and group:
+        raise Refused("you cannot use '--tag' with '--resource-group'", 2)
     home = options.get("--subscription", [SUBSCRIPTION])[0]
     return [
         {"id": identity, "type": "/".join(identity.split("/")[6:8]), "tags": resource["tags"]}
@@ -84,6 +86,19 @@ def resource_delete(cloud: Cloud, options: Options) -> Json:
         cloud.pop("site", None)
         cloud.pop("package", None)
     cloud.save()
+
+
+def assignments(cloud: Cloud, _options: Options) -> Json:
+    """Each stands at the scope that its id names; or as a test tells all of it."""
+    return [
+        one if isinstance(one, dict) else {"id": one, "scope": one.partition("/providers/Microsoft.Authorization/")[0]}
+        for one in cloud["assignments"]
+    ]
+
+
+def vault_show(cloud: Cloud, options: Options) -> Json:
+    name = one(options, "--name")
+    return cloud.get("vaults", {}).get(name, {"name": name, "properties": {"enableRbacAuthorization": True}})
 
 
 def assignment_delete(cloud: Cloud, options: Options) -> Json:
