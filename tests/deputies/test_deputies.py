@@ -43,10 +43,17 @@ def test_the_older_values_were_really_tried_and_refused_by_the_one_server(seen: 
     assert all(one.permitted for one in led)
 
 
-def test_without_the_walls_older_values_are_tried_elsewhere_and_that_is_noticed() -> None:
-    [led] = tried("--without-walls")
+@pytest.mark.parametrize("walls", [["policy"], ["policy", "rotator"]])
+def test_without_the_policy_older_values_are_tried_elsewhere_and_that_is_noticed(walls: list[str]) -> None:
+    [led] = tried("--without", *walls)
     assert led.broken
     assert led.canaries
+
+
+def test_the_policy_keeps_older_values_from_being_tried_elsewhere_by_itself() -> None:
+    trials = tried("--without", "rotator")
+    assert len(trials) >= 40
+    assert [one for one in trials if one.broken] == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """`python -m tests.deputies.trials FOLDER`: every trial, in a process that an audit hook watches -> JSON, one a line.
 
-`--without-walls`: the first of the planted ones, with both walls down that keep an older value from being tried
-elsewhere, the policy and the rotator's own: what is led elsewhere then must be seen.
+`--without WALL …`: the planted ones, with walls down that keep an older value from being tried elsewhere: "policy", or
+"rotator", whose own look at a value is the second one, or both.
 
 The engine, the policy as a file, and the rotators are the app's own; the vault and the ledger are in memory, so that
 every connection is a rotator's.
@@ -11,6 +11,8 @@ import asyncio
 import json
 import random
 import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -129,22 +131,28 @@ async def every(folder: Path) -> list[Seen]:
     return seen
 
 
-async def without_walls(folder: Path) -> list[Seen]:
-    """One planted trial, by an app that would try any value anywhere; the others would wait as long for an answer."""
+async def without(walls: Sequence[str], folder: Path) -> list[Seen]:
+    """Planted trials by an app that has these walls no longer.
+
+    Without the policy's, one alone: it tries any value anywhere, and the others would wait as long for an answer.
+    """
     heard = Heard()
-    with (
-        patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True),
-        patch.object(postgres_login, "permitted_place", lambda job, value: place_of(job.spec, value)),
-        listening(folder) as (permitted, canaries),
-    ):
+    with ExitStack() as down, listening(folder) as (permitted, canaries):
+        if "policy" in walls:
+            down.enter_context(patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True))
+        if "rotator" in walls:
+            anywhere = patch.object(postgres_login, "permitted_place", lambda job, value: place_of(job.spec, value))
+            down.enter_context(anywhere)
         court = Court(heard, permitted, canaries)
         plain = rules(folder, permitted.port, "")
-        trial = next(planted(permitted.port, canaries.port, canaries.folder))
-        return [await court.tried("planted", trial, plain)]
+        trials = list(planted(permitted.port, canaries.port, canaries.folder))
+        if "policy" in walls:
+            del trials[1:]
+        return [await court.tried("planted", trial, plain) for trial in trials]
 
 
 def main(folder: Path, *options: str) -> None:
-    for one in asyncio.run(without_walls(folder) if "--without-walls" in options else every(folder)):
+    for one in asyncio.run(without(options[1:], folder) if "--without" in options else every(folder)):
         sys.stdout.write(json.dumps(asdict(one)) + "\n")
 
 
