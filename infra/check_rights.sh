@@ -73,4 +73,6 @@ if [ "$(field "$work/rights.json" graph)" != "[]" ]; then
     done
     files+=(--app-roles "$work/appRoleAssignments.json" --owned "$work/ownedObjects.json")
 fi
-"$python" -m infra.rights check "$policy" "${files[@]}"
+# The deployment grants on each of its vaults, and the sweep reads them, whether or not a rule names them.
+vaults=$(cut -d " " -f 3 "$work/vaults" | paste -s -d , -)
+"$python" -m infra.rights check "$policy" --vaults "$vaults" "${files[@]}"

@@ -127,14 +127,12 @@ url=$(output FUNCTION_APP_URL)
 output TOPICS >"$work/topics.json"
 subscribe=(--name "$name" --location "$location" --app "$app" --storage "$(output STORAGE_ACCOUNT_ID)"
     --dead-letters "$(output DEAD_LETTER_CONTAINER)" --topics "$work/topics.json")
-forget=(--name "$name" --principal "$(output IDENTITY_PRINCIPAL_ID)" --topics "$work/topics.json")
 note "$app"
 
 if $what_if; then
     step "6-7/9 code"
     note "would upload package $(packed "$package" package.txt)"
     step "8/9 events"
-    bash "$scripts/forget.sh" "${forget[@]}" --what-if
     bash "$scripts/subscribe.sh" "${subscribe[@]}" --what-if -- ${event[@]+"${event[@]}"}
     exit 0
 fi
@@ -146,7 +144,6 @@ step "7/9 functions"
 bash "$scripts/wait_for_function.sh" "$app" near_expiry
 
 step "8/9 events"
-bash "$scripts/forget.sh" "${forget[@]}"
 bash "$scripts/subscribe.sh" "${subscribe[@]}" -- ${event[@]+"${event[@]}"}
 note "near_expiry hears of every secret that nears its end, in $("$python" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$work/topics.json") vault(s)"
 

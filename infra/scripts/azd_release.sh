@@ -21,7 +21,6 @@ step "functions"
 bash "$here/wait_for_function.sh" "$FUNCTION_APP_ID" near_expiry
 step "events"
 printf '%s' "$TOPICS" >"$work/topics.json"
-bash "$here/forget.sh" --name "${AZURE_ENV_NAME:?azd sets it}" --principal "${IDENTITY_PRINCIPAL_ID:?azd sets it}" --topics "$work/topics.json"
 bash "$here/subscribe.sh" --name "${AZURE_ENV_NAME:?azd sets it}" --location "${LOCATION:?azd sets it}" --app "$FUNCTION_APP_ID" \
     --storage "${STORAGE_ACCOUNT_ID:?azd sets it}" --dead-letters "${DEAD_LETTER_CONTAINER:?azd sets it}" --topics "$work/topics.json"
 step "smoke test"

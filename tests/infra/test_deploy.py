@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.az.cloud import SUBSCRIPTION
 from tests.infra.shell import NAME, ROOT, Shell, package
 
 pytestmark = pytest.mark.thorough
@@ -203,60 +202,3 @@ def test_shellcheck_finds_nothing() -> None:
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
-
-
-GONE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-gone/providers"
-OUR_RIGHT = f"{GONE}/Microsoft.KeyVault/vaults/kv-gone/providers/Microsoft.Authorization/roleAssignments/2"
-TOPIC = f"{GONE}/Microsoft.EventGrid/systemTopics/evgst-kv-gone"
-ALERT = f"{GONE}/Microsoft.Insights/metricAlerts/keyturn-kv-gone-dead-letters"
-OTHERS_ALERT = f"{GONE}/Microsoft.Insights/metricAlerts/keyturn-kv-gone-dead-letters-of-another"
-
-
-@pytest.fixture
-def with_a_vault_that_left(deployed: Shell) -> Shell:
-    """The last deployment had one vault more than this one's parameters."""
-    cloud = deployed.cloud
-    given = cloud["deployments"][f"keyturn-{NAME}-subscription"]["properties"]["parameters"]["topics"]["value"]
-    given.append(
-        {"vault": "kv-gone", "name": "evgst-kv-gone", "resourceGroup": "rg-gone", "subscriptionId": SUBSCRIPTION}
-    )
-    cloud["event_subscriptions"][f"evgst-kv-gone/keyturn-{NAME}"] = "CloudEventSchemaV1_0"
-    cloud["event_subscriptions"]["evgst-kv-gone/of-others"] = "CloudEventSchemaV1_0"
-    cloud["diagnostics"][f"{GONE}/Microsoft.KeyVault/vaults/kv-gone"] = ["keyturn", "of-others"]
-    cloud["assignments"].append(OUR_RIGHT)
-    cloud["resources"] |= {
-        TOPIC: {"tags": {"keyturn": NAME}}, ALERT: {"tags": {"keyturn": NAME}}, OTHERS_ALERT: {"tags": {}},
-    }  # fmt: skip
-    deployed.change(**cloud)
-    return deployed
-
-
-def test_a_vault_that_left_the_parameters_is_left_without_events_audit_and_rights(
-    with_a_vault_that_left: Shell,
-) -> None:
-    kept = [one for one in with_a_vault_that_left.cloud["assignments"] if one != OUR_RIGHT]
-    done = with_a_vault_that_left.deployed()
-    cloud = with_a_vault_that_left.cloud
-    assert "the vault kv-gone stands in the parameters no longer" in done.stdout
-    assert set(cloud["event_subscriptions"]) == {f"evgt-kv-orders/keyturn-{NAME}", "evgst-kv-gone/of-others"}
-    assert cloud["diagnostics"][f"{GONE}/Microsoft.KeyVault/vaults/kv-gone"] == ["of-others"]
-    assert cloud["assignments"] == kept
-    assert {one for one in cloud["resources"] if one.startswith(GONE)} == {OTHERS_ALERT}
-
-
-def test_what_if_tells_of_a_vault_that_left_and_changes_nothing(with_a_vault_that_left: Shell) -> None:
-    before = (with_a_vault_that_left.home / "cloud.json").read_bytes()
-    done = with_a_vault_that_left.deployed("--what-if")
-    assert (with_a_vault_that_left.home / "cloud.json").read_bytes() == before
-    for one in ("event-subscription delete", "diagnostic-settings delete", OUR_RIGHT, TOPIC, ALERT):
-        assert one in done.stdout
-
-
-def test_what_could_not_be_taken_away_is_taken_away_by_the_next_run(with_a_vault_that_left: Shell) -> None:
-    with_a_vault_that_left.change(refuse={"role assignment delete": "AuthorizationFailed"})
-    done = with_a_vault_that_left.deploy()
-    assert done.returncode == 1
-    assert "User Access Administrator" in done.stderr.partition("remedy: ")[2]
-    with_a_vault_that_left.change(refuse={})
-    with_a_vault_that_left.deployed()
-    assert OUR_RIGHT not in with_a_vault_that_left.cloud["assignments"]
