@@ -4,6 +4,7 @@ using 'main.bicep'
 param name = 'keyturn'
 
 // A vault that is there: { name: 'kv-orders-prod', resourceGroup: 'rg-orders-prod' }, and its location where that is another.
+// `create: true` is for a vault that is not there yet: over one that is, it would set firewall and access model anew.
 param vaults = [
   {
     name: 'kv-orders-prod'

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from local.vault.limits import Rates
 from tests.load import simulated
 from tests.load.__main__ import simulated_row
 from tests.load.simulated import Counted, rotate_in_simulated_time
@@ -32,9 +31,16 @@ def test_a_pace_that_keeps_no_limit_is_noticed(monkeypatch: pytest.MonkeyPatch) 
     assert not counted.broken, "refused, and rotated all the same"
 
 
-def test_no_ten_seconds_hold_more_new_versions_than_the_vault_takes() -> None:
-    for times in rotate_in_simulated_time(700, 1, 2).made.values():
-        assert max(sum(at < later <= at + 9.99 for later in times) for at in times) <= Rates().creates
+STEADY = [n / 28 for n in range(281)]  # 28 new versions a second, of 30
+
+
+@pytest.mark.parametrize(
+    ("made", "refused", "broken"),
+    [(STEADY, 50, 0), (STEADY, 51, 1), ([moment * 1.1 for moment in STEADY], 50, 1)],
+)
+def test_too_slow_and_refused_too_often_each_break_the_row(made: list[float], refused: int, broken: int) -> None:
+    counted = Counted(rotated=140, calls=1_000, refused=refused, made={"kv": made})
+    assert simulated_row({2: counted}).broken == broken
 
 
 def test_the_same_seed_tells_the_same() -> None:
