@@ -44,7 +44,7 @@ done
 absolute() { case $1 in '' | /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac; }
 parameters=$(absolute "$parameters") package=$(absolute "$package")
 
-step "1/9 tools and login"
+step "1/10 tools and login"
 [ -n "$name" ] && [ -n "$location" ] && [ -n "$parameters" ] ||
     stop "--name, --location and --parameters are needed" "infra/deploy.sh --help"
 [[ $name =~ ^[a-z0-9][a-z0-9-]{1,15}[a-z0-9]$ ]] ||
@@ -67,7 +67,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$root" # for rotation/ and infra/rights
 
-step "2/9 package and policy"
+step "2/10 package and policy"
 if [ -z "$package" ]; then
     package=$work/keyturn.zip
     "$python" infra/package.py --folder "$work/app" --zip "$package" || stop "the package can't be built" "see the line above"
@@ -77,8 +77,11 @@ fi
 packed "$package" policy.toml >"$work/policy.toml" || stop "$package holds no policy.toml" "make package"
 "$python" -m rotation.policy check "$work/policy.toml" || stop "policy.toml is wrong" "mend the line above in policy.toml, then make package"
 
-step "3/9 rights that the policy needs"
-"$python" -m infra.rights derive "$work/policy.toml" >"$work/rights.json" ||
+step "3/10 vaults"
+bash "$scripts/look_at_vaults.sh" "$name" "$location" "$parameters" "$work/vaults"
+
+step "4/10 rights that the policy needs"
+"$python" -m infra.rights derive "$work/policy.toml" --vaults "$(cat "$work/vaults/names")" >"$work/rights.json" ||
     stop "no rights can be derived from policy.toml" "mend what the line above names"
 field "$work/rights.json" grants >"$work/grants.json"
 "$python" - "$work/rights.json" <<'PYTHON'
@@ -90,7 +93,7 @@ for warning in rights["warnings"]:
     print(f"   warning: {warning}")
 PYTHON
 
-step "4/9 app registration"
+step "5/10 app registration"
 if [ "$mode" = key ]; then
     note "none: function keys alone"
 elif [ -n "$client" ]; then
@@ -102,7 +105,7 @@ else
     client=$(bash "$scripts/register_app.sh" "$name")
 fi
 
-step "5/9 infrastructure"
+step "6/10 infrastructure"
 given=(--name "keyturn-$name" --location "$location" --parameters "$parameters"
     --parameters "name=$name" "httpAuth=$mode" "entraClientId=$client" "grants=@$work/grants.json")
 if $what_if; then
@@ -110,7 +113,7 @@ if $what_if; then
         stop "the infrastructure can't be planned" "mend what the lines above name; the account needs to be Owner, or Contributor and User Access Administrator"
     app=$(recorded "$name")
     if [ -z "$app" ]; then
-        step "6-9/9 code, events, smoke test"
+        step "7-10/10 code, events, smoke test"
         note "would upload package $(packed "$package" package.txt), wait for near_expiry, subscribe it, and ask /api/health"
         exit 0
     fi
@@ -130,24 +133,24 @@ subscribe=(--name "$name" --location "$location" --app "$app" --storage "$(outpu
 note "$app"
 
 if $what_if; then
-    step "6-7/9 code"
+    step "7-8/10 code"
     note "would upload package $(packed "$package" package.txt)"
-    step "8/9 events"
+    step "9/10 events"
     bash "$scripts/subscribe.sh" "${subscribe[@]}" --what-if -- ${event[@]+"${event[@]}"}
     exit 0
 fi
 
-step "6/9 code"
+step "7/10 code"
 bash "$scripts/publish.sh" "$app" "$package"
 
-step "7/9 functions"
+step "8/10 functions"
 bash "$scripts/wait_for_function.sh" "$app" near_expiry
 
-step "8/9 events"
+step "9/10 events"
 bash "$scripts/subscribe.sh" "${subscribe[@]}" -- ${event[@]+"${event[@]}"}
 note "near_expiry hears of every secret that nears its end, in $("$python" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$work/topics.json") vault(s)"
 
-step "9/9 smoke test"
+step "10/10 smoke test"
 smoke=(--url "$url" --package "$package")
 if [ -n "$secret" ]; then smoke+=(--secret "$secret"); fi
 if [ "$mode" = entra ]; then
@@ -160,5 +163,4 @@ fi
 bash "$scripts/smoke.sh" "${smoke[@]}"
 
 step "deployed: $url"
-note "what only administrators of the directory and of the databases can grant:"
-"$python" -m infra.rights steps "$work/policy.toml" --principal "$(output IDENTITY_PRINCIPAL_ID)"
+by_hand "$work/vaults" "$work/policy.toml" "$(output IDENTITY_PRINCIPAL_ID)"

@@ -1,14 +1,14 @@
-// One new vault, everything over public endpoints, by identities alone. The smallest thing that is right.
+// One vault that is there, everything over public endpoints, by identities alone. The smallest thing that is right.
 using 'main.bicep'
 
 param name = 'keyturn'
 
-// A vault that is there: { name: 'kv-orders-prod', resourceGroup: 'rg-orders-prod' }, and its location where that is another.
-// `create: true` is for a vault that is not there yet: over one that is, it would set firewall and access model anew.
+// Where a vault needs more than these two, deploy.sh says the line to write. For a vault that is not there yet, in place of
+// resourceGroup: `create: true`.
 param vaults = [
   {
     name: 'kv-orders-prod'
-    create: true
+    resourceGroup: 'rg-orders-prod'
   }
 ]
 

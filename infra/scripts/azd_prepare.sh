@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # azd_prepare.sh
-# Before `azd provision`: judges policy.toml, and puts into azd's environment the rights that it needs and the client id of
+# Before `azd provision`: judges policy.toml and the vaults, and puts into azd's environment the rights that it needs and the client id of
 # the app registration. Set before: KEYTURN_VAULTS, and where wanted KEYTURN_HTTP_AUTH, KEYTURN_CLIENT_ID.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -14,9 +14,11 @@ name=${AZURE_ENV_NAME:?azd sets it}
     stop "no vault is named" "azd env set KEYTURN_VAULTS '[{\"name\": \"kv-orders-prod\", \"resourceGroup\": \"rg-orders-prod\"}]'"
 "$python" -m json.tool <<<"$KEYTURN_VAULTS" >/dev/null || stop "KEYTURN_VAULTS is not JSON" "azd env set KEYTURN_VAULTS '[{\"name\": \"…\"}]'"
 "$python" -m rotation.policy check policy.toml || stop "policy.toml is wrong" "mend the line above in policy.toml"
-rights=$(mktemp)
-trap 'rm -f "$rights"' EXIT
-"$python" -m infra.rights derive policy.toml >"$rights" || stop "no rights can be derived from policy.toml" "mend what the line above names"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bash "$here/look_at_vaults.sh" "$name" "${AZURE_LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work"
+rights=$work/rights.json
+"$python" -m infra.rights derive policy.toml --vaults "$(cat "$work/names")" >"$rights" || stop "no rights can be derived from policy.toml" "mend what the line above names"
 azd env set KEYTURN_GRANTS "$(field "$rights" grants)" || stop "azd's environment can't be written" "azd env list"
 if [ "${KEYTURN_HTTP_AUTH:-entra}" = entra ] && [ -z "${KEYTURN_CLIENT_ID:-}" ]; then
     client=$(bash "$here/register_app.sh" "$name")

@@ -20,8 +20,9 @@ bash "$here/publish.sh" "$FUNCTION_APP_ID" "$package"
 step "functions"
 bash "$here/wait_for_function.sh" "$FUNCTION_APP_ID" near_expiry
 step "events"
+bash "$here/look_at_vaults.sh" "${AZURE_ENV_NAME:?azd sets it}" "${LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work/vaults"
 printf '%s' "$TOPICS" >"$work/topics.json"
-bash "$here/subscribe.sh" --name "${AZURE_ENV_NAME:?azd sets it}" --location "${LOCATION:?azd sets it}" --app "$FUNCTION_APP_ID" \
+bash "$here/subscribe.sh" --name "$AZURE_ENV_NAME" --location "$LOCATION" --app "$FUNCTION_APP_ID" \
     --storage "${STORAGE_ACCOUNT_ID:?azd sets it}" --dead-letters "${DEAD_LETTER_CONTAINER:?azd sets it}" --topics "$work/topics.json"
 step "smoke test"
 smoke=(--url "$FUNCTION_APP_URL" --package "$package")
@@ -29,5 +30,4 @@ if [ -n "${KEYTURN_SMOKE_SECRET:-}" ]; then smoke+=(--secret "$KEYTURN_SMOKE_SEC
 if [ -n "${KEYTURN_CLIENT_ID:-}" ]; then smoke+=(--client-id "$KEYTURN_CLIENT_ID"); fi
 bash "$here/smoke.sh" "${smoke[@]}"
 step "deployed: $FUNCTION_APP_URL"
-note "what only administrators of the directory and of the databases can grant:"
-"$python" -m infra.rights steps policy.toml --principal "${IDENTITY_PRINCIPAL_ID:?azd sets it}"
+by_hand "$work/vaults" policy.toml "${IDENTITY_PRINCIPAL_ID:?azd sets it}"

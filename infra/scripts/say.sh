@@ -41,15 +41,16 @@ packed() {
     "$python" -c 'import sys, zipfile; sys.stdout.buffer.write(zipfile.ZipFile(sys.argv[1]).read(sys.argv[2]))' "$1" "$2"
 }
 
-# recorded NAME: the id of the function app that the last run of deploy.sh wrote down; nothing before the first.
-# It stands in the deployment of the subscriptions, which comes last, so that a failed change of the rest hides nothing.
+# recorded NAME [PARAMETER [FORMAT]]: what the last run of deploy.sh wrote down, by default the id of the function app; nothing
+# before the first. It stands in the deployment of the subscriptions, which comes last: a failed change of the rest hides
+# nothing.
 recorded() {
     local deployments
     deployments=$(az deployment sub list --query "[?name=='keyturn-$1-subscription'].name" --output tsv) ||
         stop "the deployments can't be read" "run: az login; and have Reader on the subscription"
     if [ -n "$deployments" ]; then
         az deployment sub show --name "keyturn-$1-subscription" \
-            --query properties.parameters.functionAppId.value --output tsv
+            --query "properties.parameters.${2:-functionAppId}.value" --output "${3:-tsv}"
     fi
 }
 
@@ -78,4 +79,19 @@ end_audit() {
     [ -n "$there" ] || return 0
     would az monitor diagnostic-settings delete --resource "$1" --name keyturn </dev/null ||
         stop "the diagnostic setting keyturn of $1 can't be deleted" "$2"
+}
+
+# by_hand FOLDER POLICY PRINCIPAL: what the deployment can't do, after look_at_vaults.sh FOLDER.
+by_hand() {
+    local shown=() file
+    for file in "$1"/shown-*.json; do
+        if [ -f "$file" ]; then shown+=(--vault "$file"); fi
+    done
+    note "what only administrators of the directory, of vaults and of databases can grant (nothing below: nothing to do):"
+    "$python" -m infra.rights steps "$2" --principal "$3" --vaults "$(cat "$1/names")" ${shown[@]+"${shown[@]}"}
+    if [ -s "$1/left" ]; then
+        note "what stays of vaults that have left; run what you agree with:"
+        printf 'PRINCIPAL=%s\n' "$3"
+        cat "$1/left"
+    fi
 }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from local.certificates import ensure
+from tests.infra.az.vaults import vault
 from tests.infra.site import served
 
 Done = subprocess.CompletedProcess[str]
@@ -18,16 +19,28 @@ ROOT = Path(__file__).parents[2]
 NAME = "keyturn-test"
 EMPTY = {
     "logged_in": True, "apps": {}, "sps": [], "deployments": {}, "resources": {}, "assignments": [], "roles": [],
-    "role_holders": [], "event_subscriptions": {}, "diagnostics": {}, "function_key": "the-function-key",
+    "role_holders": [],
+    "vaults": {"kv-orders-prod": vault("kv-orders-prod")}, "deleted_vaults": [], "topics": {},
+    "event_subscriptions": {}, "diagnostics": {}, "function_key": "the-function-key",
 }  # fmt: skip
 POLICY = """\
 [[rule]]
-vaults = ["kv-orders"]
+vaults = ["kv-orders-prod"]
 secrets = ["orders-*"]
 rotators = ["generated"]
 max-validity-days = 90
 """
-READ_ONLY = ("show", "list", "version", "get-access-token", "what-if", "exists", "download")
+READ_ONLY = (
+    "show",
+    "list",
+    "version",
+    "get-access-token",
+    "what-if",
+    "exists",
+    "download",
+    "build-params",
+    "list-deleted",
+)
 
 
 class Shell:

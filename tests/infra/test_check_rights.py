@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra.az.vaults import vault
 from tests.infra.rights_at_hand import ACCOUNT, APPLICATION, PRINCIPAL, Azure, of_policies, rule
 from tests.infra.shell import NAME, Done, Shell
 
@@ -24,6 +25,9 @@ class Deployed:
         outputs = {"placEs": {"type": "Object", "value": self.azure.places}}
         deployment = {"name": f"keyturn-{NAME}", "properties": {"outputs": outputs}}
         deployments = {deployment["name"]: deployment}
+        for one in self.azure.places["vault"]:
+            _, _, subscription, _, group, *_, name = one.split("/")
+            self.shell.change(vaults={name: vault(name, group, subscription)} | self.shell.cloud["vaults"])
         self.shell.change(deployments=deployments, assignments=self.azure.assignments, roles=self.azure.definitions)
         return self.shell.run("check_rights.sh", "--name", NAME, "--policy", self.azure.policy)
 
@@ -60,7 +64,7 @@ def test_every_subscription_of_vaults_and_targets_is_asked(shell: Shell) -> None
 
 def test_a_vault_that_decides_by_access_policies_is_judged_by_them(shell: Shell) -> None:
     deployed = Deployed(shell, rule(["generated"]))
-    shell.change(vaults={"kv-a": of_policies({"secrets": ["get", "list"]})})
+    shell.change(vaults={"kv-a": of_policies({"secrets": ["get", "list"]}) | {"resourceGroup": "rg-vaults"}})
     done = deployed.checked()
     assert done.returncode == 2
     assert "kv-a" in done.stdout + done.stderr

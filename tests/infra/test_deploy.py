@@ -18,7 +18,7 @@ def in_order(found: list[str], wanted: list[str]) -> bool:
 
 
 def test_infrastructure_code_and_events_come_in_this_order(shell: Shell) -> None:
-    shell.deployed("--smoke-secret", "kv-orders/orders-db")
+    shell.deployed("--smoke-secret", "kv-orders-prod/orders-db")
     assert in_order(
         shell.calls,
         [
@@ -34,7 +34,7 @@ def test_infrastructure_code_and_events_come_in_this_order(shell: Shell) -> None
 def test_what_it_leaves_is_an_app_with_its_code_its_events_and_its_roles(shell: Shell) -> None:
     done = shell.deployed()
     cloud = shell.cloud
-    assert cloud["event_subscriptions"] == {f"evgt-kv-orders/keyturn-{NAME}": "CloudEventSchemaV1_0"}
+    assert cloud["event_subscriptions"] == {f"evgst-kv-orders-prod/keyturn-{NAME}": "CloudEventSchemaV1_0"}
     assert (shell.home / "package-0.zip").read_bytes() == shell.package.read_bytes()
     (app,) = cloud["apps"].values()
     assert {role["value"] for role in app["appRoles"]} == {"Rotation.Reader", "Rotation.Operator"}
@@ -155,7 +155,7 @@ def test_a_strangers_app_registration_of_the_same_name_is_not_taken(shell: Shell
 
 def test_the_schema_and_the_filters_of_events_can_be_chosen(shell: Shell) -> None:
     shell.deployed("--event", "schema=EventGridSchema", "--event", "subjectBeginsWith=orders-")
-    assert shell.cloud["event_subscriptions"] == {f"evgt-kv-orders/keyturn-{NAME}": "EventGridSchema"}
+    assert shell.cloud["event_subscriptions"] == {f"evgst-kv-orders-prod/keyturn-{NAME}": "EventGridSchema"}
     given = shell.cloud["deployments"][f"keyturn-{NAME}-subscription"]["properties"]["parameters"]
     assert given["subjectBeginsWith"]["value"] == "orders-"
     other = shell.deploy()
@@ -164,9 +164,9 @@ def test_the_schema_and_the_filters_of_events_can_be_chosen(shell: Shell) -> Non
 
 
 def test_with_function_keys_no_app_registration_is_made_and_the_key_is_never_shown(shell: Shell) -> None:
-    done = shell.deployed("--http-auth", "key", "--smoke-secret", "kv-orders/orders-db")
+    done = shell.deployed("--http-auth", "key", "--smoke-secret", "kv-orders-prod/orders-db")
     assert shell.cloud["apps"] == {}
-    assert "a rotation of kv-orders/orders-db would be: planned" in done.stdout
+    assert "a rotation of kv-orders-prod/orders-db would be: planned" in done.stdout
     assert "the-function-key" not in done.stdout + done.stderr + json.dumps(shell.arguments)
 
 

@@ -7,7 +7,7 @@ from tests.infra.shell import NAME, Shell
 pytestmark = pytest.mark.thorough
 
 HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{NAME}/providers"
-VAULT = f"{HOME}/Microsoft.KeyVault/vaults/kv-orders"
+VAULT = f"{HOME}/Microsoft.KeyVault/vaults/kv-orders-prod".replace(f"rg-{NAME}", "rg-orders-prod")
 LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"
 
 
@@ -15,9 +15,10 @@ LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"
 def deployed(deployed: Shell) -> Shell:
     """With neighbours."""
     cloud = deployed.cloud
+    cloud["resources"][VAULT] = {"tags": {"keyturn": NAME}}  # as of one that was made
     cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-somebody-else"] = {"tags": {}}
     cloud["resources"][f"{HOME}/Microsoft.Web/sites/of-another-keyturn"] = {"tags": {"keyturn": f"{NAME}-2"}}
-    cloud["event_subscriptions"]["evgt-kv-orders/of-somebody-else"] = "EventGridSchema"
+    cloud["event_subscriptions"]["evgst-kv-orders-prod/of-somebody-else"] = "EventGridSchema"
     deployed.change(**cloud)
     return deployed
 
@@ -29,7 +30,7 @@ def test_what_was_made_goes_and_vaults_ledger_and_what_others_own_stay(deployed:
     assert set(cloud["resources"]) == {
         VAULT, LEDGER, f"{HOME}/Microsoft.Web/sites/of-somebody-else", f"{HOME}/Microsoft.Web/sites/of-another-keyturn",
     }  # fmt: skip
-    assert set(cloud["event_subscriptions"]) == {"evgt-kv-orders/of-somebody-else"}
+    assert set(cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
     assert cloud["diagnostics"] == {VAULT: ["of-others"]}
     assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
     assert f"   {LEDGER}" in done.stdout.partition("left on purpose:")[2]
@@ -52,7 +53,7 @@ def test_without_the_record_of_the_infrastructure_as_after_azd_the_same_goes(dep
     deployed.change(**cloud)
     assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
     cloud = deployed.cloud
-    assert set(cloud["event_subscriptions"]) == {"evgt-kv-orders/of-somebody-else"}
+    assert set(cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
     assert cloud["diagnostics"] == {VAULT: ["of-others"]}
     assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
 

@@ -116,11 +116,11 @@ def test_the_build_runs_what_a_workstation_runs_and_all_else_is_run_below() -> N
 
 @pytest.fixture
 def agent(shell: Shell) -> Agent:
-    common = {"clientId": "", "location": "westeurope", "smokeSecret": "kv-orders/orders-db"}
+    common = {"clientId": "", "location": "westeurope", "smokeSecret": "kv-orders-prod/orders-db"}
     files = {"parametersFile": "infra/small.bicepparam", "Agent.TempDirectory": str(shell.home)}
     github = {
         "KEYTURN_NAME": NAME, "LOCATION": "westeurope", "PARAMETERS": "infra/small.bicepparam", "HTTP_AUTH": "key",
-        "KEYTURN_CLIENT_ID": "", "SMOKE_SECRET": "kv-orders/orders-db",
+        "KEYTURN_CLIENT_ID": "", "SMOKE_SECRET": "kv-orders-prod/orders-db",
     }  # fmt: skip
     more = {"Pipeline.Workspace": str(shell.home), "keyturn-smoke-key": "the-function-key", "httpAuth": "key"}
     ready = Agent(shell, {**common, **files, **github, **more, "keyturnName": NAME})
@@ -138,7 +138,7 @@ def test_a_stage_deploys_tries_and_where_that_fails_goes_back(agent: Agent, stag
     steps = STAGES[stage]
     first = agent.run_all(steps)
     assert names(first) == [("Keep the package that runs now", 0), ("Deploy", 0)], [done.stderr for _, done in first]
-    assert "a rotation of kv-orders/orders-db would be: planned" in first[1][1].stdout
+    assert "a rotation of kv-orders-prod/orders-db would be: planned" in first[1][1].stdout
 
     agent.hand_over(package(agent.shell.home / "next.zip", "bbbbbbbbbbbb"))
     agent.shell.change(plan="denied")
@@ -148,7 +148,7 @@ def test_a_stage_deploys_tries_and_where_that_fails_goes_back(agent: Agent, stag
         ("Deploy", 1),
         ("Go back to the package before", 0),
     ], [done.stderr for _, done in second]
-    assert "a rotation of kv-orders/orders-db can't be planned" in second[1][1].stderr
+    assert "a rotation of kv-orders-prod/orders-db can't be planned" in second[1][1].stderr
     running = Path(agent.shell.cloud["package"]).read_bytes()
     assert running == agent.shell.package.read_bytes()
     output = "".join(done.stdout + done.stderr for _, done in first + second)

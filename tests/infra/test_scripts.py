@@ -67,7 +67,15 @@ def test_a_smoke_test_fails_where_it_must_and_says_what_to_do(
     deployed: Shell, change: dict[str, object], remedy: str
 ) -> None:
     url = f"https://{deployed.cloud['host']}"
-    arguments = ("scripts/smoke.sh", "--url", url, "--package", deployed.package, "--secret", "kv-orders/orders-db")
+    arguments = (
+        "scripts/smoke.sh",
+        "--url",
+        url,
+        "--package",
+        deployed.package,
+        "--secret",
+        "kv-orders-prod/orders-db",
+    )
     assert deployed.run(*arguments, SMOKE_FUNCTION_KEY="the-function-key").returncode == 0
     deployed.change(**change)
     done = deployed.run(*arguments, SMOKE_FUNCTION_KEY="the-function-key")
@@ -84,7 +92,9 @@ def test_a_smoke_test_is_not_content_with_the_package_before(deployed: Shell) ->
 
 def test_a_caller_without_the_role_is_told(deployed: Shell) -> None:
     url = f"https://{deployed.cloud['host']}"
-    done = deployed.run("scripts/smoke.sh", "--url", url, "--secret", "kv-orders/orders-db", SMOKE_FUNCTION_KEY="wrong")
+    done = deployed.run(
+        "scripts/smoke.sh", "--url", url, "--secret", "kv-orders-prod/orders-db", SMOKE_FUNCTION_KEY="wrong"
+    )
     assert "remedy: give it the app role Rotation.Operator" in done.stderr
 
 
@@ -101,7 +111,11 @@ def azd(shell: Shell) -> Shell:
     tool = shell.home / "bin/azd"
     tool.write_text(f'#!/bin/sh\n[ "$1 $2" = "env set" ] && printf "%s\\t%s\\n" "$3" "$4" >> {shell.home}/azd.txt\n')
     tool.chmod(0o755)
-    shell.environment |= {"AZURE_ENV_NAME": NAME, "KEYTURN_VAULTS": '[{"name": "kv-orders"}]'}
+    shell.environment |= {
+        "AZURE_ENV_NAME": NAME,
+        "AZURE_LOCATION": "westeurope",
+        "KEYTURN_VAULTS": '[{"name": "kv-orders-prod", "resourceGroup": "rg-orders-prod"}]',
+    }
     return shell
 
 
@@ -117,7 +131,7 @@ def test_azd_gets_the_rights_and_the_client_id_before_it_provisions_and_no_secon
     assert isinstance(json.loads(set_by_hooks(azd)["KEYTURN_GRANTS"]), list)
 
 
-@pytest.mark.parametrize("vaults", ["", "kv-orders"])
+@pytest.mark.parametrize("vaults", ["", "kv-orders-prod"])
 def test_azd_stops_before_anything_is_made_where_no_vault_is_named_rightly(azd: Shell, vaults: str) -> None:
     done = azd.run("scripts/azd_prepare.sh", KEYTURN_VAULTS=vaults)
     assert done.returncode == 1
@@ -136,10 +150,10 @@ def test_azd_releases_code_events_and_a_smoke_test_with_the_outputs_of_the_templ
     handed = {key.upper(): one["value"] for key, one in outputs.items()}
     texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in handed.items()}
     (client,) = cloud["apps"]
-    more = {"LOCATION": "westeurope", "KEYTURN_CLIENT_ID": client, "KEYTURN_SMOKE_SECRET": "kv-orders/orders-db"}
+    more = {"LOCATION": "westeurope", "KEYTURN_CLIENT_ID": client, "KEYTURN_SMOKE_SECRET": "kv-orders-prod/orders-db"}
     done = azd.run("scripts/azd_release.sh", KEYTURN_PACKAGE=str(azd.package), **texts, **more)
     assert done.returncode == 0, done.stderr
-    assert set(azd.cloud["event_subscriptions"]) == {f"evgt-kv-orders/keyturn-{NAME}"}
+    assert set(azd.cloud["event_subscriptions"]) == {f"evgst-kv-orders-prod/keyturn-{NAME}"}
     assert "would be: planned" in done.stdout
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import jmespath  # what az itself uses for --query
 
-from tests.infra.az import deployments, directory, resources
+from tests.infra.az import deployments, directory, parameters, resources, vaults
 from tests.infra.az.cloud import HOME, ME, SUBSCRIPTION, Cloud, Json, Options, Refused
 
 GLOBAL = {"--query", "--output", "--only-show-errors", "--subscription"}
@@ -17,6 +17,7 @@ FLAGS = {
     "--include-groups",
     "--show-mine",
     "--no-progress",
+    "--stdout",
     "--only-show-errors",
 }
 
@@ -134,7 +135,11 @@ COMMANDS: dict[str, tuple[str, Callable[[Cloud, Options], Json]]] = {
     "resource list": ("--tag --resource-group", resources.resource_list),
     "resource delete": ("--ids", resources.resource_delete),
     "identity show": ("--ids", resources.identity_show),
-    "keyvault show": ("--resource-group --name", resources.vault_show),
+    "bicep build-params": ("--file --stdout", parameters.build_params),
+    "keyvault list": ("--resource-type", vaults.vault_list),
+    "keyvault list-deleted": ("--resource-type", vaults.deleted_list),
+    "keyvault show": ("--resource-group --name", vaults.vault_show),
+    "eventgrid system-topic list": ("", vaults.topic_list),
     "role assignment list": ("--all --assignee --include-inherited --include-groups", resources.assignments),
     "role assignment delete": ("--ids", resources.assignment_delete),
     "role definition list": ("--custom-role-only", lambda cloud, _: cloud["roles"]),

@@ -4,7 +4,9 @@ import json
 import re
 from pathlib import Path
 
+from tests.infra.az import vaults
 from tests.infra.az.cloud import SUBSCRIPTION, Cloud, Json, Options, Refused, one
+from tests.infra.az.parameters import parameters
 
 PACKAGES = "https://sthost.blob.core.windows.net/packages"
 
@@ -30,7 +32,7 @@ def deployment(options: Options) -> tuple[str, Json]:
     given = {}
     for value in options.get("--parameters", []):
         if value.endswith(".bicepparam"):
-            given.update(dict.fromkeys(re.findall(r"^param (\w+)", Path(value).read_text(), re.MULTILINE)))
+            given.update(parameters(Path(value)))
             continue
         name, equals, content = value.partition("=")
         if not equals:
@@ -72,7 +74,6 @@ def infrastructure(cloud: Cloud, given: Json) -> Json:
         (f"{group}/Microsoft.Storage/storageAccounts/sthost", {}),
         (f"{group}/Microsoft.Storage/storageAccounts/stledger", {"keyturn-keep": "ledger"}),
         (f"{group}/Microsoft.ManagedIdentity/userAssignedIdentities/id-{name}", {}),
-        (f"{group}/Microsoft.KeyVault/vaults/kv-orders", {}),
     ):
         cloud["resources"][identity] = {"tags": tags | extra}
     cloud["site"] = {
@@ -88,7 +89,7 @@ def infrastructure(cloud: Cloud, given: Json) -> Json:
             },
         },
     }
-    cloud["diagnostics"][f"{group}/Microsoft.KeyVault/vaults/kv-orders"] = ["keyturn", "of-others"]
+    topics = vaults.deployed(cloud, given)
     right = f"{group}/Microsoft.Authorization/roleAssignments/1"
     cloud["assignments"] = [right, *(one for one in cloud["assignments"] if one != right)]
     cloud["roles"] = [{"name": "role-1", "roleName": f"Keyturn secrets ({name})"}]
@@ -99,15 +100,8 @@ def infrastructure(cloud: Cloud, given: Json) -> Json:
         "storagE_ACCOUNT_ID": f"{group}/Microsoft.Storage/storageAccounts/sthost",
         "deaD_LETTER_CONTAINER": "dead-letters",
         "identitY_PRINCIPAL_ID": "00000000-0000-0000-0000-0000000000ff",
-        "topics": [
-            {
-                "vault": "kv-orders",
-                "name": "evgt-kv-orders",
-                "resourceGroup": f"rg-{name}",
-                "subscriptionId": SUBSCRIPTION,
-            }
-        ],
-        "places": {"vault": [f"{group}/Microsoft.KeyVault/vaults/kv-orders"]},
+        "topics": topics,
+        "places": {"vault": [cloud["vaults"][one["vault"]]["id"] for one in topics]},
     }
     return {key: {"type": "String", "value": value} for key, value in outputs.items()}
 

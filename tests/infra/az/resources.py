@@ -96,11 +96,6 @@ def assignments(cloud: Cloud, _options: Options) -> Json:
     ]
 
 
-def vault_show(cloud: Cloud, options: Options) -> Json:
-    name = one(options, "--name")
-    return cloud.get("vaults", {}).get(name, {"name": name, "properties": {"enableRbacAuthorization": True}})
-
-
 def assignment_delete(cloud: Cloud, options: Options) -> Json:
     cloud["assignments"].remove(one(options, "--ids"))
     cloud.save()

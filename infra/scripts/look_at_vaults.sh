@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# look_at_vaults.sh NAME LOCATION PARAMETERS FOLDER
+# Compiles the templates with a parameter file, looks at each vault in it as it is now, and stops where the deployment NAME
+# would fail, or would change what is not its own; says what to write into the file. Changes nothing.
+# Leaves in FOLDER: names, the vaults with commas between; shown-VAULT.json, each that is there; left, the commands for
+# what stays on vaults that the deployment before had and this has not.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=infra/scripts/say.sh
+. "$here/say.sh"
+[ $# -eq 4 ] || { usage; exit 2; }
+name=$1 location=$2 parameters=$3 folder=$4
+cd "$here/../.." # for infra/vaults.py
+mkdir -p "$folder"
+account=$(az account show --query id --output tsv | tr -d '\r') || stop "az is not logged in" "az login"
+az bicep build-params --file "$parameters" --stdout >"$folder/built.json" ||
+    stop "$parameters can't be compiled" "mend what the lines above name; the file has to lie beside infra/main.bicep"
+"$python" -m infra.vaults wanted --folder "$folder" --name "$name" --location "$location" --subscription "$account" \
+    >"$folder/subscriptions" || stop "$parameters is not as infra/main.bicep wants it" "see infra/small.bicepparam"
+
+while read -r subscription deleted; do
+    ask() { az "$@" --subscription "$subscription" --output json </dev/null; }
+    ask keyvault list --resource-type vault >"$folder/vaults-$subscription.json" ||
+        stop "the vaults of the subscription $subscription can't be read" "the account needs Reader on it"
+    ask eventgrid system-topic list >"$folder/topics-$subscription.json" ||
+        stop "the Event Grid topics of the subscription $subscription can't be read" "the account needs Reader on it"
+    [ -z "$deleted" ] || ask keyvault list-deleted --resource-type vault >"$folder/deleted-$subscription.json" ||
+        stop "the deleted vaults of the subscription $subscription can't be read" "the account needs Reader on it"
+done <"$folder/subscriptions"
+"$python" -m infra.vaults there --folder "$folder" >"$folder/there"
+while read -r subscription group vault; do
+    az keyvault show --subscription "$subscription" --resource-group "$group" --name "$vault" --output json </dev/null \
+        >"$folder/shown-$vault.json" || stop "the vault $vault can't be read" "the account needs Reader on it"
+done <"$folder/there"
+"$python" -m infra.vaults judge --folder "$folder" --name "$name" || exit 1
+recorded "$name" topics json >"$folder/recorded.json"
+"$python" -m infra.vaults left --folder "$folder" --name "$name" >"$folder/left"
+sed -n 's/^# \(.* has left\):.*/   \1: what to do about it is printed at the end/p' "$folder/left"
+note "looked after: $(cat "$folder/names")"

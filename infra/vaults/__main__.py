@@ -1,0 +1,102 @@
+"""`python3 -m infra.vaults`: see the package's docstring.
+
+The folder holds what az printed: built.json (`az bicep build-params --stdout`), recorded.json (the topics of the
+deployment before, or nothing), vaults-, deleted- and topics-SUBSCRIPTION.json (lists), shown-VAULT.json.
+Exit code 0: nothing stands in the way; 2: what does, on stderr, an error and its remedy each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from infra.vaults.judged import There, Vault, judge, wanted
+from infra.vaults.left import left
+
+SOUND, WRONG = 0, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Fill in, tell what to ask az for, judge, or tell what stays."""
+    options = _parser().parse_args(arguments)
+    folder: Path = options.folder
+    match options.command:
+        case "wanted":
+            vaults = wanted(_built(folder), options.name, options.location, options.subscription)
+            (folder / "wanted.json").write_text(json.dumps([asdict(one) for one in vaults]), encoding="utf-8")
+            (folder / "names").write_text(",".join(one.name for one in vaults), encoding="utf-8")
+            for subscription in dict.fromkeys(one.subscription for one in vaults):
+                makes = any(one.create for one in vaults if one.subscription == subscription)
+                print(subscription, "deleted" if makes else "")
+        case "there":
+            ids = {str(one["id"]).lower() for one in _there(folder).vaults}
+            for one in _wanted(folder):
+                if one.id in ids:
+                    print(one.subscription, one.group, one.name)
+        case "left":
+            recorded = json.loads((folder / "recorded.json").read_text(encoding="utf-8") or "[]")
+            for line in left(recorded, _wanted(folder), options.name):
+                print(line)
+        case _:
+            return _judged(folder, options.name)
+    return SOUND
+
+
+def _judged(folder: Path, name: str) -> int:
+    findings = judge(_wanted(folder), _there(folder), name)
+    for warning in findings.warnings:
+        print(f"   warning: {warning}")
+    for error, remedy in findings.errors:
+        print(f"\nerror: {error}\nremedy: {remedy}", file=sys.stderr)
+    return WRONG if findings.errors else SOUND
+
+
+def _built(folder: Path) -> dict[str, Any]:
+    """Its "parameters": Bicep prints the parameter file as a text within JSON (azure-cli, resource/custom.py)."""
+    found: dict[str, Any] = json.loads(
+        json.loads((folder / "built.json").read_text(encoding="utf-8"))["parametersJson"]
+    )
+    parameters: dict[str, Any] = found["parameters"]
+    return parameters
+
+
+def _wanted(folder: Path) -> list[Vault]:
+    return [Vault(**one) for one in json.loads((folder / "wanted.json").read_text(encoding="utf-8"))]
+
+
+def _there(folder: Path) -> There:
+    def files(kind: str) -> list[Any]:
+        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{kind}-*.json"))]
+
+    shown = {str(one["name"]).lower(): one for one in files("shown")}
+    vaults, deleted, topics = (
+        [one for file in files(kind) for one in file] for kind in ("vaults", "deleted", "topics")
+    )
+    return There(vaults, deleted, topics, shown)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m infra.vaults", description="The vaults of a deployment.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    filled = commands.add_parser("wanted", help="built.json to wanted.json; prints the subscriptions to ask")
+    filled.add_argument("--location", required=True)
+    filled.add_argument("--subscription", required=True, help="the deployment's")
+    here = commands.add_parser("there", help="which of wanted.json are there")
+    judged = commands.add_parser("judge", help="what would go wrong")
+    gone = commands.add_parser(
+        "left", help="commands for what stays on vaults that were recorded, and are wanted no longer"
+    )
+    for command in (filled, judged, gone):
+        command.add_argument("--name", required=True, help="the deployment's")
+    for command in (filled, here, judged, gone):
+        command.add_argument("--folder", required=True, type=Path, help="where these files are")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
