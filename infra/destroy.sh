@@ -26,6 +26,41 @@ done
 [[ $name =~ ^[a-z0-9][a-z0-9-]{1,15}[a-z0-9]$ ]] || stop "--name is $name" "take the name that infra/deploy.sh was given"
 az account show --output none 2>/dev/null || stop "az is not logged in" "az login"
 
+# would WORDS …: do it, or where what_if is true say so.
+would() {
+    if $what_if; then note "would: $*"; else "$@"; fi
+}
+
+# seen WORDS …: the names that az lists; none where what they belong to is gone. A look that failed is not the same.
+seen() {
+    if az "$@" --output tsv </dev/null >"$work/seen" 2>"$work/error"; then
+        lines <"$work/seen"
+    elif ! grep -Eq '\((ResourceNotFound|ResourceGroupNotFound|ParentResourceNotFound)\)' "$work/error"; then
+        cat "$work/error" >&2
+        stop "it can't be looked at: az $*" "the account needs Reader there; then run this again"
+    fi
+}
+
+# end_events SUBSCRIPTION GROUP TOPIC: no event of that topic comes to the deployment any more.
+end_events() {
+    local at=(--subscription "$1" --resource-group "$2" --system-topic-name "$3") there
+    there=$(seen eventgrid system-topic event-subscription list "${at[@]}" --query "[?name=='keyturn-$name'].name")
+    [ -n "$there" ] || return 0
+    would az eventgrid system-topic event-subscription delete "${at[@]}" --name "keyturn-$name" --yes </dev/null ||
+        stop "the subscription keyturn-$name of $3 can't be deleted" \
+            "the account needs EventGrid EventSubscription Contributor on it; then run this again"
+}
+
+# end_audit VAULT: the vault's audit log goes to our workspace no longer.
+end_audit() {
+    local there
+    there=$(seen monitor diagnostic-settings list --resource "$1" --query "[?name=='keyturn'].name")
+    [ -n "$there" ] || return 0
+    would az monitor diagnostic-settings delete --resource "$1" --name keyturn </dev/null ||
+        stop "the diagnostic setting keyturn of $1 can't be deleted" \
+            "the account needs Monitoring Contributor on it; then run this again"
+}
+
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
@@ -36,19 +71,20 @@ record() {
     ! grep -qx "$1" "$work/deployments" || az deployment sub show --name "$1" --query "$2" --output json
 }
 record "keyturn-$name" properties.outputs >"$work/outputs.json"
-topics=$(field "$work/outputs.json" TOPICS)
-# After azd, or a change that failed, the last subscription of the events still tells where they come from.
 record "keyturn-$name-subscription" properties.parameters >"$work/subscribed.json"
-[ -n "$topics" ] || topics=$(field "$work/subscribed.json" topics)
+# Either may know of a vault that the other does not: after azd, or a change that failed on its way.
+field "$work/outputs.json" TOPICS >"$work/topics.json"
+field "$work/subscribed.json" topics >>"$work/topics.json"
 # A topic stands where its vault does, which may be in another subscription.
 account=$(az account show --query id --output tsv | tr -d '\r')
-"$python" - "$account" "$topics" "$work" <<'PYTHON'
+"$python" - "$account" "$work" <<'PYTHON'
 import json, pathlib, sys
 
-account, topics, work = sys.argv[1:]
-topics = json.loads(topics or "[]")
+account, work = sys.argv[1], pathlib.Path(sys.argv[2])
+lists = [json.loads(line) for line in (work / "topics.json").read_text(encoding="utf-8").splitlines()]
+topics = list({(one["vault"], one["name"]): one for topics in lists for one in topics}.values())
 def put(name, rows):
-    (pathlib.Path(work) / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
+    (work / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
 put("topics", ["{subscriptionId} {resourceGroup} {name}".format(**one) for one in topics])
 vault = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroup}/providers/Microsoft.KeyVault/vaults/{vault}"
 put("vaults", [vault.format(**one) for one in topics])
@@ -86,11 +122,10 @@ fi
 
 step "2/5 events and audit logs"
 while read -r subscription group topic; do
-    end_events "$subscription" "$group" "$topic" "$name" \
-        "the account needs EventGrid EventSubscription Contributor on it; then run this again"
+    end_events "$subscription" "$group" "$topic"
 done <"$work/topics"
 while read -r vault; do
-    end_audit "$vault" "the account needs Monitoring Contributor on it; then run this again"
+    end_audit "$vault"
 done <"$work/vaults"
 
 step "3/5 rights"

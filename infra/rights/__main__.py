@@ -58,11 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     add = checked.add_argument
     add("--places", required=True, type=Path, metavar="FILE", help="the output PLACES of the deployment")
     add("--granted", required=True, type=Path, action="append", metavar="FILE",
-        help="az role assignment list --assignee ID --all -o json; repeatable, one a subscription")  # fmt: skip
+        help="az role assignment list --assignee ID --all --include-inherited --include-groups -o json; "
+        "repeatable, one a subscription")  # fmt: skip
     add("--definitions", required=True, type=Path, action="append", metavar="FILE",
         help="az role definition list --custom-role-only true -o json; repeatable")  # fmt: skip
-    add("--app-roles", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/appRoleAssignments")
-    add("--owned", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/ownedObjects")
+    add("--app-roles", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/appRoleAssignments?$top=999")
+    add("--owned", type=Path, metavar="FILE", help="Graph: servicePrincipals/ID/ownedObjects?$top=999")
     for command in (left, checked):
         command.add_argument(
             "--vault", type=Path, action="append", default=[], metavar="FILE",
@@ -92,7 +93,9 @@ def _granted(options: argparse.Namespace) -> Granted:
     principal = str(places.pop("principalId", "")).lower()
     if not principal:
         raise Unreadable(f"{options.places}: this names no principalId, the object id of the identity")
-    assignments = [one for path in options.granted for one in _json(path, list)]
+    # What is given on a management group is told once for each subscription that was asked.
+    told = [one for path in options.granted for one in _json(path, list)]
+    assignments = list({str(one.get("id", n)).lower(): one for n, one in enumerate(told)}.values())
     return Granted(
         principal=principal,
         places=places,

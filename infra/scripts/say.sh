@@ -3,7 +3,6 @@
 
 python=${PYTHON:-python3}
 pause=${KEYTURN_PAUSE_S:-5} # seconds between two looks at something that takes a while
-what_if=false               # true: nothing is changed, see would
 api=2024-04-01              # of Microsoft.Web
 
 step() { printf '\n== %s\n' "$*"; }
@@ -56,30 +55,6 @@ recorded() {
 
 # lines: what az prints as tsv, on any system.
 lines() { tr -d '\r' | sed '/^$/d'; }
-
-# would WORDS …: do it, or where what_if is true say so.
-would() {
-    if $what_if; then note "would: $*"; else "$@"; fi
-}
-
-# end_events SUBSCRIPTION GROUP TOPIC NAME REMEDY: no event of that topic comes to the deployment any more.
-end_events() {
-    local there
-    there=$(az eventgrid system-topic event-subscription list --subscription "$1" --resource-group "$2" \
-        --system-topic-name "$3" --query "[?name=='keyturn-$4'].name" --output tsv </dev/null 2>/dev/null) || there=''
-    [ -n "$there" ] || return 0
-    would az eventgrid system-topic event-subscription delete --subscription "$1" --resource-group "$2" \
-        --system-topic-name "$3" --name "keyturn-$4" --yes </dev/null || stop "the subscription keyturn-$4 of $3 can't be deleted" "$5"
-}
-
-# end_audit VAULT REMEDY: the vault's audit log goes to our workspace no longer.
-end_audit() {
-    local there
-    there=$(az monitor diagnostic-settings list --resource "$1" --query "[?name=='keyturn'].name" --output tsv </dev/null 2>/dev/null) || there=''
-    [ -n "$there" ] || return 0
-    would az monitor diagnostic-settings delete --resource "$1" --name keyturn </dev/null ||
-        stop "the diagnostic setting keyturn of $1 can't be deleted" "$2"
-}
 
 # by_hand FOLDER POLICY PRINCIPAL: what the deployment can't do, after look_at_vaults.sh FOLDER.
 by_hand() {

@@ -99,3 +99,35 @@ def test_it_stops_where_events_would_go_on(deployed: Shell) -> None:
     assert done.returncode == 1
     assert "remedy: the account needs EventGrid EventSubscription Contributor" in done.stderr
     assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in deployed.cloud["resources"]
+
+
+@pytest.mark.parametrize(
+    "command", ["eventgrid system-topic event-subscription list", "monitor diagnostic-settings list"]
+)
+def test_a_look_that_failed_is_not_taken_for_nothing_there(deployed: Shell, command: str) -> None:
+    deployed.change(refuse={command: "(AuthorizationFailed) The client has no authorization"})
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 1
+    assert "can't be looked at" in done.stderr
+    assert "AuthorizationFailed" in done.stderr
+    assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in deployed.cloud["resources"]
+
+
+def test_what_is_gone_already_stops_nothing(deployed: Shell) -> None:
+    gone = "(ResourceNotFound) The Resource was not found."
+    deployed.change(
+        refuse={"eventgrid system-topic event-subscription list": gone, "monitor diagnostic-settings list": gone}
+    )
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+
+
+def test_the_events_of_a_vault_that_only_one_record_knows_end_too(deployed: Shell) -> None:
+    """A change that failed after its vault had left the parameters has written the first record alone."""
+    cloud = deployed.cloud
+    outputs = cloud["deployments"][f"keyturn-{NAME}"]["properties"]["outputs"]
+    (topic,) = outputs["topics"]["value"]
+    outputs["topics"]["value"] = [{**topic, "vault": "kv-new", "name": "evgst-kv-new"}]
+    cloud["event_subscriptions"][f"evgst-kv-new/keyturn-{NAME}"] = "CloudEventSchemaV1_0"
+    deployed.change(**cloud)
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    assert set(deployed.cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
