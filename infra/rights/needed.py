@@ -12,6 +12,7 @@ from rotation.targets import Application, Host, Resource, Scope
 
 ENTRA, POSTGRES = "entra-app-secret", frozenset({"postgres", "postgres-alternating"})
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
+NO_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"  # as examples have it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -162,7 +163,7 @@ def _mismatches(named: Collection[str], looked_after: Collection[str]) -> Iterat
 
 
 def _idle(rule: Rule, table: Table) -> Iterator[str]:
-    """Targets that no rotator of the rule can make use of."""
+    """Targets that no rotator of the rule can make use of, and those that were never anybody's."""
     types = [grant.resource_type for grant in _target_grants(rule, table)]
     for target in rule.targets:
         match target:
@@ -174,5 +175,7 @@ def _idle(rule: Rule, table: Table) -> Iterator[str]:
                 useful = _type_of(shown) in types
             case Scope(shown):
                 useful = any(_may_hold(shown, one) for one in types)
-        if not useful:
+        if isinstance(target, Resource | Scope) and shown.startswith(NO_SUBSCRIPTION):
+            yield f"rule {rule.permit.rule}: target {shown} is an example's: put your own in, or take the rule out"
+        elif not useful:
             yield f"rule {rule.permit.rule}: target {shown} is of no use to its rotators, and no right is given for it"

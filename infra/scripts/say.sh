@@ -70,3 +70,19 @@ by_hand() {
         cat "$1/left"
     fi
 }
+
+# deployed NAME: the id of its function app; stops where there is none.
+deployed() {
+    local app
+    app=$(recorded "$1")
+    [ -n "$app" ] || stop "there is no deployment $1 in the subscription that az is set to" \
+        "az account set --subscription …, or take the name that infra/deploy.sh was given"
+    printf '%s\n' "$app"
+}
+
+# client_of APP_ID: the app registration that callers get tokens for; nothing where function keys alone are asked for.
+client_of() {
+    az rest --method get --url "$1/config/authsettingsV2?api-version=$api" --output tsv \
+        --query 'properties.platform.enabled && properties.identityProviders.azureActiveDirectory.registration.clientId' |
+        sed '/^False$/d; /^false$/d; /^None$/d' | lines || stop "the function app can't be read: $1" "have Reader on it"
+}

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from infra.rights.needed import Need, Needed
+from infra.rights.needed import NO_SUBSCRIPTION, Need, Needed
 from rotation.rotators import ROTATORS
 from tests.infra.rights_at_hand import ACCOUNT, APPLICATION, GROUP, SERVER, SUBSCRIPTION, TABLE, needed, rule, run
+from tests.infra.shell import ROOT
 
 # the table
 
@@ -68,6 +69,14 @@ def test_a_target_that_no_rotator_of_its_rule_can_use_gets_no_right_and_is_told(
     assert (told.targets, told.applications) == ((), ())
     assert len(told.warnings) == 5
     assert all("of no use" in line for line in told.warnings)
+
+
+def test_an_examples_target_is_told() -> None:
+    example = needed((ROOT / "policy.toml").read_text())
+    assert [line for line in example.warnings if "example" in line] == [
+        f"rule 2: target {NO_SUBSCRIPTION}resourcegroups/rg-orders-prod is an example's: put your own in, or take the rule out"
+    ]
+    assert not any("example" in line for line in needed(rule(["storage-key"], [ACCOUNT])).warnings)
 
 
 def test_the_vaults_are_those_that_the_app_looks_after() -> None:

@@ -90,6 +90,10 @@ def infrastructure(cloud: Cloud, given: Json) -> Json:
         },
     }
     topics = vaults.deployed(cloud, given)
+    cloud["auth"] = {
+        "platform": {"enabled": given["httpAuth"] == "entra"},
+        "identityProviders": {"azureActiveDirectory": {"registration": {"clientId": given["entraClientId"]}}},
+    }
     right = f"{group}/Microsoft.Authorization/roleAssignments/1"
     cloud["assignments"] = [right, *(one for one in cloud["assignments"] if one != right)]
     cloud["roles"] = [{"name": "role-1", "roleName": f"Keyturn secrets ({name})"}]

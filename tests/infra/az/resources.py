@@ -33,6 +33,14 @@ def rest(cloud: Cloud, options: Options) -> Json:
             return site
         case "get", "/functions":
             return functions(cloud)
+    return _configured(cloud, method, path.removeprefix(site["id"]))
+
+
+def _configured(cloud: Cloud, method: str, path: str) -> Json:
+    """Who is let in by the app."""
+    match method, path:
+        case "get", "/config/authsettingsV2":
+            return {"properties": cloud["auth"]}
         case "post", "/host/default/listKeys":
             return {"masterKey": "master", "functionKeys": {"default": cloud["function_key"]}}
     raise Refused(f"Not Found: {method} {path}")
