@@ -78,7 +78,7 @@ packed "$package" policy.toml >"$work/policy.toml" || stop "$package holds no po
 "$python" -m rotation.policy check "$work/policy.toml" || stop "policy.toml is wrong" "mend the line above in policy.toml, then make package"
 
 step "3/10 vaults"
-bash "$scripts/look_at_vaults.sh" "$name" "$location" "$parameters" "$work/vaults"
+bash "$scripts/look_first.sh" "$name" "$location" "$parameters" "$work/vaults"
 
 step "4/10 rights that the policy needs"
 "$python" -m infra.rights derive "$work/policy.toml" --vaults "$(cat "$work/vaults/names")" >"$work/rights.json" ||

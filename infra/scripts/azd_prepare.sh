@@ -16,7 +16,7 @@ name=${AZURE_ENV_NAME:?azd sets it}
 "$python" -m rotation.policy check policy.toml || stop "policy.toml is wrong" "mend the line above in policy.toml"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-bash "$here/look_at_vaults.sh" "$name" "${AZURE_LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work"
+bash "$here/look_first.sh" "$name" "${AZURE_LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work"
 rights=$work/rights.json
 "$python" -m infra.rights derive policy.toml --vaults "$(cat "$work/names")" >"$rights" || stop "no rights can be derived from policy.toml" "mend what the line above names"
 azd env set KEYTURN_GRANTS "$(field "$rights" grants)" || stop "azd's environment can't be written" "azd env list"

@@ -20,7 +20,7 @@ bash "$here/publish.sh" "$FUNCTION_APP_ID" "$package"
 step "functions"
 bash "$here/wait_for_function.sh" "$FUNCTION_APP_ID" near_expiry
 step "events"
-bash "$here/look_at_vaults.sh" "${AZURE_ENV_NAME:?azd sets it}" "${LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work/vaults"
+bash "$here/look_first.sh" "${AZURE_ENV_NAME:?azd sets it}" "${LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work/vaults"
 printf '%s' "$TOPICS" >"$work/topics.json"
 bash "$here/subscribe.sh" --name "$AZURE_ENV_NAME" --location "$LOCATION" --app "$FUNCTION_APP_ID" \
     --storage "${STORAGE_ACCOUNT_ID:?azd sets it}" --dead-letters "${DEAD_LETTER_CONTAINER:?azd sets it}" --topics "$work/topics.json"

@@ -56,7 +56,7 @@ recorded() {
 # lines: what az prints as tsv, on any system.
 lines() { tr -d '\r' | sed '/^$/d'; }
 
-# by_hand FOLDER POLICY PRINCIPAL: what the deployment can't do, after look_at_vaults.sh FOLDER.
+# by_hand FOLDER POLICY PRINCIPAL: what the deployment can't do, after look_first.sh FOLDER.
 by_hand() {
     local shown=() file
     for file in "$1"/shown-*.json; do

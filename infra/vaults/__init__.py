@@ -1,4 +1,4 @@
-"""The vaults of a deployment, held against those that are there: infra/scripts/look_at_vaults.sh asks az.
+"""The vaults of a deployment, held against those that are there: infra/scripts/look_first.sh asks az.
 
 python3 -m infra.vaults wanted --folder DIR …    what the parameters name, with what they leave out filled in
 python3 -m infra.vaults there --folder DIR       which of those are there

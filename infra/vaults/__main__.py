@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             vaults = wanted(_built(folder), options.name, options.location, options.subscription)
             (folder / "wanted.json").write_text(json.dumps([asdict(one) for one in vaults]), encoding="utf-8")
             (folder / "names").write_text(",".join(one.name for one in vaults), encoding="utf-8")
+            (folder / "private").write_text("false" if all(one.open for one in vaults) else "true", encoding="utf-8")
             for subscription in dict.fromkeys(one.subscription for one in vaults):
                 makes = any(one.create for one in vaults if one.subscription == subscription)
                 print(subscription, "deleted" if makes else "")

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.infra.az.vaults import topic, vault
+from tests.infra.bicep import INFRA
 from tests.infra.shell import NAME, Done, Shell
 
 pytestmark = pytest.mark.thorough
@@ -86,3 +87,19 @@ def test_azd_looks_before_it_provisions_and_tells_the_same_after(shell: Shell) -
     assert done.returncode == 1
     assert "resourceGroup: 'rg-orders-prod'" in done.stderr
     assert shell.changing_calls == []
+
+
+def test_a_private_network_takes_a_provider_that_is_registered(shell: Shell) -> None:
+    """The example's vaults, in the subscriptions that it names."""
+    shell.parameters = INFRA / "enterprise.bicepparam"
+    billing = vault("kv-billing-prod", "rg-billing-prod", "11111111-1111-1111-1111-111111111111")
+    vaults = [vault("kv-orders-prod"), billing | {"location": "northeurope"}, vault("kv-shared-prod", "rg-shared-prod")]
+    shell.change(vaults={one["name"]: one for one in vaults}, topics={"t": topic(billing["id"], "evgst-billing")})
+    done = shell.deploy()
+    assert remedies(done) == ["az provider register --namespace Microsoft.App --wait"]
+    assert shell.changing_calls == []
+    shell.change(provider="Registered")
+    shell.deployed()
+    assert set(shell.cloud["event_subscriptions"]) == {
+        f"{topic}/keyturn-{NAME}" for topic in ("evgst-kv-orders-prod", "evgst-billing", "evgst-kv-shared-prod")
+    }

@@ -114,6 +114,7 @@ COMMANDS: dict[str, tuple[str, Callable[[Cloud, Options], Json]]] = {
             "endpoints": {"microsoftGraphResourceId": cloud.get("graph", "https://graph.microsoft.com/")}
         },
     ),
+    "provider show": ("--namespace", lambda cloud, _: {"registrationState": cloud.get("provider", "NotRegistered")}),
     "ad app list": ("--display-name --show-mine", directory.app_list),
     "ad app create": ("--display-name --sign-in-audience --app-roles", directory.app_create),
     "ad app update": ("--id --app-roles --identifier-uris", directory.app_update),

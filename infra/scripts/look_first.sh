@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# look_at_vaults.sh NAME LOCATION PARAMETERS FOLDER
+# look_first.sh NAME LOCATION PARAMETERS FOLDER
 # Compiles the templates with a parameter file, looks at each vault in it as it is now, and stops where the deployment NAME
 # would fail, or would change what is not its own; says what to write into the file. Changes nothing.
 # Leaves in FOLDER: names, the vaults with commas between; shown-VAULT.json, each that is there; left, the commands for
@@ -32,6 +32,13 @@ while read -r subscription group vault; do
     az keyvault show --subscription "$subscription" --resource-group "$group" --name "$vault" --output json </dev/null \
         >"$folder/shown-$vault.json" || stop "the vault $vault can't be read" "the account needs Reader on it"
 done <"$folder/there"
+# A subnet's delegation is no resource, so that Resource Manager does not register its provider by itself.
+if [ "$(cat "$folder/private")" = true ]; then
+    state=$(az provider show --namespace Microsoft.App --query registrationState --output tsv | lines) ||
+        stop "the providers of the subscription $account can't be read" "the account needs Reader on it"
+    [ "$state" = Registered ] || stop "the subscription $account does not know Microsoft.App, which a private network takes" \
+        "az provider register --namespace Microsoft.App --wait"
+fi
 "$python" -m infra.vaults judge --folder "$folder" --name "$name" || exit 1
 recorded "$name" topics json >"$folder/recorded.json"
 "$python" -m infra.vaults left --folder "$folder" --name "$name" >"$folder/left"
