@@ -1,6 +1,7 @@
-"""Reads what the Azure CLI's own help says of the commands that the pages show, into az.json.
+"""Reads what the Azure CLI's own help says of the commands that we use, into az.json.
 
-`python -m tests.docs.az AZ`, after a page shows a command that it did not before. AZ: the program, of an installed
+Those are the ones that the pages show, that a deployment prints, and that its scripts call, as their stand-in knows them.
+`python -m tests.docs.az AZ`, after there is one that there was not before. AZ: the program, of an installed
 azure-cli; nobody logs in, and nothing is called.
 """
 
@@ -10,7 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.docs.commands import of, pages
+from infra.rights.needed import Needed
+from infra.rights.steps import steps
+from infra.rights.table import load
+from infra.vaults.judged import GIVE_IDENTITY
+from infra.vaults.left import left
+from tests.docs.commands import of, pages, within
+from tests.infra.az.__main__ import COMMANDS
 
 TABLE = Path(__file__).parent / "az.json"
 # Of every command, and never in our pages.
@@ -32,9 +39,18 @@ def name_and_options(words: list[str]) -> tuple[str, list[str]]:
     return " ".join(mine[:first]), [word for word in mine[first:] if word.startswith("-")]
 
 
-def shown() -> list[str]:
-    """The names of the commands in the pages."""
-    return sorted({name_and_options(words)[0] for words in of("az", pages())})
+def printed() -> list[list[str]]:
+    """The words of the commands that a deployment prints for a person to run."""
+    gone = {"vault": "kv-a", "name": "evgst-kv-a", "subscriptionId": "s", "resourceGroup": "rg-a"}
+    needed = Needed(("kv-a",), (), (), ("application",), (), ())
+    lines = [*left([gone], [], "keyturn-prod"), *steps(needed, load(), "principal", ["kv-a"]), GIVE_IDENTITY]
+    return [words for line in lines for words in within("az", line)]
+
+
+def used() -> list[str]:
+    """The names of all commands."""
+    spoken = {name_and_options(words)[0] for words in [*of("az", pages()), *printed()]}
+    return sorted(spoken | set(COMMANDS))
 
 
 def told(az: str, name: str) -> dict[str, object]:
@@ -52,7 +68,7 @@ def main(az: str) -> None:
     version = json.loads(subprocess.run([az, "version"], capture_output=True, text=True, check=True).stdout)[
         "azure-cli"
     ]
-    commands = {name: EXTENSIONS.get(name) or told(az, name) for name in shown()}
+    commands = {name: EXTENSIONS.get(name) or told(az, name) for name in used()}
     lines = ",\n".join(f"    {json.dumps(name)}: {json.dumps(facts)}" for name, facts in commands.items())
     TABLE.write_text(f'{{\n  "azure-cli": "{version}",\n  "commands": {{\n{lines}\n  }}\n}}\n')
 

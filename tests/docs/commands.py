@@ -44,11 +44,14 @@ def of(program: str, pages: list[str]) -> list[list[str]]:
     found = []
     for page in pages:
         for shown in [*blocks(page), *inline(page)]:
-            for text in _unfolded(shown.text):
-                words = _words(text)
-                if words[:1] == [program] and len(words) > 1:
-                    found.append(words)
+            found += within(program, shown.text)
     return found
+
+
+def within(program: str, line: str) -> list[list[str]]:
+    """The same of one line."""
+    found = [_words(text) for text in _unfolded(line)]
+    return [words for words in found if words[:1] == [program] and len(words) > 1]
 
 
 def _unfolded(text: str) -> Iterator[str]:

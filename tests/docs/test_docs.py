@@ -102,11 +102,10 @@ def test_every_parameter_of_the_deployment_exists(page: Path) -> None:
     assert [name for name in sorted(named) if not re.search(rf"^\s*(param |\")?{name}\b", declared, re.MULTILINE)] == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
 def test_every_script_exists_and_knows_its_options(page: Path) -> None:
     for line in code(page):
-        found = re.match(r"(infra/[a-z_/]+\.sh)(.*)", line)
-        if found:
+        for found in re.finditer(r"(infra/[a-z_/]+\.sh)([^#)&|]*)", line):
             script = (ROOT / found[1]).read_text()
             assert [one for one in re.findall(r"--[a-z-]+", found[2]) if f"{one})" not in script] == []
 
