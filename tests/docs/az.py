@@ -1,6 +1,6 @@
 """Reads what the Azure CLI's own help says of the commands that we use, into az.json.
 
-Those are the ones that the pages show, that a deployment prints, and that its scripts call, as their stand-in knows them.
+Those are what the pages show, what a deployment prints, and what its scripts call, as their stand-in knows it.
 `python -m tests.docs.az AZ`, after there is one that there was not before. AZ: the program, of an installed
 azure-cli; nobody logs in, and nothing is called.
 """

@@ -127,3 +127,14 @@ def test_every_module_and_make_target_exists(page: Path) -> None:
             assert find_spec(module), f"no module {module}"
         for target in re.findall(r"^make ([a-z]+)", line):
             assert target in targets, f"make {target}"
+
+
+def test_the_readme_is_short_and_leads_to_a_deployment_early() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) < 250
+    assert any("#on-azure-permit-deploy-onboard-watch" in line for line in lines[:20])
+    text = "\n".join(lines)
+    parts = [
+        text.index(f"**{number}. {word}.**") for number, word in enumerate(("Permit", "Deploy", "Onboard", "Watch"), 1)
+    ]
+    assert parts == sorted(parts)
