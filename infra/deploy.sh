@@ -136,6 +136,7 @@ if $what_if; then
     step "7-8/10 code"
     note "would upload package $(packed "$package" package.txt)"
     step "9/10 events"
+    left_behind "$work/vaults" "$(output IDENTITY_PRINCIPAL_ID)"
     bash "$scripts/subscribe.sh" "${subscribe[@]}" --what-if -- ${event[@]+"${event[@]}"}
     exit 0
 fi
@@ -147,8 +148,11 @@ step "8/10 functions"
 bash "$scripts/wait_for_function.sh" "$app" near_expiry
 
 step "9/10 events"
+left_behind "$work/vaults" "$(output IDENTITY_PRINCIPAL_ID)"
 bash "$scripts/subscribe.sh" "${subscribe[@]}" -- ${event[@]+"${event[@]}"}
 note "near_expiry hears of every secret that nears its end, in $("$python" -c 'import json, sys; print(len(json.load(open(sys.argv[1]))))' "$work/topics.json") vault(s)"
+
+by_hand "$work/vaults" "$work/policy.toml" "$(output IDENTITY_PRINCIPAL_ID)"
 
 step "10/10 smoke test"
 smoke=(--url "$url" --package "$package")
@@ -163,4 +167,3 @@ fi
 bash "$scripts/smoke.sh" "${smoke[@]}"
 
 step "deployed: $url"
-by_hand "$work/vaults" "$work/policy.toml" "$(output IDENTITY_PRINCIPAL_ID)"

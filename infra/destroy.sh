@@ -31,16 +31,6 @@ would() {
     if $what_if; then note "would: $*"; else "$@"; fi
 }
 
-# seen WORDS …: the names that az lists; none where what they belong to is gone. A look that failed is not the same.
-seen() {
-    if az "$@" --output tsv </dev/null >"$work/seen" 2>"$work/error"; then
-        lines <"$work/seen"
-    elif ! grep -Eq '\((ResourceNotFound|ResourceGroupNotFound|ParentResourceNotFound)\)' "$work/error"; then
-        cat "$work/error" >&2
-        stop "it can't be looked at: az $*" "the account needs Reader there; then run this again"
-    fi
-}
-
 # end_events SUBSCRIPTION GROUP TOPIC: no event of that topic comes to the deployment any more.
 end_events() {
     local at=(--subscription "$1" --resource-group "$2" --system-topic-name "$3") there
@@ -51,7 +41,7 @@ end_events() {
             "the account needs EventGrid EventSubscription Contributor on it; then run this again"
 }
 
-# end_audit VAULT: the vault's audit log goes to our workspace no longer.
+# end_audit RESOURCE: the logs of a vault, or of its topic, go to our workspace no longer.
 end_audit() {
     local there
     there=$(seen monitor diagnostic-settings list --resource "$1" --query "[?name=='keyturn'].name")
@@ -82,12 +72,13 @@ import json, pathlib, sys
 
 account, work = sys.argv[1], pathlib.Path(sys.argv[2])
 lists = [json.loads(line) for line in (work / "topics.json").read_text(encoding="utf-8").splitlines()]
-topics = list({(one["vault"], one["name"]): one for topics in lists for one in topics}.values())
+group = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroup}/providers/"
+vault, topic = group + "Microsoft.KeyVault/vaults/{vault}", group + "Microsoft.EventGrid/systemTopics/{name}"
+topics = list({topic.format(**one).lower(): one for topics in lists for one in topics}.values())
 def put(name, rows):
     (work / name).write_text("".join(f"{row}\n" for row in rows), encoding="utf-8")
-put("topics", ["{subscriptionId} {resourceGroup} {name}".format(**one) for one in topics])
-vault = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroup}/providers/Microsoft.KeyVault/vaults/{vault}"
-put("vaults", [vault.format(**one) for one in topics])
+put("topics", [("{subscriptionId} {resourceGroup} {name} " + topic).format(**one) for one in topics])
+put("vaults", [("{subscriptionId} {resourceGroup} {vault} " + vault).format(**one) for one in topics])
 put("subscriptions", dict.fromkeys([account, *(one["subscriptionId"] for one in topics)]))
 PYTHON
 : >"$work/all"
@@ -106,6 +97,16 @@ while IFS=$'\t' read -r id type keep; do
     *) echo "$id" >>"$work/rest" ;;
     esac
 done <"$work/all"
+# A topic that was made here may serve others by now.
+while read -r subscription group topic id; do
+    others=$(seen eventgrid system-topic event-subscription list --subscription "$subscription" --resource-group "$group" \
+        --system-topic-name "$topic" --query "[?name!='keyturn-$name'].name")
+    if [ -n "$others" ] && grep -qix "$id" "$work/rest"; then
+        grep -ivx "$id" "$work/rest" >"$work/less" || true
+        mv "$work/less" "$work/rest"
+        echo "$id" >>"$work/stay"
+    fi
+done <"$work/topics"
 cat "$work/app" "$work/rest" >"$work/go"
 if [ ! -s "$work/go" ] && [ ! -s "$work/deployments" ]; then
     note "nothing is left of keyturn-$name"
@@ -121,11 +122,12 @@ if ! $what_if && ! $yes; then
 fi
 
 step "2/5 events and audit logs"
-while read -r subscription group topic; do
+while read -r subscription group topic id; do
     end_events "$subscription" "$group" "$topic"
+    end_audit "$id"
 done <"$work/topics"
-while read -r vault; do
-    end_audit "$vault"
+while read -r _ _ _ id; do
+    end_audit "$id"
 done <"$work/vaults"
 
 step "3/5 rights"
@@ -135,6 +137,12 @@ if [ -z "$identity" ]; then
 else
     principal=$(az identity show --ids "$identity" --query principalId --output tsv | tr -d '\r') ||
         stop "the identity can't be read: $identity" "the account needs Reader on it"
+    while read -r subscription group vault _; do
+        vault=(--subscription "$subscription" --resource-group "$group" --name "$vault")
+        policy=$(seen keyvault show "${vault[@]}" --query "properties.accessPolicies[?objectId=='$principal'].objectId")
+        [ -z "$policy" ] || would az keyvault delete-policy "${vault[@]}" --object-id "$principal" --output none </dev/null ||
+            stop "an access policy can't be taken away: ${vault[*]}" "the account needs Key Vault Contributor; then run this again"
+    done <"$work/vaults"
     while read -r subscription; do
         az role assignment list --subscription "$subscription" --all --assignee "$principal" --query '[].id' --output tsv </dev/null |
             lines >"$work/assignments" || stop "rights in $subscription can't be read" "the account needs Reader on it"

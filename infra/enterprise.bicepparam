@@ -24,6 +24,7 @@ param vaults = [
   {
     name: 'kv-shared-prod'
     resourceGroup: 'rg-shared-prod'
+    audit: false // a policy of the company sends its audit log to the workspace below already
     privateEndpoint: false // there is one in the hub that the app can reach
   }
 ]
@@ -39,7 +40,7 @@ param grants = [
 param httpAuth = 'entra'
 param entraClientId = readEnvironmentVariable('KEYTURN_CLIENT_ID', '')
 param allowedClients = [
-  '33333333-3333-3333-3333-333333333333' // the operators' command line
+  '33333333-3333-3333-3333-333333333333' // the client that operators call by; az itself is 04b07795-8ddb-461a-bbee-02f9e1bf7b46
 ]
 
 param network = {

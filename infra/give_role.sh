@@ -37,6 +37,8 @@ client=$(client_of "$app")
 if [ -z "$to" ]; then
     to=$(az ad signed-in-user show --query id --output tsv | lines) || stop "who is logged in is no person" "name an object id: --to ID"
 fi
+to=$(printf '%s' "$to" | tr '[:upper:]' '[:lower:]')
+[[ $to =~ ^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$ ]] || stop "--to is $to" "an object id, as az ad user show --id NAME --query id tells it"
 service=$(az ad sp show --id "$client" --query id --output tsv | lines) ||
     stop "there is no service principal for $client" "infra/scripts/register_app.sh $name"
 graph=$(az cloud show --query endpoints.microsoftGraphResourceId --output tsv | lines)
@@ -51,4 +53,4 @@ fi
 az rest --method post --url "$url" --output none \
     --body "{\"principalId\": \"$to\", \"resourceId\": \"$service\", \"appRoleId\": \"$id\"}" ||
     stop "the app role can't be given" "a Cloud Application Administrator has to run this: infra/give_role.sh --name $name --role $role --to $to"
-note "$to has $role of $name now; log in again, for a token that says so: az logout && az login"
+note "$to has $role of $name now; log in again, for a token that says so, and set the subscription again"

@@ -131,6 +131,7 @@ var allVaults = map(vaults, vault => {
   location: vault.?location ?? location
   create: vault.?create ?? false
   topicName: vault.?topicName ?? ''
+  audit: vault.?audit ?? true
   privateEndpoint: vault.?privateEndpoint ?? true
 })
 
@@ -283,6 +284,7 @@ module watchedVaults 'modules/watched-vault.bicep' = [
       create: vault.create
       closed: closed
       topicName: vault.topicName
+      audit: vault.audit
       workspaceId: monitoring.outputs.workspaceId
       actionGroupIds: actionGroup.outputs.ids
     }

@@ -32,4 +32,6 @@ else
         stop "the app's keys can't be read" "the account needs Website Contributor on $app"
     header="x-functions-key: $key"
 fi
+[ -n "$host" ] && [ "${header##* }" != '' ] ||
+    stop "$app tells no address, or nothing to call it by" "see the app in the portal; with function keys: az functionapp keys list --ids $app"
 printf 'APP=%q\nAUTH=%q\n' "https://$host" "$header"

@@ -15,11 +15,14 @@ type vaultType = {
   @description('Its region, which its Event Grid system topic has to share. Default: that of the app.')
   location: string?
 
-  @description('true: make the vault. Default: it is there already, and nothing of it is changed but diagnostics and rights.')
+  @description('true: make the vault. Default: it is there already, and its settings stay: it gets a diagnostic setting, a topic with its alerts, and a right.')
   create: bool?
 
   @description('The name of the vault\'s system topic where it has one already (there can be one only), in the vault\'s resource group, with a system-assigned identity.')
   topicName: string?
+
+  @description('false: its audit log goes to the workspace already; Azure takes one log into one workspace once. Default: true.')
+  audit: bool?
 
   @description('false: no private endpoint for this vault, since it has one that the app can reach. Default: true in a private network.')
   privateEndpoint: bool?

@@ -18,6 +18,9 @@ param closed bool
 @description('The system topic that the vault has already. Empty: make one.')
 param topicName string
 
+@description('true: the vault\'s audit log is sent to the workspace.')
+param audit bool
+
 @description('The workspace that hears who read and wrote, and of events that were not delivered.')
 param workspaceId string
 
@@ -36,7 +39,7 @@ module vault 'vault.bicep' = if (create) {
   }
 }
 
-module audit 'vault-audit.bicep' = {
+module auditLog 'vault-audit.bicep' = if (audit) {
   name: 'keyturn-${name}-audit'
   dependsOn: [vault]
   params: {

@@ -1,4 +1,4 @@
-"""What a deployment's template can't grant: commands for whoever administers the directory and the databases.
+"""What a deployment's template can't grant: commands for whoever administers directory, vaults and databases.
 
 Sources: Microsoft Learn, "Grant an appRoleAssignment to a service principal" and "application: add owner" (Graph);
 "Manage Microsoft Entra roles in Azure Database for PostgreSQL" (`pgaadauth_create_principal`); "Assign a Key Vault
@@ -8,8 +8,10 @@ ADMIN without INHERIT and SET lets a role change another's password and neither 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
+from types import MappingProxyType
+from typing import Any
 
 from infra.rights.needed import Needed, SqlNeed
 from infra.rights.table import Table
@@ -19,16 +21,21 @@ GRAPH = "graph=$(az cloud show --query endpoints.microsoftGraphResourceId -o tsv
 FALLBACK_USER = "NAME-OF-THE-IDENTITY"
 
 
-def steps(needed: Needed, table: Table, principal: str, by_policy: Collection[str] = ()) -> Iterator[str]:
+def steps(
+    needed: Needed, table: Table, principal: str, by_policy: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
+) -> Iterator[str]:
     """Lines for a shell, then SQL; comments say who runs what.
 
-    principal: the identity's object id. by_policy: the vaults that decide by access policies.
+    principal: the identity's object id. by_policy: by name, the vaults that decide by access
+    policies, as az shows them.
     """
     [permission] = table.graph
     rights = " ".join(sorted(table.access_policy))
     for vault in sorted(set(needed.vaults) & set(by_policy)):
         yield f"# Vault {vault} decides by access policies; roles are better (see `check`)."
-        yield f"az keyvault set-policy --name {vault} --object-id {principal} --secret-permissions {rights}"
+        subscription = str(by_policy[vault].get("id", "")).split("/")[2:3]
+        where = f"--subscription {subscription[0]} " if subscription else ""
+        yield f"az keyvault set-policy {where}--name {vault} --object-id {principal} --secret-permissions {rights}"
     if needed.applications:
         yield "# As a Privileged Role Administrator: client secrets of the applications that it owns, and of no others."
         yield GRAPH

@@ -13,6 +13,9 @@ name=${AZURE_ENV_NAME:?azd sets it}
 [ -n "${KEYTURN_VAULTS:-}" ] ||
     stop "no vault is named" "azd env set KEYTURN_VAULTS '[{\"name\": \"kv-orders-prod\", \"resourceGroup\": \"rg-orders-prod\"}]'"
 "$python" -m json.tool <<<"$KEYTURN_VAULTS" >/dev/null || stop "KEYTURN_VAULTS is not JSON" "azd env set KEYTURN_VAULTS '[{\"name\": \"…\"}]'"
+account=$(az account show --query id --output tsv | lines) || stop "az is not logged in" "az login"
+[ "${AZURE_SUBSCRIPTION_ID:-$account}" = "$account" ] ||
+    stop "azd deploys into the subscription $AZURE_SUBSCRIPTION_ID, and az is set to $account" "az account set --subscription $AZURE_SUBSCRIPTION_ID"
 "$python" -m rotation.policy check policy.toml || stop "policy.toml is wrong" "mend the line above in policy.toml"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -21,13 +21,14 @@ step "functions"
 bash "$here/wait_for_function.sh" "$FUNCTION_APP_ID" near_expiry
 step "events"
 bash "$here/look_first.sh" "${AZURE_ENV_NAME:?azd sets it}" "${LOCATION:?azd sets it}" "$PWD/infra/main.bicepparam" "$work/vaults"
+left_behind "$work/vaults" "${IDENTITY_PRINCIPAL_ID:?azd sets it}"
 printf '%s' "$TOPICS" >"$work/topics.json"
 bash "$here/subscribe.sh" --name "$AZURE_ENV_NAME" --location "$LOCATION" --app "$FUNCTION_APP_ID" \
     --storage "${STORAGE_ACCOUNT_ID:?azd sets it}" --dead-letters "${DEAD_LETTER_CONTAINER:?azd sets it}" --topics "$work/topics.json"
+by_hand "$work/vaults" policy.toml "$IDENTITY_PRINCIPAL_ID"
 step "smoke test"
 smoke=(--url "$FUNCTION_APP_URL" --package "$package")
 if [ -n "${KEYTURN_SMOKE_SECRET:-}" ]; then smoke+=(--secret "$KEYTURN_SMOKE_SECRET"); fi
 if [ -n "${KEYTURN_CLIENT_ID:-}" ]; then smoke+=(--client-id "$KEYTURN_CLIENT_ID"); fi
 bash "$here/smoke.sh" "${smoke[@]}"
 step "deployed: $FUNCTION_APP_URL"
-by_hand "$work/vaults" policy.toml "${IDENTITY_PRINCIPAL_ID:?azd sets it}"

@@ -9,8 +9,8 @@ here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=infra/scripts/say.sh
 . "$here/say.sh"
 [ $# -eq 4 ] || { usage; exit 2; }
-name=$1 location=$2 parameters=$3 folder=$4
-cd "$here/../.." # for infra/vaults.py
+name=$1 location=$2 parameters=$3 folder=$4 work=$4
+cd "$here/../.." # for infra/vaults
 mkdir -p "$folder"
 account=$(az account show --query id --output tsv | tr -d '\r') || stop "az is not logged in" "az login"
 az bicep build-params --file "$parameters" --stdout >"$folder/built.json" ||
@@ -28,10 +28,26 @@ while read -r subscription deleted; do
         stop "the deleted vaults of the subscription $subscription can't be read" "the account needs Reader on it"
 done <"$folder/subscriptions"
 "$python" -m infra.vaults there --folder "$folder" >"$folder/there"
-while read -r subscription group vault; do
+# logs RESOURCE FILE: where its logs are sent.
+logs() {
+    az monitor diagnostic-settings list --resource "$1" --output json </dev/null >"$2" ||
+        stop "the diagnostic settings of $1 can't be read" "the account needs Reader on it"
+}
+while read -r subscription group vault id topic; do
     az keyvault show --subscription "$subscription" --resource-group "$group" --name "$vault" --output json </dev/null \
         >"$folder/shown-$vault.json" || stop "the vault $vault can't be read" "the account needs Reader on it"
+    logs "$id" "$folder/vaultlogs-$vault.json"
+    [ -z "$topic" ] || logs "$topic" "$folder/topiclogs-$vault.json"
 done <"$folder/there"
+recorded "$name" topics json >"$folder/recorded.json"
+"$python" -m infra.vaults last --folder "$folder" --subscription "$account" >"$folder/last"
+: >"$folder/held"
+while read -r id; do
+    held=$(seen role assignment list --scope "$id" --query "[?roleDefinitionName=='Keyturn secrets ($name)'].id")
+    [ -z "$held" ] || printf '%s\n' "$id" >>"$folder/held"
+done <"$folder/last"
+sound=true
+"$python" -m infra.vaults judge --folder "$folder" --name "$name" || sound=false
 # A subnet's delegation is no resource, so that Resource Manager does not register its provider by itself.
 if [ "$(cat "$folder/private")" = true ]; then
     state=$(az provider show --namespace Microsoft.App --query registrationState --output tsv | lines) ||
@@ -39,8 +55,7 @@ if [ "$(cat "$folder/private")" = true ]; then
     [ "$state" = Registered ] || stop "the subscription $account does not know Microsoft.App, which a private network takes" \
         "az provider register --namespace Microsoft.App --wait"
 fi
-"$python" -m infra.vaults judge --folder "$folder" --name "$name" || exit 1
-recorded "$name" topics json >"$folder/recorded.json"
+$sound || exit 1
 "$python" -m infra.vaults left --folder "$folder" --name "$name" >"$folder/left"
-sed -n 's/^# \(.* has left\):.*/   \1: what to do about it is printed at the end/p' "$folder/left"
+sed -n 's/^# \(.* has left\):.*/   \1: step 9 prints what stays on it/p' "$folder/left"
 note "looked after: $(cat "$folder/names")"

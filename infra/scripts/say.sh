@@ -2,8 +2,12 @@
 # How every script here speaks, stops and reads JSON. Sourced; bash 3.2 and newer.
 
 python=${PYTHON:-python3}
+work=''                     # a folder that the script makes for itself
 pause=${KEYTURN_PAUSE_S:-5} # seconds between two looks at something that takes a while
 api=2024-04-01              # of Microsoft.Web
+
+# A group that `az configure` sets as the default would narrow what is looked at.
+export AZURE_DEFAULTS_GROUP=
 
 step() { printf '\n== %s\n' "$*"; }
 note() { printf '   %s\n' "$*"; }
@@ -56,25 +60,38 @@ recorded() {
 # lines: what az prints as tsv, on any system.
 lines() { tr -d '\r' | sed '/^$/d'; }
 
-# by_hand FOLDER POLICY PRINCIPAL: what the deployment can't do, after look_first.sh FOLDER.
+# seen WORDS …: what az lists; needs a folder $work; none where what they belong to is gone. A look that failed is not the same.
+seen() {
+    if az "$@" --output tsv </dev/null >"$work/seen" 2>"$work/error"; then
+        lines <"$work/seen"
+    elif ! grep -Eq '\((ResourceNotFound|ResourceGroupNotFound|ParentResourceNotFound)\)' "$work/error"; then
+        cat "$work/error" >&2
+        stop "it can't be looked at: az $*" "the account needs Reader there; then run this again"
+    fi
+}
+
+# by_hand FOLDER POLICY PRINCIPAL: what the deployment can't grant, after look_first.sh FOLDER.
 by_hand() {
     local shown=() file
     for file in "$1"/shown-*.json; do
         if [ -f "$file" ]; then shown+=(--vault "$file"); fi
     done
-    note "what only administrators of the directory, of vaults and of databases can grant (nothing below: nothing to do):"
+    note "what only administrators of the directory, of vaults and of databases can grant, if anything; twice does no harm:"
     "$python" -m infra.rights steps "$2" --principal "$3" --vaults "$(cat "$1/names")" ${shown[@]+"${shown[@]}"}
-    if [ -s "$1/left" ]; then
-        note "what stays of vaults that have left; run what you agree with:"
-        printf 'PRINCIPAL=%s\n' "$3"
-        cat "$1/left"
-    fi
+}
+
+# left_behind FOLDER PRINCIPAL: what stays of vaults that have left. To be told before the record of them is written anew.
+left_behind() {
+    [ -s "$1/left" ] || return 0
+    note "what stays of vaults that have left; keep this, and run what you agree with:"
+    printf 'PRINCIPAL=%s\n' "$2"
+    cat "$1/left"
 }
 
 # deployed NAME: the id of its function app; stops where there is none.
 deployed() {
     local app
-    app=$(recorded "$1")
+    app=$(recorded "$1") || exit 1
     [ -n "$app" ] || stop "there is no deployment $1 in the subscription that az is set to" \
         "az account set --subscription …, or take the name that infra/deploy.sh was given"
     printf '%s\n' "$app"

@@ -1,7 +1,8 @@
 """`python3 -m infra.vaults`: see the package's docstring.
 
 The folder holds what az printed: built.json (`az bicep build-params --stdout`), recorded.json (the topics of the
-deployment before, or nothing), vaults-, deleted- and topics-SUBSCRIPTION.json (lists), shown-VAULT.json.
+deployment before, or nothing), vaults-, deleted- and topics-SUBSCRIPTION.json (lists), shown-VAULT.json, vaultlogs- and
+topiclogs-VAULT.json (diagnostic settings), held (ids of vaults that left, and on which the app still has its right).
 Exit code 0: nothing stands in the way; 2: what does, on stderr, an error and its remedy each.
 """
 
@@ -15,8 +16,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from infra.vaults.judged import There, Vault, judge, wanted
-from infra.vaults.left import left
+from infra.vaults.judged import There, Vault, group_of, judge, topic_of, wanted
+from infra.vaults.left import in_the_way, last, left
 
 SOUND, WRONG = 0, 2
 
@@ -30,18 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
             vaults = wanted(_built(folder), options.name, options.location, options.subscription)
             (folder / "wanted.json").write_text(json.dumps([asdict(one) for one in vaults]), encoding="utf-8")
             (folder / "names").write_text(",".join(one.name for one in vaults), encoding="utf-8")
+            (folder / "group").write_text(group_of(_built(folder), options.name), encoding="utf-8")
             (folder / "private").write_text("false" if all(one.open for one in vaults) else "true", encoding="utf-8")
             for subscription in dict.fromkeys(one.subscription for one in vaults):
                 makes = any(one.create for one in vaults if one.subscription == subscription)
                 print(subscription, "deleted" if makes else "")
         case "there":
-            ids = {str(one["id"]).lower() for one in _there(folder).vaults}
+            there = _there(folder)
+            ids = {str(one["id"]).lower() for one in there.vaults}
             for one in _wanted(folder):
                 if one.id in ids:
-                    print(one.subscription, one.group, one.name)
+                    print(
+                        one.subscription, one.group, one.name, one.id, (topic_of(one, there.topics) or {}).get("id", "")
+                    )
+        case "last":
+            for vault in last(_recorded(folder), _wanted(folder), options.subscription):
+                print(vault)
         case "left":
-            recorded = json.loads((folder / "recorded.json").read_text(encoding="utf-8") or "[]")
-            for line in left(recorded, _wanted(folder), options.name):
+            group = (folder / "group").read_text(encoding="utf-8")
+            for line in left(_recorded(folder), _wanted(folder), options.name, group):
                 print(line)
         case _:
             return _judged(folder, options.name)
@@ -50,11 +58,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _judged(folder: Path, name: str) -> int:
     findings = judge(_wanted(folder), _there(folder), name)
+    held = (folder / "held").read_text(encoding="utf-8").splitlines()
+    errors = [*findings.errors, *in_the_way(held, name)]
     for warning in findings.warnings:
         print(f"   warning: {warning}")
-    for error, remedy in findings.errors:
+    for error, remedy in errors:
         print(f"\nerror: {error}\nremedy: {remedy}", file=sys.stderr)
-    return WRONG if findings.errors else SOUND
+    return WRONG if errors else SOUND
+
+
+def _recorded(folder: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((folder / "recorded.json").read_text(encoding="utf-8") or "[]")
+    return found
 
 
 def _built(folder: Path) -> dict[str, Any]:
@@ -71,14 +86,18 @@ def _wanted(folder: Path) -> list[Vault]:
 
 
 def _there(folder: Path) -> There:
+    def named(kind: str) -> dict[str, Any]:
+        found = sorted(folder.glob(f"{kind}-*.json"))
+        return {path.stem.removeprefix(f"{kind}-"): json.loads(path.read_text(encoding="utf-8")) for path in found}
+
     def files(kind: str) -> list[Any]:
-        return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{kind}-*.json"))]
+        return list(named(kind).values())
 
     shown = {str(one["name"]).lower(): one for one in files("shown")}
     vaults, deleted, topics = (
         [one for file in files(kind) for one in file] for kind in ("vaults", "deleted", "topics")
     )
-    return There(vaults, deleted, topics, shown)
+    return There(vaults, deleted, topics, shown, named("vaultlogs"), named("topiclogs"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,15 +105,17 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     filled = commands.add_parser("wanted", help="built.json to wanted.json; prints the subscriptions to ask")
     filled.add_argument("--location", required=True)
-    filled.add_argument("--subscription", required=True, help="the deployment's")
     here = commands.add_parser("there", help="which of wanted.json are there")
     judged = commands.add_parser("judge", help="what would go wrong")
+    alone = commands.add_parser("last", help="which of those that left were the last of their subscription")
     gone = commands.add_parser(
         "left", help="commands for what stays on vaults that were recorded, and are wanted no longer"
     )
+    for command in (filled, alone):
+        command.add_argument("--subscription", required=True, help="the deployment's")
     for command in (filled, judged, gone):
         command.add_argument("--name", required=True, help="the deployment's")
-    for command in (filled, here, judged, gone):
+    for command in (filled, here, judged, alone, gone):
         command.add_argument("--folder", required=True, type=Path, help="where these files are")
     return parser
 

@@ -43,7 +43,11 @@ def printed() -> list[list[str]]:
     """The words of the commands that a deployment prints for a person to run."""
     gone = {"vault": "kv-a", "name": "evgst-kv-a", "subscriptionId": "s", "resourceGroup": "rg-a"}
     needed = Needed(("kv-a",), (), (), ("application",), (), ())
-    lines = [*left([gone], [], "keyturn-prod"), *steps(needed, load(), "principal", ["kv-a"]), GIVE_IDENTITY]
+    lines = [
+        *left([gone], [], "keyturn-prod", "rg-a"),
+        *steps(needed, load(), "principal", {"kv-a": {"id": "/subscriptions/s"}}),
+        GIVE_IDENTITY,
+    ]
     return [words for line in lines for words in within("az", line)]
 
 

@@ -53,8 +53,9 @@ def test_every_vault_tells_log_analytics_who_read_and_wrote() -> None:
     audit = read(INFRA / "modules/vault-audit.bicep").resources["audit"].body
     assert at(audit, "properties.logs") == [{"category": "AuditEvent", "enabled": True}]
     assert at(audit, "properties.logAnalyticsDestinationType") == "Dedicated"
-    audited = WATCHED.modules["audit"]
-    assert (audited.type, audited.condition, audited.over) == ("vault-audit.bicep", None, None)
+    audited = WATCHED.modules["auditLog"]
+    assert (audited.type, audited.condition, audited.over) == ("vault-audit.bicep", "(audit)", None)
+    assert "audit: vault.?audit ?? true" in (INFRA / "main.bicep").read_text()
     assert (MAIN.modules["watchedVaults"].over, MAIN.modules["watchedVaults"].condition) == ("allVaults", None)
 
 

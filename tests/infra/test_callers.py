@@ -39,6 +39,8 @@ def test_a_role_is_given_once_to_who_is_logged_in_or_is_named(deployed: Shell) -
         ([], {}, "--help"),
         (["--name", NAME, "--role", "Owner"], {}, "take Rotation.Operator or Rotation.Reader"),
         (["--name", "keyturn-none"], {}, "az account set"),
+        (["--name", NAME, "--to", "ada@example.com"], {}, "az ad user show --id"),
+        (["--name", NAME], {"deployment sub list": "Forbidden"}, "have Reader on the subscription"),
         (["--name", NAME], {"rest --method post": "Forbidden"}, "Cloud Application Administrator"),
         (["--name", NAME], {"rest --method get --url https://graph": "Forbidden"}, "Directory Readers"),
         (["--name", NAME], {"rest --method get --url /subscriptions": "Forbidden"}, "have Reader on it"),
@@ -52,6 +54,7 @@ def test_what_stops_a_role_from_being_given_is_told(
     done = deployed.run("give_role.sh", *arguments)
     assert done.returncode == 1
     assert remedy in done.stderr.partition("remedy: ")[2]
+    assert done.stderr.count("remedy: ") == 1
     assert deployed.cloud["role_holders"] == []
 
 
@@ -79,3 +82,11 @@ def test_a_session_that_can_not_be_had_says_why_and_sets_nothing(deployed: Shell
     assert told.stdout == "unset\n"
     assert "remedy: az login --scope api://" in told.stderr
     assert deployed.run("session.sh").returncode == 1
+
+
+def test_a_session_without_a_key_is_none(shell: Shell) -> None:
+    shell.deployed("--http-auth", "key")
+    shell.change(function_key=None)
+    done = shell.run("session.sh", "--name", NAME)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "az functionapp keys list" in done.stderr

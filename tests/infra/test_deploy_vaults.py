@@ -7,7 +7,7 @@ import pytest
 
 from tests.infra.az.vaults import topic, vault
 from tests.infra.bicep import INFRA
-from tests.infra.shell import NAME, Done, Shell
+from tests.infra.shell import NAME, POLICY, Done, Shell, package
 
 pytestmark = pytest.mark.thorough
 
@@ -21,7 +21,7 @@ def remedies(done: Done) -> list[str]:
 WRONG: list[tuple[dict[str, Any], str]] = [
     ({"vaults": {}}, "correct its name"),
     ({"vaults": {"kv-orders-prod": vault("kv-orders-prod", "rg-b")}}, "resourceGroup: 'rg-b'"),
-    ({"vaults": {"kv-orders-prod": vault("kv-orders-prod", publicNetworkAccess="Disabled")}}, "give `network`"),
+    ({"vaults": {"kv-orders-prod": vault("kv-orders-prod", publicNetworkAccess="Disabled")}}, "`param network = {}`"),
     ({"topics": {"t": topic(ID, "theirs")}}, "topicName: 'theirs'"),
     ({"refuse": {"keyvault list --": "AuthorizationFailed"}}, "Reader"),
     ({"refuse": {"keyvault show": "AuthorizationFailed"}}, "Reader"),
@@ -49,35 +49,78 @@ def test_what_lets_the_app_into_a_vault_with_access_policies_is_printed_at_the_e
     done = shell.deployed()
     assert "warning: vault kv-orders-prod decides by access policies" in done.stdout
     assert (
-        "az keyvault set-policy --name kv-orders-prod --object-id 00000000-0000-0000-0000-0000000000ff "
-        "--secret-permissions get list set" in done.stdout.partition("== deployed")[2]
-    )
+        f"az keyvault set-policy --subscription {ID.split('/')[2]} --name kv-orders-prod "
+        "--object-id 00000000-0000-0000-0000-0000000000ff --secret-permissions get list set"
+    ) in done.stdout.partition("== 9/10")[2].partition("== 10/10")[0]
 
 
-def other_vault(shell: Shell) -> None:
-    """The deployment before had one more."""
+def test_a_vault_with_access_policies_that_no_rule_names_lets_the_app_in_too(shell: Shell) -> None:
+    """The sweep reads each vault of the deployment."""
+    shell.package = package(shell.home / "other.zip", "bbbbbbbbbbbb", POLICY.replace("kv-orders-prod", "kv-other"))
+    shell.change(vaults={"kv-orders-prod": vault("kv-orders-prod", enableRbacAuthorization=False)})
+    assert "--name kv-orders-prod --object-id" in shell.deployed().stdout
+
+
+def test_a_vault_is_made_where_there_is_none_and_its_name_is_free(shell: Shell) -> None:
+    made = shell.home / "infra/my.bicepparam"
+    made.parent.mkdir()
+    (made.parent / "main.bicep").symlink_to(INFRA / "main.bicep")
+    text = (INFRA / "small.bicepparam").read_text().replace("resourceGroup: 'rg-orders-prod'", "create: true")
+    made.write_text(text)
+    shell.parameters = made
+    assert "take `create: true` out" in shell.deploy().stderr
+    shell.change(vaults={}, deleted_vaults=["kv-orders-prod"])
+    (told,) = remedies(shell.deploy())
+    assert told.startswith("az keyvault recover --subscription")
+    assert shell.changing_calls == []
+    shell.change(refuse={"keyvault list-deleted": "AuthorizationFailed"})
+    assert "Reader" in remedies(shell.deploy())[0]
+    shell.change(deleted_vaults=[], refuse={})
+    for _ in range(2):
+        shell.deployed()
+    assert shell.cloud["vaults"]["kv-orders-prod"]["tags"] == {"keyturn": NAME}
+
+
+def other_vault(shell: Shell, subscription: str = ID.split("/")[2]) -> str:
+    """The deployment before had one more: its id."""
     name = f"keyturn-{NAME}-subscription"
     deployments = shell.cloud["deployments"]
-    account = ID.split("/")[2]
-    gone = {"vault": "kv-gone", "name": "evgst-kv-gone", "subscriptionId": account, "resourceGroup": "rg-gone"}
+    gone = {"vault": "kv-gone", "name": "evgst-kv-gone", "subscriptionId": subscription, "resourceGroup": "rg-gone"}
     deployments[name]["properties"]["parameters"]["topics"]["value"].append(gone)
     shell.change(deployments=deployments)
+    return str(vault("kv-gone", "rg-gone", subscription)["id"])
 
 
 def test_what_stays_of_a_vault_that_left_is_printed_and_nothing_of_it_is_touched(deployed: Shell) -> None:
     assert "has left" not in deployed.deployed("--what-if").stdout
-    other_vault(deployed)
-    told = deployed.deployed("--what-if").stdout
-    assert "kv-gone has left" in told
-    done = deployed.deployed()
-    end = done.stdout.partition("== deployed")[2]
-    assert "PRINCIPAL=00000000-0000-0000-0000-0000000000ff\n# kv-gone has left" in end
-    assert "--scope " + ID.replace("rg-orders-prod", "rg-gone").replace("kv-orders-prod", "kv-gone") in end
+    gone = other_vault(deployed)
+    expected = "PRINCIPAL=00000000-0000-0000-0000-0000000000ff\n# kv-gone has left"
+    assert expected in deployed.deployed("--what-if").stdout
+    deployed.change(sick=True)
+    done = deployed.deploy()
+    assert done.returncode == 1, "the smoke test failed, and the record is written anew"
+    told = done.stdout.partition("== 9/10")[2]
+    assert expected in told
+    assert f"--scope {gone}\n" in told
     assert not [call for call in deployed.changing_calls if call.endswith("delete")]
+    deployed.change(sick=False)
     assert "has left" not in deployed.deployed().stdout
 
 
-def test_azd_looks_before_it_provisions_and_tells_the_same_after(shell: Shell) -> None:
+def test_the_right_on_the_last_vault_of_a_subscription_goes_before_the_role_leaves_it(deployed: Shell) -> None:
+    gone = other_vault(deployed, "11111111-1111-1111-1111-111111111111")
+    right = {"id": f"{gone}/right", "scope": gone, "roleDefinitionName": f"Keyturn secrets ({NAME})"}
+    deployed.change(assignments=[right, {**right, "roleDefinitionName": "Reader"}])
+    (told,) = remedies(deployed.deploy())
+    assert told == f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}'
+    assert deployed.changing_calls == []
+    deployed.change(refuse={"role assignment list": "(AuthorizationFailed) no"})
+    assert "Reader" in remedies(deployed.deploy())[0]
+    deployed.change(assignments=[{**right, "roleDefinitionName": "Reader"}], refuse={})
+    assert "# kv-gone has left" in deployed.deployed().stdout
+
+
+def test_azd_looks_before_it_provisions(shell: Shell) -> None:
     tool = shell.home / "bin/azd"
     tool.write_text("#!/bin/sh\n")
     tool.chmod(0o755)
@@ -103,3 +146,10 @@ def test_a_private_network_takes_a_provider_that_is_registered(shell: Shell) -> 
     assert set(shell.cloud["event_subscriptions"]) == {
         f"{topic}/keyturn-{NAME}" for topic in ("evgst-kv-orders-prod", "evgst-billing", "evgst-kv-shared-prod")
     }
+
+
+def test_azd_and_az_have_to_mean_the_same_subscription(shell: Shell) -> None:
+    shell.environment |= {"AZURE_ENV_NAME": NAME, "AZURE_LOCATION": "westeurope", "KEYTURN_VAULTS": "[]"}
+    other = "11111111-1111-1111-1111-111111111111"
+    done = shell.run("scripts/azd_prepare.sh", AZURE_SUBSCRIPTION_ID=other)
+    assert remedies(done) == [f"az account set --subscription {other}"]

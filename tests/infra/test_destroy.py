@@ -2,12 +2,14 @@
 
 import pytest
 
+from tests.infra.az.vaults import vault
 from tests.infra.shell import NAME, Shell
 
 pytestmark = pytest.mark.thorough
 
 HOME = f"/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-{NAME}/providers"
 VAULT = f"{HOME}/Microsoft.KeyVault/vaults/kv-orders-prod".replace(f"rg-{NAME}", "rg-orders-prod")
+TOPIC = f"{VAULT.partition('/providers')[0]}/providers/Microsoft.EventGrid/systemTopics/evgst-kv-orders-prod"
 LEDGER = f"{HOME}/Microsoft.Storage/storageAccounts/stledger"
 
 
@@ -31,7 +33,7 @@ def test_what_was_made_goes_and_vaults_ledger_and_what_others_own_stay(deployed:
         VAULT, LEDGER, f"{HOME}/Microsoft.Web/sites/of-somebody-else", f"{HOME}/Microsoft.Web/sites/of-another-keyturn",
     }  # fmt: skip
     assert set(cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
-    assert cloud["diagnostics"] == {VAULT: ["of-others"]}
+    assert cloud["diagnostics"] == {VAULT: ["of-others"], TOPIC: []}
     assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
     assert f"   {LEDGER}" in done.stdout.partition("left on purpose:")[2]
 
@@ -54,7 +56,7 @@ def test_without_the_record_of_the_infrastructure_as_after_azd_the_same_goes(dep
     assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
     cloud = deployed.cloud
     assert set(cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
-    assert cloud["diagnostics"] == {VAULT: ["of-others"]}
+    assert cloud["diagnostics"] == {VAULT: ["of-others"], TOPIC: []}
     assert (cloud["assignments"], cloud["roles"], cloud["apps"], cloud["deployments"]) == ([], [], {}, {})
 
 
@@ -131,3 +133,30 @@ def test_the_events_of_a_vault_that_only_one_record_knows_end_too(deployed: Shel
     deployed.change(**cloud)
     assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
     assert set(deployed.cloud["event_subscriptions"]) == {"evgst-kv-orders-prod/of-somebody-else"}
+
+
+def test_a_topic_that_was_made_here_and_serves_others_stays(deployed: Shell) -> None:
+    cloud = deployed.cloud
+    cloud["resources"][TOPIC] = {"tags": {"keyturn": NAME}}
+    deployed.change(**cloud)
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert f"stays: {TOPIC}" in done.stdout
+    assert TOPIC in deployed.cloud["resources"]
+
+
+def test_a_topic_that_was_made_here_for_itself_goes(deployed: Shell) -> None:
+    cloud = deployed.cloud
+    cloud["resources"][TOPIC] = {"tags": {"keyturn": NAME}}
+    del cloud["event_subscriptions"]["evgst-kv-orders-prod/of-somebody-else"]
+    deployed.change(**cloud)
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    assert TOPIC not in deployed.cloud["resources"]
+
+
+def test_an_access_policy_of_the_identity_goes_and_those_of_others_stay(deployed: Shell) -> None:
+    ours, theirs = ({"objectId": f"00000000-0000-0000-0000-0000000000{end}"} for end in ("ff", "fe"))
+    there = vault("kv-orders-prod", enableRbacAuthorization=False, accessPolicies=[ours, theirs])
+    deployed.change(vaults={"kv-orders-prod": there})
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    assert deployed.cloud["vaults"]["kv-orders-prod"]["properties"]["accessPolicies"] == [theirs]

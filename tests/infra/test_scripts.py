@@ -145,6 +145,7 @@ def test_azd_releases_code_events_and_a_smoke_test_with_the_outputs_of_the_templ
     cloud = azd.cloud
     del cloud["package"]
     cloud["event_subscriptions"] = {}
+    cloud["vaults"]["kv-orders-prod"]["properties"]["enableRbacAuthorization"] = False
     (azd.home / "cloud.json").write_text(json.dumps(cloud))
     outputs = cloud["deployments"][f"keyturn-{NAME}"]["properties"]["outputs"]
     handed = {key.upper(): one["value"] for key, one in outputs.items()}
@@ -155,6 +156,7 @@ def test_azd_releases_code_events_and_a_smoke_test_with_the_outputs_of_the_templ
     assert done.returncode == 0, done.stderr
     assert set(azd.cloud["event_subscriptions"]) == {f"evgst-kv-orders-prod/keyturn-{NAME}"}
     assert "would be: planned" in done.stdout
+    assert "az keyvault set-policy" in done.stdout
 
 
 def test_azd_down_is_stopped(azd: Shell) -> None:

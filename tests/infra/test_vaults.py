@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from infra.vaults.judged import Findings, There, Vault, judge, wanted
-from infra.vaults.left import left
+from infra.vaults.left import in_the_way, last, left
 from tests.infra.az.cloud import SUBSCRIPTION
 from tests.infra.az.vaults import topic, vault
 from tests.infra.bicep import INFRA
@@ -27,22 +27,39 @@ def filled_in(*vaults: dict[str, Any], **more: Any) -> list[Vault]:
 
 def judged(
     asked: dict[str, Any] = ASKED, *, shown: dict[str, Any] | None = None, topics: tuple[Any, ...] = (),
-    deleted: tuple[str, ...] = (), **more: Any,
+    deleted: tuple[str, ...] = (), vault_logs: tuple[Any, ...] = (), topic_logs: tuple[Any, ...] = (), **more: Any,
 ) -> Findings:  # fmt: skip
     there = [] if shown is None else [shown]
     return judge(
         filled_in(asked, **more),
-        There(there, [{"name": one} for one in deleted], topics, {one["name"].lower(): one for one in there}),
+        There(
+            there, [{"name": one} for one in deleted], topics, {one["name"].lower(): one for one in there},
+            {"kv-orders-prod": vault_logs}, {"kv-orders-prod": topic_logs},
+        ),
         NAME,
-    )
+    )  # fmt: skip
+
+
+def sent(workspace: str, name: str = "theirs", *, enabled: bool = True, **log: str) -> dict[str, Any]:
+    """A diagnostic setting."""
+    return {
+        "name": name,
+        "workspaceId": workspace,
+        "logs": [{"enabled": enabled, **(log or {"category": "AuditEvent"})}],
+    }
 
 
 def test_what_the_parameters_leave_out_is_filled_in_as_the_template_does() -> None:
     (found,) = filled_in({"name": "KV-A"})
-    assert found == Vault("kv-a", SUBSCRIPTION, f"rg-{NAME}", "westeurope", create=False, topic="", open=True)
-    more = {"subscriptionId": OTHER, "location": "northeurope", "create": True, "topicName": "t"}
-    (found,) = filled_in(ASKED | more, network={}, resourceGroupName="rg-x", location="italynorth")
-    assert found == Vault("kv-orders-prod", OTHER, "rg-orders-prod", "northeurope", create=True, topic="t", open=False)
+    assert found == Vault(
+        "kv-a", SUBSCRIPTION, f"rg-{NAME}", "westeurope", create=False, topic="", open=True, audit=True, workspace=""
+    )
+    more = {"subscriptionId": OTHER, "location": "northeurope", "create": True, "topicName": "t", "audit": False}
+    (found,) = filled_in(ASKED | more, network={}, resourceGroupName="rg-x", location="italynorth", workspaceId="w")
+    assert found == Vault(
+        "kv-orders-prod", OTHER, "rg-orders-prod", "northeurope",
+        create=True, topic="t", open=False, audit=False, workspace="w",
+    )  # fmt: skip
     (found,) = filled_in({"name": "kv-a"}, resourceGroupName="rg-x", location="italynorth")
     assert (found.group, found.location) == ("rg-x", "italynorth")
 
@@ -57,6 +74,25 @@ def test_of_a_vault_that_is_as_asked_for_nothing_is_said() -> None:
     closed = vault("kv-orders-prod", publicNetworkAccess="Disabled")
     assert judged(shown=closed, network={}) == Findings([], [])
     assert judged(ASKED | {"create": True}) == Findings([], [])
+    elsewhere = vault("kv-orders-prod") | {"location": "northeurope"}
+    assert judged(ASKED | {"topicName": "theirs"}, shown=elsewhere, topics=theirs) == Findings([], [])
+
+
+def test_what_the_deployment_made_itself_is_no_obstacle_to_it() -> None:
+    ours = vault("kv-orders-prod", publicNetworkAccess="Disabled") | {"tags": {"keyturn": NAME}}
+    topics = (topic(ID, "evgst-kv-orders-prod", {"keyturn": NAME}, identity=None),)
+    assert judged(ASKED | {"create": True}, shown=ours, topics=topics) == Findings([], [])
+
+
+def test_logs_that_go_elsewhere_or_are_ours_are_no_obstacle() -> None:
+    shown, asked = vault("kv-orders-prod"), ASKED | {"topicName": "theirs"}
+    topics = (topic(ID, "theirs"),)
+    for one in (sent("other"), sent("W", "keyturn"), sent("W", enabled=False), sent("W", category="Policy")):
+        found = judged(asked, shown=shown, topics=topics, vault_logs=(one,), topic_logs=(one,), workspaceId="w")
+        assert found == Findings([], [])
+    assert judged(asked, shown=shown, topics=topics, vault_logs=(sent(""),)) == Findings([], [])
+    told = asked | {"audit": False}
+    assert judged(told, shown=shown, topics=topics, vault_logs=(sent("W"),), workspaceId="w") == Findings([], [])
 
 
 CASES: list[tuple[dict[str, Any], str, str]] = [
@@ -78,16 +114,37 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     ),
     (
         {"asked": ASKED | {"create": True}, "deleted": ("KV-orders-prod",)},
-        "one of that name was deleted, and holds it", "az keyvault recover --name kv-orders-prod",
+        "one of that name was deleted, and holds it",
+        f"az keyvault recover --subscription {SUBSCRIPTION} --name kv-orders-prod",
+    ),
+    (
+        {"shown": vault("kv-orders-prod", "rg-orders-prod", OTHER)},
+        f"is in the subscription {OTHER}", f"subscriptionId: '{OTHER}'",
+    ),
+    (
+        {"asked": ASKED | {"create": True, "topicName": "theirs"}},
+        "has no Event Grid system topic theirs", "take topicName out",
+    ),
+    (
+        {"shown": vault("kv-orders-prod"), "topics": (topic(ID, "evgst-kv-orders-prod", {"keyturn": "another"}),)},
+        "the deployment another looks after vault kv-orders-prod", "take the vault out there first",
+    ),
+    (
+        {"shown": vault("kv-orders-prod"), "vault_logs": (sent("W", categoryGroup="audit"),), "workspaceId": "w"},
+        "sends its audit log to that workspace already", "audit: false",
+    ),
+    (
+        {"shown": vault("kv-orders-prod"), "topic_logs": (sent("W", category="DeliveryFailures"),), "workspaceId": "w"},
+        "sends its failures to that workspace already", "take DeliveryFailures out of theirs",
     ),
     (
         {"shown": vault("kv-orders-prod") | {"location": "North Europe"}},
         "is in northeurope, and not in westeurope", "location: 'northeurope'",
     ),
-    ({"shown": vault("kv-orders-prod", publicNetworkAccess="Disabled")}, "has a firewall", "give `network`"),
+    ({"shown": vault("kv-orders-prod", publicNetworkAccess="Disabled")}, "has a firewall", "`param network = {}`"),
     (
         {"shown": vault("kv-orders-prod", networkAcls={"defaultAction": "Deny", "bypass": "AzureServices"})},
-        "has a firewall", "infra/enterprise.bicepparam",
+        "has a firewall", "docs/deploy.md, A private network",
     ),
     (
         {"shown": vault("kv-orders-prod"), "topics": (topic(ID.upper(), "theirs"),)},
@@ -144,9 +201,8 @@ def test_all_that_is_wrong_with_all_vaults_is_told_at_once() -> None:
     shown = vault("kv-orders-prod", publicNetworkAccess="Disabled") | {"location": "northeurope"}
     found = judge(filled_in(*asked), There([shown], [], [], {"kv-orders-prod": shown}), NAME)
     assert len(found.errors) == 4
-    assert judge(filled_in(ASKED, ASKED), There([], [], [], {}), NAME).errors == [
-        ("vault kv-orders-prod is named twice", "leave one of the two")
-    ]
+    twice = judge(filled_in(ASKED, ASKED), There([shown], [], [], {"kv-orders-prod": shown}), NAME).errors
+    assert twice[-1] == ("vault kv-orders-prod is named twice", "leave one of the two")
 
 
 def recorded(*names: str) -> list[dict[str, str]]:
@@ -157,25 +213,40 @@ def recorded(*names: str) -> list[dict[str, str]]:
 
 
 def test_nothing_is_left_where_no_vault_has_left() -> None:
-    assert list(left([], filled_in(ASKED), NAME)) == []
-    assert list(left(recorded("kv-orders-prod"), filled_in(ASKED | {"name": "KV-Orders-Prod"}), NAME)) == []
+    assert list(left([], filled_in(ASKED), NAME, "rg-a")) == []
+    assert list(left(recorded("kv-orders-prod"), filled_in(ASKED | {"name": "KV-Orders-Prod"}), NAME, "rg-a")) == []
+    moved = filled_in(ASKED | {"resourceGroup": "rg-b"})
+    assert list(left(recorded("kv-orders-prod"), moved, NAME, "rg-a")) == []
 
 
 def test_what_stays_on_a_vault_that_left_is_named_exactly_and_nothing_of_its_neighbour() -> None:
-    first, events, *lines = left(recorded("kv-orders", "kv-orders-prod"), filled_in(ASKED), NAME)
-    assert first.startswith("# kv-orders has left")
+    told = list(left(recorded("kv-orders", "kv-orders-prod"), filled_in(ASKED), NAME, "rg (a)"))
+    assert told[0].startswith("# kv-orders has left")
     gone = vault("kv-orders")["id"]
-    place = f"--subscription {SUBSCRIPTION} --resource-group rg-orders-prod"
+    account = f"--subscription {SUBSCRIPTION}"
+    place = f"{account} --resource-group rg-orders-prod"
     alerts = [one["name"] for one in json.loads((INFRA / "alerts.json").read_text())["metricAlerts"]]
     assert len(alerts) > 1
     delete = f"az eventgrid system-topic event-subscription delete {place}"
-    assert events == f"{delete} --system-topic-name evgst-kv-orders --name keyturn-{NAME} --yes"
-    assert lines == [
+    assert [line for line in told if not line.startswith("#")] == [
+        f"{delete} --system-topic-name evgst-kv-orders --name keyturn-{NAME} --yes",
         *(f"az monitor metrics alert delete {place} --name keyturn-kv-orders-{name}" for name in alerts),
         f"az monitor diagnostic-settings delete --resource {topic(gone, 'evgst-kv-orders')['id']} --name keyturn",
         f"az monitor diagnostic-settings delete --resource {gone} --name keyturn",
-        f'az role assignment delete --assignee "$PRINCIPAL" --role "Keyturn secrets ({NAME})" --scope {gone}',
-        f"az eventgrid system-topic delete {place} --name evgst-kv-orders --yes   # if it serves nobody else",
-    ]  # fmt: skip
+        f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}',
+        f'az keyvault delete-policy {account} --name kv-orders --object-id "$PRINCIPAL"',
+        "az network private-endpoint delete --resource-group 'rg (a)' --name pe-kv-orders",
+        f"az eventgrid system-topic delete {place} --name evgst-kv-orders --yes",
+    ]
     theirs = [recorded("kv-orders")[0] | {"name": "theirs"}]
-    assert not any("system-topic delete" in line for line in left(theirs, filled_in(ASKED), NAME))
+    assert not any("system-topic delete" in line for line in left(theirs, filled_in(ASKED), NAME, "rg-a"))
+
+
+def test_the_last_vault_of_a_subscription_is_told_from_the_others() -> None:
+    away = [recorded("kv-b")[0] | {"subscriptionId": OTHER}]
+    gone = vault("kv-b", "rg-orders-prod", OTHER)["id"]
+    assert last([*away, *recorded("kv-c")], filled_in(ASKED), SUBSCRIPTION) == [gone]
+    assert last(away, filled_in({"name": "kv-d", "subscriptionId": OTHER}), SUBSCRIPTION) == []
+    ((error, remedy),) = in_the_way([gone], NAME)
+    assert "vault kv-b has left, the last one of its subscription" in error
+    assert remedy == f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}'

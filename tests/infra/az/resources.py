@@ -96,16 +96,25 @@ def resource_delete(cloud: Cloud, options: Options) -> Json:
     cloud.save()
 
 
-def assignments(cloud: Cloud, _options: Options) -> Json:
+def assignments(cloud: Cloud, options: Options) -> Json:
     """Each stands at the scope that its id names; or as a test tells all of it."""
-    return [
+    scope = options.get("--scope", [""])[0]
+    found: list[Json] = [
         one if isinstance(one, dict) else {"id": one, "scope": one.partition("/providers/Microsoft.Authorization/")[0]}
         for one in cloud["assignments"]
     ]
+    return [one for one in found if not scope or one["scope"].lower() == scope.lower()]
 
 
 def assignment_delete(cloud: Cloud, options: Options) -> Json:
     cloud["assignments"].remove(one(options, "--ids"))
+    cloud.save()
+
+
+def policy_delete(cloud: Cloud, options: Options) -> Json:
+    properties = cloud["vaults"][one(options, "--name")]["properties"]
+    gone = one(options, "--object-id")
+    properties["accessPolicies"] = [each for each in properties["accessPolicies"] if each["objectId"] != gone]
     cloud.save()
 
 
@@ -127,7 +136,10 @@ def events_delete(cloud: Cloud, options: Options) -> Json:
 
 
 def diagnostics_list(cloud: Cloud, options: Options) -> Json:
-    return [{"name": name} for name in cloud["diagnostics"].get(one(options, "--resource"), [])]
+    """Names; or as a test tells all of it."""
+    wanted = one(options, "--resource").lower()
+    found = [each for resource, each in cloud["diagnostics"].items() if resource.lower() == wanted]
+    return [each if isinstance(each, dict) else {"name": each, "logs": []} for settings in found for each in settings]
 
 
 def diagnostics_delete(cloud: Cloud, options: Options) -> Json:

@@ -42,8 +42,11 @@ def vault_show(cloud: Cloud, options: Options) -> Json:
     return found
 
 
-def deleted_list(cloud: Cloud, _options: Options) -> Json:
-    return [{"name": name, "properties": {"location": "westeurope"}} for name in cloud.get("deleted_vaults", [])]
+def deleted_list(cloud: Cloud, options: Options) -> Json:
+    """All of them are of the deployment's subscription."""
+    ours = _subscription(options) == f"/subscriptions/{SUBSCRIPTION}/"
+    names = cloud.get("deleted_vaults", []) if ours else []
+    return [{"name": name, "properties": {"location": "westeurope"}} for name in names]
 
 
 def topic_list(cloud: Cloud, options: Options) -> Json:
@@ -68,7 +71,8 @@ def deployed(cloud: Cloud, given: Json) -> Json:
             raise Refused("(InvalidRequest) Only one system topic is allowed per source.")
         made = topic(there, wanted, {"keyturn": given["name"]})
         cloud["topics"].setdefault(made["id"], made)
-        cloud["diagnostics"].setdefault(there, ["of-others"])
-        cloud["diagnostics"][there] = sorted({*cloud["diagnostics"][there], "keyturn"})
+        for resource in (there, made["id"]):
+            cloud["diagnostics"].setdefault(resource, ["of-others"] if resource == there else [])
+            cloud["diagnostics"][resource] = sorted({*cloud["diagnostics"][resource], "keyturn"})
         topics.append({"vault": name, "name": wanted, "resourceGroup": group, "subscriptionId": subscription})
     return topics
