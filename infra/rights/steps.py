@@ -32,7 +32,7 @@ def steps(
     [permission] = table.graph
     rights = " ".join(sorted(table.access_policy))
     for vault in sorted(set(needed.vaults) & set(by_policy)):
-        yield f"# Vault {vault} decides by access policies; roles are better (see `check`)."
+        yield f"# Vault {vault} decides by access policies; roles are better: docs/rights.md."
         subscription = str(by_policy[vault].get("id", "")).split("/")[2:3]
         where = f"--subscription {subscription[0]} " if subscription else ""
         yield f"az keyvault set-policy {where}--name {vault} --object-id {principal} --secret-permissions {rights}"

@@ -224,13 +224,13 @@ def _sender(settings: Sequence[Mapping[str, Any]], workspace: str, logs: Collect
 def _weak(vault: Vault, shown: Mapping[str, Any]) -> Iterator[str]:
     properties = shown["properties"]
     if not properties.get("enableRbacAuthorization"):
-        yield f"vault {vault.name} decides by access policies: a deployment prints at its end what lets the app in"
+        yield f"vault {vault.name} decides by access policies: step 9 prints what lets the app in"
     if not properties.get("enablePurgeProtection"):
         yield f"vault {vault.name} has no purge protection: a deleted secret can be lost for good"
 
 
 def _write(vault: Vault, key: str, value: str, quote: str = "'") -> str:
-    return f"write beside name: '{vault.name}' in the parameters: {key}: {quote}{value}{quote}"
+    return f"write {key}: {quote}{value}{quote} beside name: '{vault.name}' in the parameters"
 
 
 def _tag(resource: Mapping[str, Any]) -> str:

@@ -110,7 +110,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
     (
         {"asked": {"name": "kv-orders-prod", "create": True}, "shown": vault("kv-orders-prod")},
         "is in the resource group rg-orders-prod",
-        "resourceGroup: 'rg-orders-prod', and take `create: true` out",
+        "resourceGroup: 'rg-orders-prod' beside name: 'kv-orders-prod' in the parameters, and take `create: true` out",
     ),
     (
         {"asked": ASKED | {"create": True}, "deleted": ("KV-orders-prod",)},
