@@ -138,10 +138,10 @@ else
     principal=$(az identity show --ids "$identity" --query principalId --output tsv | tr -d '\r') ||
         stop "the identity can't be read: $identity" "the account needs Reader on it"
     while read -r subscription group vault _; do
-        vault=(--subscription "$subscription" --resource-group "$group" --name "$vault")
-        policy=$(seen keyvault show "${vault[@]}" --query "properties.accessPolicies[?objectId=='$principal'].objectId")
-        [ -z "$policy" ] || would az keyvault delete-policy "${vault[@]}" --object-id "$principal" --output none </dev/null ||
-            stop "an access policy can't be taken away: ${vault[*]}" "the account needs Key Vault Contributor; then run this again"
+        at=(--subscription "$subscription" --resource-group "$group" --name "$vault")
+        policy=$(seen keyvault show "${at[@]}" --query "properties.accessPolicies[?objectId=='$principal'].objectId")
+        [ -z "$policy" ] || would az keyvault delete-policy "${at[@]}" --object-id "$principal" --output none </dev/null ||
+            stop "an access policy can't be taken away: ${at[*]}" "the account needs Key Vault Contributor; then run this again"
     done <"$work/vaults"
     while read -r subscription; do
         az role assignment list --subscription "$subscription" --all --assignee "$principal" --query '[].id' --output tsv </dev/null |
