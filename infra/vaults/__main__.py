@@ -68,8 +68,8 @@ def _judged(folder: Path, name: str) -> int:
 
 
 def _recorded(folder: Path) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads((folder / "recorded.json").read_text(encoding="utf-8") or "[]")
-    return found
+    found: list[dict[str, Any]] | None = json.loads((folder / "recorded.json").read_text(encoding="utf-8") or "null")
+    return found or []
 
 
 def _built(folder: Path) -> dict[str, Any]:
