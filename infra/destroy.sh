@@ -98,15 +98,15 @@ while IFS=$'\t' read -r id type keep; do
     esac
 done <"$work/all"
 # A topic that was made here may serve others by now.
-while read -r subscription group topic id; do
-    others=$(seen eventgrid system-topic event-subscription list --subscription "$subscription" --resource-group "$group" \
-        --system-topic-name "$topic" --query "[?name!='keyturn-$name'].name")
-    if [ -n "$others" ] && grep -qix "$id" "$work/rest"; then
-        grep -ivx "$id" "$work/rest" >"$work/less" || true
-        mv "$work/less" "$work/rest"
-        echo "$id" >>"$work/stay"
-    fi
-done <"$work/topics"
+{ grep -i '/systemtopics/' "$work/rest" || true; } >"$work/made"
+while read -r id; do
+    others=$(seen eventgrid system-topic event-subscription list --subscription "$(cut -d / -f 3 <<<"$id")" \
+        --resource-group "$(cut -d / -f 5 <<<"$id")" --system-topic-name "${id##*/}" --query "[?name!='keyturn-$name'].name")
+    [ -n "$others" ] || continue
+    { grep -vxF "$id" "$work/rest" || true; } >"$work/less"
+    mv "$work/less" "$work/rest"
+    echo "$id" >>"$work/stay"
+done <"$work/made"
 cat "$work/app" "$work/rest" >"$work/go"
 if [ ! -s "$work/go" ] && [ ! -s "$work/deployments" ]; then
     note "nothing is left of keyturn-$name"
@@ -139,8 +139,12 @@ else
         stop "the identity can't be read: $identity" "the account needs Reader on it"
     while read -r subscription group vault _; do
         at=(--subscription "$subscription" --resource-group "$group" --name "$vault")
+        # Those of a vault that decides by roles by now are of no effect, and can't be changed.
+        roles=$(seen keyvault show "${at[@]}" --query properties.enableRbacAuthorization)
         policy=$(seen keyvault show "${at[@]}" --query "properties.accessPolicies[?objectId=='$principal'].objectId")
-        [ -z "$policy" ] || would az keyvault delete-policy "${at[@]}" --object-id "$principal" --output none </dev/null ||
+        case $roles in [tT]rue) continue ;; esac
+        [ -n "$policy" ] || continue
+        would az keyvault delete-policy "${at[@]}" --object-id "$principal" --output none </dev/null ||
             stop "an access policy can't be taken away: ${at[*]}" "the account needs Key Vault Contributor; then run this again"
     done <"$work/vaults"
     while read -r subscription; do

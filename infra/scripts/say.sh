@@ -64,7 +64,7 @@ lines() { tr -d '\r' | sed '/^$/d'; }
 seen() {
     if az "$@" --output tsv </dev/null >"$work/seen" 2>"$work/error"; then
         lines <"$work/seen"
-    elif ! grep -Eq '\((ResourceNotFound|ResourceGroupNotFound|ParentResourceNotFound)\)' "$work/error"; then
+    elif ! grep -Eq '\((ResourceNotFound|ResourceGroupNotFound|ParentResourceNotFound|SubscriptionNotFound)\)' "$work/error"; then
         cat "$work/error" >&2
         stop "it can't be looked at: az $*" "the account needs Reader there; then run this again"
     fi
