@@ -144,7 +144,15 @@ def _not_as_asked(vault: Vault, shown: Mapping[str, Any], deployment: str) -> It
     rules = properties.get("networkAcls") or {}
     public = _lower(properties.get("publicNetworkAccess") or "enabled") == "enabled"
     closed = not public or _lower(rules.get("defaultAction") or "allow") == "deny"
-    if vault.open and closed and not (vault.create and ours):
+    if vault.open and closed and vault.create and ours:
+        yield (
+            f"vault {vault.name} was made here, has a firewall now, and would be opened",
+            (
+                "write `param network = {}` again; or let it be open by: "
+                f"az keyvault update --name {vault.name} --public-network-access Enabled --default-action Allow"
+            ),
+        )
+    elif vault.open and closed:
         yield (
             f"vault {vault.name} has a firewall, and the app has no fixed address to be let in by",
             "write `param network = {}`, and who deploys in allowedAddresses: docs/deploy.md, A private network",
@@ -170,7 +178,10 @@ def _topic(vault: Vault, topic: Mapping[str, Any], deployment: str) -> Iterator[
     if owner not in {"", deployment}:
         yield (
             f"the deployment {owner} looks after vault {vault.name}, and two must not rotate the same",
-            f"take the vault out there first, and run what that prints; the last is its topic, {name}",
+            (
+                "take the vault out there first, and run what that prints; if it is gone: "
+                f"az tag update --resource-id {topic['id']} --operation Delete --tags keyturn={owner}"
+            ),
         )
         return
     if owner == deployment and name == f"evgst-{vault.name}" and not vault.topic:
@@ -215,7 +226,7 @@ def _sender(settings: Sequence[Mapping[str, Any]], workspace: str, logs: Collect
             continue
         if any(
             one["enabled"] and _lower(one.get("category") or one.get("categoryGroup")) in logs
-            for one in setting["logs"]
+            for one in (setting.get("logs") or ())
         ):
             return str(setting["name"])
     return ""

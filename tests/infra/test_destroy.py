@@ -160,3 +160,21 @@ def test_an_access_policy_of_the_identity_goes_and_those_of_others_stay(deployed
     deployed.change(vaults={"kv-orders-prod": there})
     assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
     assert deployed.cloud["vaults"]["kv-orders-prod"]["properties"]["accessPolicies"] == [theirs]
+
+
+def test_old_access_policies_of_a_vault_that_decides_by_roles_are_left(deployed: Shell) -> None:
+    """Azure refuses to change them."""
+    there = vault("kv-orders-prod", accessPolicies=[{"objectId": "00000000-0000-0000-0000-0000000000ff"}])
+    deployed.change(vaults={"kv-orders-prod": there}, refuse={"keyvault delete-policy": "Cannot delete policies"})
+    done = deployed.run("destroy.sh", "--name", NAME, "--yes")
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_topic_of_a_vault_that_left_is_spared_too_where_it_serves_others(deployed: Shell) -> None:
+    left = TOPIC.replace("kv-orders-prod", "kv-left")
+    cloud = deployed.cloud
+    cloud["resources"][left] = {"tags": {"keyturn": NAME}}
+    cloud["event_subscriptions"]["evgst-kv-left/of-somebody-else"] = "EventGridSchema"
+    deployed.change(**cloud)
+    assert deployed.run("destroy.sh", "--name", NAME, "--yes").returncode == 0
+    assert left in deployed.cloud["resources"]

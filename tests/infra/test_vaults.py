@@ -79,9 +79,17 @@ def test_of_a_vault_that_is_as_asked_for_nothing_is_said() -> None:
 
 
 def test_what_the_deployment_made_itself_is_no_obstacle_to_it() -> None:
-    ours = vault("kv-orders-prod", publicNetworkAccess="Disabled") | {"tags": {"keyturn": NAME}}
+    ours = vault("kv-orders-prod") | {"tags": {"keyturn": NAME}}
     topics = (topic(ID, "evgst-kv-orders-prod", {"keyturn": NAME}, identity=None),)
     assert judged(ASKED | {"create": True}, shown=ours, topics=topics) == Findings([], [])
+
+
+def test_a_vault_that_was_made_here_and_closed_since_is_not_opened_silently() -> None:
+    ours = vault("kv-orders-prod", publicNetworkAccess="Disabled") | {"tags": {"keyturn": NAME}}
+    ((error, remedy),) = judged(ASKED | {"create": True}, shown=ours).errors
+    assert "would be opened" in error
+    assert "`param network = {}` again" in remedy
+    assert judged(ASKED | {"create": True}, shown=ours, network={}) == Findings([], [])
 
 
 def test_logs_that_go_elsewhere_or_are_ours_are_no_obstacle() -> None:
