@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # azd_prepare.sh
-# Before `azd provision`: judges policy.toml and the vaults, and puts into azd's environment the rights that it needs and the client id of
-# the app registration. Set before: KEYTURN_VAULTS, and where wanted KEYTURN_HTTP_AUTH, KEYTURN_CLIENT_ID.
+# Before `azd provision`: judges policy.toml and the vaults, and puts into azd's environment the rights that the policy needs
+# and the client id of the app registration. Set before: KEYTURN_VAULTS, and where wanted KEYTURN_HTTP_AUTH, KEYTURN_CLIENT_ID.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=infra/scripts/say.sh

@@ -56,6 +56,6 @@ if [ "$(cat "$folder/private")" = true ]; then
         "az provider register --namespace Microsoft.App --wait"
 fi
 $sound || exit 1
-"$python" -m infra.vaults left --folder "$folder" --name "$name" >"$folder/left"
+"$python" -m infra.vaults left --folder "$folder" --name "$name" --subscription "$account" >"$folder/left"
 sed -n 's/^# \(.* has left\):.*/   \1: step 9 prints what stays on it/p' "$folder/left"
 note "looked after: $(cat "$folder/names")"

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from infra.vaults.judged import There, Vault, group_of, judge, topic_of, wanted
@@ -31,7 +32,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             vaults = wanted(_built(folder), options.name, options.location, options.subscription)
             (folder / "wanted.json").write_text(json.dumps([asdict(one) for one in vaults]), encoding="utf-8")
             (folder / "names").write_text(",".join(one.name for one in vaults), encoding="utf-8")
-            (folder / "group").write_text(group_of(_built(folder), options.name), encoding="utf-8")
             (folder / "private").write_text("false" if all(one.open for one in vaults) else "true", encoding="utf-8")
             for subscription in dict.fromkeys(one.subscription for one in vaults):
                 makes = any(one.create for one in vaults if one.subscription == subscription)
@@ -45,11 +45,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         one.subscription, one.group, one.name, one.id, (topic_of(one, there.topics) or {}).get("id", "")
                     )
         case "last":
-            for vault in last(_recorded(folder), _wanted(folder), options.subscription):
-                print(vault)
+            # Where somebody else makes the roles, none is changed here.
+            if _built(folder).get("createRoles", {}).get("value", True):
+                for vault in last(_recorded(folder), _wanted(folder), options.subscription):
+                    print(vault)
         case "left":
-            group = (folder / "group").read_text(encoding="utf-8")
-            for line in left(_recorded(folder), _wanted(folder), options.name, group):
+            group = group_of(_built(folder), options.name)
+            home = f"--subscription {options.subscription} --resource-group {quote(group)}"
+            for line in left(_recorded(folder), _wanted(folder), options.name, home):
                 print(line)
         case _:
             return _judged(folder, options.name)
@@ -111,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     gone = commands.add_parser(
         "left", help="commands for what stays on vaults that were recorded, and are wanted no longer"
     )
-    for command in (filled, alone):
+    for command in (filled, alone, gone):
         command.add_argument("--subscription", required=True, help="the deployment's")
     for command in (filled, judged, gone):
         command.add_argument("--name", required=True, help="the deployment's")

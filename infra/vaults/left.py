@@ -42,8 +42,8 @@ def in_the_way(held: Sequence[str], deployment: str) -> Iterator[Error]:
         )
 
 
-def left(recorded: Sequence[Topic], vaults: Sequence[Vault], deployment: str, group: str) -> Iterator[str]:
-    """Lines for a shell, where $PRINCIPAL is the app's identity. group: the app's resource group."""
+def left(recorded: Sequence[Topic], vaults: Sequence[Vault], deployment: str, home: str) -> Iterator[str]:
+    """Lines for a shell, where $PRINCIPAL is the app's identity. home: the options of az that lead to the app's group."""
     alerts = json.loads(ALERTS.read_text(encoding="utf-8"))["metricAlerts"]
     for one in gone(recorded, vaults):
         vault, topic = str(one["vault"]), str(one["name"])
@@ -65,9 +65,9 @@ def left(recorded: Sequence[Topic], vaults: Sequence[Vault], deployment: str, gr
         yield "# Where it decides by access policies:"
         yield f'az keyvault delete-policy {account} --name {vault} --object-id "$PRINCIPAL"'
         yield "# Where the app is in a private network:"
-        yield f"az network private-endpoint delete --resource-group {quote(group)} --name pe-{vault}"
+        yield f"az network private-endpoint delete {home} --name pe-{vault}"
         if topic == f"evgst-{vault}":
-            yield "# Where nobody else is subscribed to it:"
+            yield "# Where the deployment made it, and nobody else is subscribed to it:"
             yield f"az eventgrid system-topic delete {place} --name {topic} --yes"
 
 

@@ -44,7 +44,7 @@ def printed() -> list[list[str]]:
     gone = {"vault": "kv-a", "name": "evgst-kv-a", "subscriptionId": "s", "resourceGroup": "rg-a"}
     needed = Needed(("kv-a",), (), (), ("application",), (), ())
     lines = [
-        *left([gone], [], "keyturn-prod", "rg-a"),
+        *left([gone], [], "keyturn-prod", "--resource-group rg-a"),
         *steps(needed, load(), "principal", {"kv-a": {"id": "/subscriptions/s"}}),
         GIVE_IDENTITY,
     ]

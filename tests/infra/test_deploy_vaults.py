@@ -102,6 +102,7 @@ def test_what_stays_of_a_vault_that_left_is_printed_and_nothing_of_it_is_touched
     told = done.stdout.partition("== 9/10")[2]
     assert expected in told
     assert f"--scope {gone}\n" in told
+    assert f"delete --subscription {ID.split('/')[2]} --resource-group rg-{NAME} --name pe-kv-gone" in told
     assert not [call for call in deployed.changing_calls if call.endswith("delete")]
     deployed.change(sick=False)
     assert "has left" not in deployed.deployed().stdout
@@ -114,6 +115,13 @@ def test_the_right_on_the_last_vault_of_a_subscription_goes_before_the_role_leav
     (told,) = remedies(deployed.deploy())
     assert told == f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}'
     assert deployed.changing_calls == []
+    others = deployed.home / "infra/my.bicepparam"
+    others.parent.mkdir()
+    (others.parent / "main.bicep").symlink_to(INFRA / "main.bicep")
+    others.write_text((INFRA / "small.bicepparam").read_text() + "\nparam createRoles = false\n")
+    ours, deployed.parameters = deployed.parameters, others
+    assert deployed.deploy("--what-if").returncode == 0, "somebody else makes the roles"
+    deployed.parameters = ours
     deployed.change(refuse={"role assignment list": "(AuthorizationFailed) no"})
     assert "Reader" in remedies(deployed.deploy())[0]
     deployed.change(assignments=[{**right, "roleDefinitionName": "Reader"}], refuse={})

@@ -221,14 +221,21 @@ def recorded(*names: str) -> list[dict[str, str]]:
 
 
 def test_nothing_is_left_where_no_vault_has_left() -> None:
-    assert list(left([], filled_in(ASKED), NAME, "rg-a")) == []
-    assert list(left(recorded("kv-orders-prod"), filled_in(ASKED | {"name": "KV-Orders-Prod"}), NAME, "rg-a")) == []
+    assert list(left([], filled_in(ASKED), NAME, "--resource-group rg-a")) == []
+    assert (
+        list(
+            left(
+                recorded("kv-orders-prod"), filled_in(ASKED | {"name": "KV-Orders-Prod"}), NAME, "--resource-group rg-a"
+            )
+        )
+        == []
+    )
     moved = filled_in(ASKED | {"resourceGroup": "rg-b"})
-    assert list(left(recorded("kv-orders-prod"), moved, NAME, "rg-a")) == []
+    assert list(left(recorded("kv-orders-prod"), moved, NAME, "--resource-group rg-a")) == []
 
 
 def test_what_stays_on_a_vault_that_left_is_named_exactly_and_nothing_of_its_neighbour() -> None:
-    told = list(left(recorded("kv-orders", "kv-orders-prod"), filled_in(ASKED), NAME, "rg (a)"))
+    told = list(left(recorded("kv-orders", "kv-orders-prod"), filled_in(ASKED), NAME, "--resource-group rg-a"))
     assert told[0].startswith("# kv-orders has left")
     gone = vault("kv-orders")["id"]
     account = f"--subscription {SUBSCRIPTION}"
@@ -243,11 +250,13 @@ def test_what_stays_on_a_vault_that_left_is_named_exactly_and_nothing_of_its_nei
         f"az monitor diagnostic-settings delete --resource {gone} --name keyturn",
         f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}',
         f'az keyvault delete-policy {account} --name kv-orders --object-id "$PRINCIPAL"',
-        "az network private-endpoint delete --resource-group 'rg (a)' --name pe-kv-orders",
+        "az network private-endpoint delete --resource-group rg-a --name pe-kv-orders",
         f"az eventgrid system-topic delete {place} --name evgst-kv-orders --yes",
     ]
     theirs = [recorded("kv-orders")[0] | {"name": "theirs"}]
-    assert not any("system-topic delete" in line for line in left(theirs, filled_in(ASKED), NAME, "rg-a"))
+    assert not any(
+        "system-topic delete" in line for line in left(theirs, filled_in(ASKED), NAME, "--resource-group rg-a")
+    )
 
 
 def test_the_last_vault_of_a_subscription_is_told_from_the_others() -> None:
