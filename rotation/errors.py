@@ -74,6 +74,21 @@ class Rejected(Refused):
     code = "rejected"
 
 
+class Unproven(Refused):
+    """The value logs in nowhere, and nothing that it asks for was ever proven to be this secret's (502).
+
+    So nothing changes. The message says both ways out: write the working value, or an operator's `adopt=reset`.
+    """
+
+    code = "unproven"
+
+
+class BoundElsewhere(RotationError):
+    """Another secret owns the credential and relies on it; the message names it and what ends that (409)."""
+
+    code = "bound_elsewhere"
+
+
 class Misconfigured(RotationError):
     """A setting or the policy file is wrong; the app does not start."""
 
@@ -121,6 +136,18 @@ class NotYet(Transient):
     """A new credential is not accepted everywhere yet: neither a rejection nor a success."""
 
     code = "not_yet"
+
+
+class MovedElsewhere(Transient):
+    """Behind the name is another provider than the one that was proven; nothing was changed, and it is proven anew."""
+
+    code = "moved_elsewhere"
+
+
+class Overtaken(Transient):
+    """Somebody else wrote a binding since it was read; nothing was written, and the run starts again."""
+
+    code = "overtaken"
 
 
 SHOWN = "[hidden]"

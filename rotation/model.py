@@ -11,6 +11,7 @@ from rotation.terms import Admin, Endpoints, PasswordRules, SecretValue, Tls
 
 __all__ = [
     "Admin",
+    "Adopt",
     "Claim",
     "Credential",
     "Draft",
@@ -21,6 +22,7 @@ __all__ = [
     "LoginSource",
     "Outcome",
     "PasswordRules",
+    "Proof",
     "Result",
     "RotationRequest",
     "Secret",
@@ -55,7 +57,7 @@ class Spec:
     grace_hours: int
     target: str | None
     slots: tuple[str, ...]
-    current_slot: str | None  # from a tag; believed at onboarding only
+    current_slot: str | None  # what the tag `slot` says; it is told, and believed nowhere
     format: str | None
 
 
@@ -65,12 +67,27 @@ class Claim:
 
     targets: `host:port` in lower case, or ARM resource ids, or an Entra application's object id: all of them.
     slots: the roles or keys that would be used, in the order of turn; empty where the provider assigns slots.
-    current_slot: the slot that the value itself names (a connection string's user), else what the tag says.
+    current_slot: the slot that the value itself names (a connection string's user); None where it names none. A tag is
+        never believed.
+    form: the form in which the value is written, by the name that the tag `format` has for it.
     """
 
     targets: tuple[str, ...]
     slots: tuple[str, ...]
     current_slot: str | None
+    form: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What a login said. slot: whose credential the value is, by the provider's word.
+
+    realm: who the provider says it is, so that a slot means the same credential under every name of the provider: such
+        as "postgresql:7321…" (a server's own identifier) or "storage:ordersprod". None: it owns nothing at a provider.
+    """
+
+    slot: str
+    realm: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ class Secret:
     created_on: datetime
     expires_on: datetime | None
     read_at: datetime  # the vault's own clock: the Date header of the answer that brought this
+    not_before: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +197,8 @@ class Job:
         is how the engine learns that the previous one was refused.
     retiring: set while an old slot is retired; then `draft` tells what must be staged before `retire` (a parked
         password), or has no value. parked: that staged credential, when `retire` is called.
+    realm: of the provider that was proven to be ours. Before a change the rotator holds the provider's own word against
+        it, and raises `MovedElsewhere` where they differ. None: nothing was proven yet.
     """
 
     operation_id: str
@@ -193,6 +213,15 @@ class Job:
     retiring: str | None = None
     parked: Credential | None = None
     logins: Callable[[str], AsyncIterator[Login]] = _no_logins
+    realm: str | None = None
+
+
+class Adopt(StrEnum):
+    """How an operator gives a credential to a secret: not; from its owner, by proof; or set anew, without proof."""
+
+    NO = "no"
+    TAKEOVER = "takeover"
+    RESET = "reset"
 
 
 class Force(StrEnum):
@@ -210,6 +239,7 @@ class RotationRequest:
     reason: "near-expiry", "expired", "sweep", "operator": why. actor: who asked ("event-grid", "sweep", a caller).
     early: a near-expiry event for this very version, which counts as due up to one day early.
     restore_tags: bring back the tags that a version written by hand lost.
+    adopt, slots: how an operator gives this secret its credential, and which slots may be set anew for it.
     """
 
     ref: SecretRef
@@ -220,6 +250,8 @@ class RotationRequest:
     early: bool = False
     demanded: bool = False  # an operator asked for a rotation now, due or not
     restore_tags: bool = False
+    adopt: Adopt = Adopt.NO
+    slots: tuple[str, ...] = ()
 
 
 class Result(StrEnum):

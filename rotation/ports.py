@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from rotation.bindings import Binding, Bindings
 from rotation.model import (
     Claim,
     Credential,
     Draft,
     Endpoints,
     Job,
+    Proof,
     Secret,
     SecretItem,
     SecretRef,
@@ -61,6 +63,18 @@ class Rotator(Protocol):
         Raises:
             Rejected: every login was refused. Unreachable, Throttled: no answer; it may or may not have happened.
             Refused: the provider said no.
+        """
+        ...
+
+    async def prove(self, job: Job) -> Proof:
+        """Log in with `job.current.value` as a consumer does, **and** where a change would be made.
+
+        This alone gives a secret its credential, so nothing is believed but the provider: `job.current.slot` is what
+        the value itself names, and blank where it names none. Changes nothing.
+
+        Raises:
+            Rejected: one of the places refuses it. NotYet, Unreachable: nobody can tell.
+            Unusable: it works, and whose it is can't be told.
         """
         ...
 
@@ -208,6 +222,18 @@ class Ledger(Protocol):
         """Every secret of a vault that has a history."""
         ...
 
+    async def bindings(self, credential: str) -> Bindings:
+        """Who owned a credential, without any lease. credential: a key of `rotation.bindings`."""
+        ...
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        """Append at the position that was read, and nowhere else.
+
+        Raises:
+            Overtaken: somebody else appended since; nothing was written. Unreachable: it may have been written.
+        """
+        ...
+
 
 LEASE_S = 60.0  # the longest that blob storage grants; see "Lease Blob" in the Storage REST reference
 
@@ -258,8 +284,10 @@ class RemovesOrphans(Protocol):
     They come of a run that was killed between the provider's answer and the staging of it.
     """
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
-        """Slots made by us before `before` that are not `known`; the engine retires each."""
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]:
+        """Slots made before `before` by one of `operations`, and not `known`; the engine retires each."""
         ...
 
 

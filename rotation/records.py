@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -24,9 +25,24 @@ class Step(StrEnum):
     FAILED = "failed"  # the run ended here; `detail` says why
 
 
+_STEPS = frozenset(step.value for step in Step)
+
+
+class UnknownStep(ValueError):
+    """A record of a step that a later package takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One step. `at` is aware UTC; `tags` are those of the version, kept so that they can be restored."""
+    """One step. `at` is aware UTC; `tags` are those of the version, kept so that they can be restored.
+
+    What came later is a field of a known step and never a new word in `step`: the package before must be able to read
+    every history, since pipelines roll back by themselves.
+
+    asked: in `APPLYING` and `ADOPTED`, what the secret asked for and was proven to own (`rotation.asked`).
+    grace_hours: in `APPLYING` and where a version is named, how long its slot lives on once it is superseded: promised.
+    given_up: in `FAILED`, that its open operation will not be finished.
+    """
 
     at: datetime
     step: Step
@@ -40,6 +56,9 @@ class Record:
     duration_ms: int | None = None
     detail: str | None = None
     tags: Mapping[str, str] | None = None
+    asked: Mapping[str, Any] | None = None
+    grace_hours: int | None = None
+    given_up: bool | None = None
 
     def to_line(self) -> str:
         """One line of JSON with its line feed; absent fields are left out."""
@@ -58,12 +77,14 @@ class Record:
         """The record of a line. Unknown fields are ignored so that an older app reads a newer ledger.
 
         Raises:
-            ValueError: the line is not a record.
+            UnknownStep: it is one of a later package. ValueError: the line is not a record.
         """
         raw: Any = json.loads(line)
         if not isinstance(raw, dict) or not {"at", "step", "operation_id"} <= raw.keys():
             message = "not a ledger record"
             raise ValueError(message)
+        if isinstance(raw["step"], str) and raw["step"] not in _STEPS:
+            raise UnknownStep
         known = {name: raw[name] for name in cls.__slots__ if name in raw}
         known["at"] = datetime.fromisoformat(raw["at"])
         known["step"] = Step(raw["step"])
@@ -73,7 +94,16 @@ class Record:
 
 
 def parse_lines(text: str) -> tuple[Record, ...]:
-    """All records of a ledger's text, oldest first; a torn last line (a crash while writing) is left out."""
+    """All records of a ledger's text, oldest first; a torn last line (a crash while writing) is left out.
+
+    So is a step that this package does not know: a later one wrote it.
+    """
     lines = text.split("\n")
     complete = lines[:-1]  # what stands after the last line feed was never finished
-    return tuple(Record.from_line(line) for line in complete if line)
+    return tuple(_known(line for line in complete if line))
+
+
+def _known(lines: Iterable[str]) -> Iterator[Record]:
+    for line in lines:
+        with contextlib.suppress(UnknownStep):
+            yield Record.from_line(line)

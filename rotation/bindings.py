@@ -1,0 +1,84 @@
+"""Which secret owns a credential. An append-only history for each, whose last record's owner alone may change it.
+
+The key is the credential, not its spelling: where the provider says who it is (a realm), a role is the same one under
+every name of its server. No vault's name begins with "_", so that no secret's history stands among these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rotation.model import SecretRef
+
+FOLDER = "_bindings"
+
+
+def credential_key(realm: str, slot: str) -> str:
+    """The name of a credential's history: no host and no role can be read in it."""
+    return hashlib.sha256(f"{realm}\n{slot}".encode()).hexdigest()[:40]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One change of owner. at: aware UTC. how: "proof", "takeover", "reset" or "made" (the provider assigned it to us).
+
+    realm, slot, targets: what is owned, for whoever reads the ledger. targets are the names that it went by.
+    """
+
+    at: datetime
+    owner: SecretRef
+    realm: str
+    slot: str
+    targets: tuple[str, ...]
+    how: str
+    actor: str
+
+    def to_line(self) -> str:
+        """One line of JSON with its line feed."""
+        shown = {
+            "at": self.at.isoformat(),
+            "vault": self.owner.vault,
+            "secret": self.owner.name,
+            "realm": self.realm,
+            "slot": self.slot,
+            "targets": list(self.targets),
+            "how": self.how,
+            "actor": self.actor,
+        }
+        line = json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+        return line.encode(errors="backslashreplace").decode()
+
+    @classmethod
+    def from_line(cls, line: str) -> Binding:
+        """The binding of a line; fields that are not known are passed over.
+
+        Raises:
+            ValueError, KeyError, TypeError: it is none.
+        """
+        raw = json.loads(line)
+        return cls(
+            at=datetime.fromisoformat(raw["at"]),
+            owner=SecretRef(raw["vault"], raw["secret"]),
+            realm=raw["realm"],
+            slot=raw["slot"],
+            targets=tuple(raw["targets"]),
+            how=raw["how"],
+            actor=raw["actor"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """A credential's history, oldest first. position: where the next one is to be appended, as the ledger counts."""
+
+    records: Sequence[Binding]
+    position: int
+
+    @property
+    def owner(self) -> SecretRef | None:
+        """The last record's; None: nobody owned it yet."""
+        return self.records[-1].owner if self.records else None
