@@ -41,6 +41,7 @@ class Permit(Frozen):
     jitter_percent: int = 5
     password: PasswordRules = PasswordRules()
     tls: Tls = Tls.VERIFY_FULL
+    min_grace_hours: int = 0
 
 
 class Rule(Frozen):
@@ -73,6 +74,11 @@ class Rule(Frozen):
                     return False
                 covered = True
         return covered
+
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether the rule takes the secret out by name."""
+        taken = (pattern[1:] for pattern in self.secrets if pattern.startswith("!"))
+        return ref.vault.lower() in self.vaults and any(fnmatchcase(ref.name.lower(), pattern) for pattern in taken)
 
     def objection(self, spec: "Spec", claim: "Claim") -> "Objection | None":
         """The first thing that stands against it; None: the rule permits it."""
@@ -112,6 +118,14 @@ class Policy(Frozen):
         """Whether any rule is about this secret; what it permits is another question."""
         return any(rule.covers(ref) for rule in self.rules)
 
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether a rule takes this secret out by name."""
+        return any(rule.excludes(ref) for rule in self.rules)
+
+    def covered_by_none(self, ref: "SecretRef") -> Denied:
+        """What to say where no rule is about this secret."""
+        return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+
     def permit(self, ref: "SecretRef", spec: "Spec", claim: "Claim") -> Permit:
         """The terms of the first rule that permits all of it.
 
@@ -128,7 +142,7 @@ class Policy(Frozen):
             if closest is None or objection.passed > closest.passed:
                 closest = objection
         if closest is None:
-            raise Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+            raise self.covered_by_none(ref)
         raise Denied(closest.message, field=closest.field)
 
 

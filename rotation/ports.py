@@ -78,6 +78,14 @@ class Rotator(Protocol):
         """
         ...
 
+    async def realm(self, job: Job, slot: str) -> str | None:
+        """Who the provider says it is, by whatever of `job.logins(slot)` is let in: for what is set anew unproven.
+
+        Raises:
+            Rejected: every login was refused. Unreachable.
+        """
+        ...
+
     async def verify(self, job: Job, credential: Credential) -> None:
         """Prove that a consumer who reads `credential.value` gets in, and as `credential.slot`. Changes nothing.
 

@@ -186,7 +186,8 @@ def _look_at(history: History, spec: Spec) -> datetime:
     """When this history asks to be looked at again, whatever the vault's listing says."""
     at_once = datetime.fromtimestamp(0, UTC)
     versions = history.versions()
-    if history.open_operation() is not None or not versions:
+    # A history of the package before says nothing of what was proven: it is proven at once.
+    if history.open_operation() is not None or not versions or history.asked() is None or history.gave_up():
         return at_once
     latest, slot = next(iter(versions.items()))
     proven = history.proven_at(latest)
@@ -194,6 +195,7 @@ def _look_at(history: History, spec: Spec) -> datetime:
         return at_once
     publication = history.publication(latest)
     moments = [proven + CHECK_EVERY]
-    if publication is not None and history.unretired(slot):
-        moments.append(publication.at + timedelta(hours=spec.grace_hours))
+    if publication is not None and history.waiting(slot):
+        promised = max(history.promised(version) for version in versions)
+        moments.append(publication.at + timedelta(hours=max(promised, spec.grace_hours)))
     return min(moments)

@@ -10,13 +10,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotation.errors import Busy, Disabled, LeaseLost, NotFound, Refused, Rejected, Unreachable, Unusable
+from rotation.bindings import Binding, Bindings
+from rotation.errors import (
+    Busy,
+    Disabled,
+    LeaseLost,
+    MovedElsewhere,
+    NotFound,
+    Overtaken,
+    Refused,
+    Rejected,
+    Unreachable,
+    Unusable,
+)
 from rotation.model import (
     Claim,
     Credential,
     Draft,
     Job,
     LoginSource,
+    Proof,
     Secret,
     SecretItem,
     SecretRef,
@@ -167,6 +180,7 @@ class InMemoryLedger:
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
+        self._bindings: dict[str, list[Binding]] = {}
 
     async def acquire(self, ref: SecretRef, *, create: bool) -> "InMemoryLease | None":
         await self.hook("before", "acquire", ref.name)
@@ -186,6 +200,28 @@ class InMemoryLedger:
     async def read(self, ref: SecretRef) -> Sequence[Record]:
         history = self._histories.get(_key(ref))
         return tuple(history.records) if history else ()
+
+    async def bindings(self, credential: str) -> Bindings:
+        await self.hook("before", "bindings", credential)
+        found = tuple(self._bindings.get(credential, ()))
+        return Bindings(found, len(found))
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        await self.hook("before", "bind", credential)
+        kept = self._bindings.setdefault(credential, [])
+        if len(kept) != position:
+            raise Overtaken("somebody else wrote a binding since")
+        kept.append(binding)
+        await self.hook("after", "bind", credential)
+
+    def records(self, ref: SecretRef) -> Sequence[Record]:
+        """Behind the app's back."""
+        history = self._histories.get(_key(ref))
+        return tuple(history.records) if history else ()
+
+    def owners(self) -> dict[str, str]:
+        """Behind the app's back: slot -> the secret that owns it."""
+        return {kept[-1].slot: str(kept[-1].owner) for kept in self._bindings.values() if kept}
 
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
         for ref, history in list(self._histories.items()):
@@ -249,6 +285,7 @@ class FakeServer:
         self.admin = admin
         self.changes: list[str] = []
         self.down = False
+        self.realm = "server:1"
         self.hook: Hook = no_hook
 
     def login(self, slot: str, password: str) -> None:
@@ -290,9 +327,21 @@ class FakeRotator:
         return f"{self._random.getrandbits(64):016x}"
 
     def claim(self, spec: Spec, secret: Secret) -> Claim:
-        slot, _ = parts(secret.value)
+        slot, password = parts(secret.value)
         slots = {"in-place": (slot,), "alternating": spec.slots, "two-keys": ("key1", "key2")}.get(self.kind, ())
-        return Claim((TARGET,), slots, slot)
+        return Claim((TARGET,), slots, slot, form="plain", confidential=(SecretValue(password),))
+
+    async def prove(self, job: Job) -> Proof:
+        slot, password = parts(job.current.value)
+        self.server.login(slot, password)
+        return Proof(slot, None if self.kind == "made-here" else self.server.realm)
+
+    async def realm(self, job: Job, slot: str) -> str | None:
+        async for login in job.logins(slot):
+            if login.source in {LoginSource.ADMIN_IDENTITY, LoginSource.ADMIN_SECRET}:
+                self._log_in_as_admin(login.value)
+                break
+        return None if self.kind == "made-here" else self.server.realm
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None:
@@ -353,6 +402,8 @@ class FakeRotator:
             raise Rejected("the administrator was refused")
 
     async def _log_in_and_change(self, job: Job, slot: str, new: str) -> None:
+        if job.realm is not None and job.realm != self.server.realm:
+            raise MovedElsewhere("this is another server than the one that was proven")
         async for login in job.logins(slot):
             try:
                 if login.source in {LoginSource.ADMIN_IDENTITY, LoginSource.ADMIN_SECRET}:

@@ -121,8 +121,9 @@ class World:
         return self.vault.latest(NAME)
 
     def staged_enabled(self) -> list[Secret]:
-        """Staged values that could still be read."""
-        return [secret for secret in self.vault.all(companion(NAME)) if secret.enabled]
+        """Staged values that could still be read. What a killed run left unnamed was never applied: it is no login."""
+        named = {record.staged_version for record in self.ledger.records(REF)}
+        return [one for one in self.vault.all(companion(NAME)) if one.enabled and one.version in named]
 
     @property
     def now(self) -> datetime:

@@ -59,7 +59,10 @@ class FindsOne(FakeRotator):
 
     asked: frozenset[str] = frozenset()
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]:
+        assert operations
         self.asked = known
         return [] if self.server.passwords.get("lost") is None else ["lost"]
 
