@@ -53,6 +53,11 @@ class World:
         if self.kind == "alternating":
             self.tags["slots"] = "a,b"
 
+    def allow(self, **terms: object) -> None:
+        """Change terms of the rule."""
+        fields = {name: getattr(self.permit, name) for name in Permit.__annotations__}
+        self.permit = Permit(**(fields | terms))  # type: ignore[arg-type]  # of Permit's own
+
     async def start(self) -> "World":
         """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""
         await self.vault.set("pg-admin", SecretValue("admin-password"), tags={})
