@@ -118,6 +118,12 @@ class Change:
         """Steps 4 and 5 -> the draft, and the version under which its value is staged (None: it has no value)."""
         operation = job.operation_id
         staged = run.history.staged_for(operation)
+        if (
+            staged is not None
+            and staged.slot is not None
+            and staged.slot not in (subject.claim.slots or (staged.slot,))
+        ):
+            staged = None  # of a try that was given up: another slot is asked for by now
         value = await run.staged_value(staged) if staged else None
         notes = []
         if staged is not None and value is not None:

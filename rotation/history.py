@@ -67,13 +67,10 @@ class History:
 
     def open_operation(self) -> Open | None:
         """The operation to finish before anything else. A repair or an adoption closes it: another value won."""
-        given_up = self._given_up()
         for record in reversed(self._records):
-            if record.step in NAMES_A_VERSION:
+            if record.step in NAMES_A_VERSION or record.given_up:
                 return None
             if record.step is Step.APPLYING:
-                if record.operation_id in given_up:
-                    return None
                 asked = Asked.from_record(record.asked)
                 known = self.versions().get(record.previous_version or "")
                 return Open(
@@ -82,9 +79,6 @@ class History:
                     in_place=record.slot is not None and (record.slot == known or _only(asked) == record.slot),
                 )  # fmt: skip
         return None
-
-    def _given_up(self) -> frozenset[str]:
-        return frozenset(record.operation_id for record in self._records if record.given_up)
 
     def operations(self) -> frozenset[str]:
         """Every operation that may have changed the provider."""

@@ -56,7 +56,7 @@ class World:
     def allow(self, **terms: object) -> None:
         """Change terms of the rule."""
         fields = {name: getattr(self.permit, name) for name in Permit.__annotations__}
-        self.permit = Permit(**(fields | terms))  # type: ignore[arg-type]  # of Permit's own
+        self.permit = Permit(**(fields | terms))
 
     async def start(self) -> "World":
         """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""

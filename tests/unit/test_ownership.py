@@ -312,7 +312,7 @@ async def test_tags_that_ask_for_a_place_where_the_value_does_not_log_in_repair_
             return await super().prove(job)
 
     world.rotator = Elsewhere(world.server, "alternating")
-    await world.vault.set_tags(NAME, latest.version, latest.tags | {"slots": "b,c"})
+    await world.vault.set_tags(NAME, latest.version, dict(latest.tags) | {"slots": "b,c"})
     with pytest.raises(Unproven):
         await ask(world, reason="sweep")
     assert world.latest.version == latest.version
@@ -369,7 +369,7 @@ async def test_a_later_tag_does_not_shorten_a_grace_that_was_promised() -> None:
     world = await World("alternating").start()
     first = world.latest
     await ask(world)
-    await world.vault.set_tags(NAME, world.latest.version, world.latest.tags | {"grace-hours": "0"})
+    await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"grace-hours": "0"})
     await ask(world, reason="sweep")
     assert world.works(first)
     assert (await ask(world)).result is Result.DEFERRED
@@ -382,7 +382,7 @@ async def test_a_later_tag_lengthens_it() -> None:
     world = await World("alternating").start()
     first = world.latest
     await ask(world)
-    await world.vault.set_tags(NAME, world.latest.version, world.latest.tags | {"grace-hours": "200"})
+    await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"grace-hours": "200"})
     world.time.ahead(hours=100)
     await ask(world, reason="sweep")
     assert world.works(first)
@@ -411,7 +411,7 @@ async def test_grace_is_over_when_it_is_for_every_version_that_held_the_slot() -
     long_promised = world.latest
     assert parts_of(world) == "b"
     del long_promised
-    await world.vault.set_tags(NAME, world.latest.version, world.latest.tags | {"grace-hours": "1"})
+    await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"grace-hours": "1"})
     world.time.ahead(hours=100)
     await ask(world, reason="sweep")
     assert world.server.passwords["a"] == "first"
@@ -493,7 +493,7 @@ async def test_in_another_slot_an_open_operation_is_given_up_when_its_slot_is_no
     world.time.ahead(hours=80)
     await ask(world, reason="sweep")
     await killed_after_the_change(world)
-    tags = world.latest.tags | {"slots": "b,c"}
+    tags = dict(world.latest.tags) | {"slots": "b,c"}
     await world.vault.set_tags(NAME, world.latest.version, tags)
     outcome = await ask(world)
     assert outcome.result is Result.ROTATED
