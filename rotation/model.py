@@ -290,3 +290,4 @@ class Outcome:
     expires_on: datetime | None = None
     duration_ms: int | None = None
     retry_after_s: int | None = None
+    code: str | None = None  # of the error that it was, where it was one

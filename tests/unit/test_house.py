@@ -32,7 +32,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.policy"}),
     frozenset({"rotation.policy_rules", "rotation.self_protection"}),
     frozenset({"rotation.policy_file"}),
-    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence"}),
+    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence", "rotation.sharing"}),
     frozenset({"rotation.run"}),
     frozenset({"rotation.repair", "rotation.retirement", "rotation.outcomes", "rotation.ownership"}),
     frozenset({"rotation.parts"}),
