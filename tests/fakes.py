@@ -10,7 +10,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotation.errors import Busy, Disabled, LeaseLost, NotFound, Refused, Rejected, Unreachable, Unusable
+from rotation.bindings import Binding, Bindings, vault_folder
+from rotation.errors import Busy, Disabled, LeaseLost, NotFound, Overtaken, Refused, Rejected, Unreachable, Unusable
 from rotation.model import (
     Claim,
     Credential,
@@ -167,6 +168,7 @@ class InMemoryLedger:
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
+        self._bindings: dict[str, list[Binding]] = {}
 
     async def acquire(self, ref: SecretRef, *, create: bool) -> "InMemoryLease | None":
         await self.hook("before", "acquire", ref.name)
@@ -188,10 +190,24 @@ class InMemoryLedger:
         return tuple(history.records) if history else ()
 
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
+        folder = vault_folder(vault)
         for ref, history in list(self._histories.items()):
-            if ref.vault == vault.lower():
+            if ref.vault == folder:
                 over = history.holder is not None and history.until <= self._clock.monotonic()
                 yield LedgerEntry(ref.name, str(len(history.records)), over)
+
+    async def bindings(self, credential: str) -> Bindings:
+        await self.hook("before", "bindings", credential)
+        records = self._bindings.get(credential, [])
+        return Bindings(tuple(records), len(records))
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        await self.hook("before", "bind", credential)
+        records = self._bindings.setdefault(credential, [])
+        if len(records) != position:
+            raise Overtaken("another run wrote who owns this credential")
+        records.append(binding)
+        await self.hook("after", "bind", credential)
 
 
 class InMemoryLease:
@@ -238,7 +254,7 @@ class InMemoryLease:
 
 
 def _key(ref: SecretRef) -> SecretRef:
-    return SecretRef(ref.vault.lower(), ref.name.lower())
+    return SecretRef(vault_folder(ref.vault), ref.name.lower())
 
 
 class FakeServer:

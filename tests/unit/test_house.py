@@ -17,7 +17,14 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.terms"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset(
-        {"rotation.records", "rotation.toml_lines", "rotation.windows", "rotation.targets", "rotation.passwords"}
+        {
+            "rotation.records",
+            "rotation.bindings",
+            "rotation.toml_lines",
+            "rotation.windows",
+            "rotation.targets",
+            "rotation.passwords",
+        }
     ),
     frozenset({"rotation.ports", "rotation.formats", "rotation.watch"}),
     frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
@@ -31,7 +38,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 # `python -m rotation.policy check` is a command that operators know; its few lines hand over to where the work is.
 COMMANDS = {("rotation.policy", "rotation.policy_check")}
-ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "records", "formats", "passwords"}
+ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "records", "bindings", "formats", "passwords"}
 
 
 def module_of(path: Path) -> str:
