@@ -1,6 +1,7 @@
 """Every ledger keeps what `rotation.ports.Ledger` says of who owns a credential."""
 
 import asyncio
+import fcntl
 import sys
 from asyncio.subprocess import PIPE
 from collections.abc import Awaitable, Callable
@@ -345,6 +346,20 @@ async def test_of_many_processes_that_bind_at_once_one_does(tmp_path: Path) -> N
     assert sorted(said) == ["bound", "overtaken", "overtaken", "overtaken"]
     found = await FileLedger(tmp_path).bindings(KEY)
     assert [one.owner.name for one in found.records] == [f"s{said.index('bound')}"]
+
+
+async def test_who_binds_waits_for_another_who_is_writing(tmp_path: Path) -> None:
+    ledger, path = FileLedger(tmp_path), tmp_path / FOLDER / f"{KEY}.jsonl"
+    path.parent.mkdir()
+    with path.open("ab") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        waits = asyncio.create_task(ledger.bind(KEY, 0, binding()))
+        await asyncio.sleep(0.2)
+        assert not waits.done()
+        writing.write(binding(OTHER).to_line().encode())
+    with pytest.raises(Overtaken):
+        await waits
+    assert await owner(ledger) == OTHER
 
 
 async def test_a_folder_that_can_not_be_used_is_told_and_never_read_as_free(tmp_path: Path) -> None:
