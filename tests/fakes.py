@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotation.bindings import Binding, Bindings
+from rotation.bindings import Binding, Bindings, vault_folder
 from rotation.errors import (
     Busy,
     Disabled,
@@ -224,8 +224,9 @@ class InMemoryLedger:
         return {kept[-1].slot: str(kept[-1].owner) for kept in self._bindings.values() if kept}
 
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
+        folder = vault_folder(vault)
         for ref, history in list(self._histories.items()):
-            if ref.vault == vault.lower():
+            if ref.vault == folder:
                 over = history.holder is not None and history.until <= self._clock.monotonic()
                 yield LedgerEntry(ref.name, str(len(history.records)), over)
 
@@ -274,7 +275,7 @@ class InMemoryLease:
 
 
 def _key(ref: SecretRef) -> SecretRef:
-    return SecretRef(ref.vault.lower(), ref.name.lower())
+    return SecretRef(vault_folder(ref.vault), ref.name.lower())
 
 
 class FakeServer:
