@@ -86,8 +86,7 @@ def remember(redactor: Redactor, subject: Subject, value: SecretValue) -> None:
 
 def check_slot(subject: Subject, slot: str | None) -> None:
     """Raise Denied for a slot that the rule does not list."""
-    permitted = subject.permit.slots
-    if slot is not None and permitted and "*" not in permitted and slot not in permitted:
+    if slot is not None and not subject.permit.permits_slot(slot):
         raise Denied(f"slot {slot} is not among the slots of the policy's rule {subject.permit.rule}")
 
 

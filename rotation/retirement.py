@@ -33,10 +33,7 @@ def waiting(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[
         found &= frozenset(asked.slots)
     if asked.realm is not None:
         found &= run.ours()
-    permitted = subject.permit.slots
-    if permitted and "*" not in permitted:
-        found &= frozenset(permitted)  # the policy changed; what it permits still holds
-    return sorted(found)
+    return sorted(slot for slot in found if subject.permit.permits_slot(slot))  # the policy may have changed since
 
 
 async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:

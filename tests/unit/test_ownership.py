@@ -156,7 +156,7 @@ async def test_a_deleted_owner_relies_on_nothing() -> None:
 
 async def test_an_owner_that_was_moved_elsewhere_gives_its_role_up_after_its_grace() -> None:
     world = await World("alternating+admin").start()
-    world.allow(slots=("a", "b", "c", "d"))
+    world.allow(slots=("a", "b", "c", "d"), pairs=(("a", "b"), ("c", "d")))
     world.server.passwords |= {"c": "see", "d": "dee"}
     await ask(world)
     await write(world, OTHER, world.latest.value)
@@ -300,7 +300,7 @@ async def test_a_repair_touches_only_what_is_bound_to_this_secret() -> None:
 
 async def test_tags_that_ask_for_a_place_where_the_value_does_not_log_in_repair_nothing() -> None:
     world = await World("alternating+admin").start()
-    world.allow(slots=("a", "b", "c"))
+    world.allow(slots=("a", "b", "c"), pairs=(("a", "b"), ("b", "c")))
     world.server.passwords["c"] = "see"
     await ask(world)
     latest = world.latest
@@ -487,7 +487,7 @@ async def test_in_place_an_open_operation_is_finished_though_the_secret_is_unman
 
 async def test_in_another_slot_an_open_operation_is_given_up_when_its_slot_is_no_longer_asked_for() -> None:
     world = await World("alternating+admin").start()
-    world.allow(slots=("a", "b", "c"))
+    world.allow(slots=("a", "b", "c"), pairs=(("a", "b"), ("b", "c")))
     world.server.passwords["c"] = "see"
     await ask(world)
     world.time.ahead(hours=80)
