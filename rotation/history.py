@@ -95,6 +95,10 @@ class History:
         """Whether the operation got its final record."""
         return any(record.operation_id == operation for record in self._newest_first({Step.ROTATED}))
 
+    def operations(self) -> frozenset[str]:
+        """The ids of every operation that this ledger tells of."""
+        return frozenset(record.operation_id for record in self._records)
+
     def last_rotated_at(self) -> datetime | None:
         """When a rotation was last published; what the policy's interval counts from."""
         return next((record.at for record in self._newest_first({Step.PUBLISHED})), None)

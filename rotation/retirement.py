@@ -20,7 +20,9 @@ from rotation.spec import companion
 class FindsOrphans(Protocol):
     """The runtime face of `ports.RemovesOrphans`: only some rotators have it."""
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]: ...
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]: ...
 
 
 async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
@@ -92,7 +94,8 @@ async def tidy(run: Run, subject: Subject, latest_slot: str) -> None:
         known = frozenset(run.history.versions().values()) | {s.slot for s in run.history.staged() if s.slot}
         before = run.clock.now() - oldest_run
         with run.watch.step("orphans"):
-            found = await within(limits.provider_call, "the provider", subject.rotator.orphans(job, known, before))
+            looked_for = subject.rotator.orphans(job, known, before, run.history.operations())
+            found = await within(limits.provider_call, "the provider", looked_for)
         for slot in found:
             with run.watch.step("retire"):
                 await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))

@@ -12,8 +12,13 @@ from typing import Any
 _SIGNS = re.compile(r"[^a-z0-9]")
 
 
+def plain_name(name: str) -> str:
+    """In lower case, letters and digits alone: `AZURE_CLIENT_ID` and `azureClientId` are one name."""
+    return _SIGNS.sub("", name.lower())
+
+
 def leaves(text: str) -> list[tuple[str, str]]:
-    """-> (name, string). Names are in lower case with letters and digits alone, and blank where there is none."""
+    """-> (plain name, string); the name is blank where there is none."""
     try:
         # Pairs, since a name that stands twice counts twice: readers differ in which one they take.
         read: Any = json.loads(text, object_pairs_hook=_Pairs)
@@ -29,7 +34,7 @@ def leaves(text: str) -> list[tuple[str, str]]:
             found.append((name, inner))
         elif isinstance(inner, _Pairs):
             found += [("", key) for key, _ in inner]
-            waiting += [(_SIGNS.sub("", key.lower()), one) for key, one in inner]
+            waiting += [(plain_name(key), one) for key, one in inner]
         elif isinstance(inner, list):
             waiting += [(name, one) for one in inner]
     return found
