@@ -299,6 +299,25 @@ class RemovesOrphans(Protocol):
         ...
 
 
+class TellsProvidersApart(Protocol):
+    """What only some rotators can do, and need: a copy of a provider goes by the same name of its own (`Proof.realm`).
+
+    A server that was restored from another's backup is one, and its roles are other credentials.
+    """
+
+    async def same_provider(self, job: Job, target: str) -> bool:
+        """Is the provider behind `target` the very one where job's change would be made? Changes nothing.
+
+        target: as another secret's binding recorded it (`Claim.targets`). `job.current.value` is proven there too, so
+        only a target that the policy permits to this secret may be asked about.
+
+        Raises:
+            Rejected: the value is refused where its own change would be made; where `target` refuses it, that is no.
+            Unreachable, Refused: nobody can tell.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Clock:
     """Wall time (aware UTC) and monotonic seconds."""

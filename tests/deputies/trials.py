@@ -27,7 +27,7 @@ from rotation.policy import Permit, Policy, Rule
 from rotation.policy_file import load
 from rotation.ports import Ledger, Rotator, Services
 from rotation.records import Record, Step
-from rotation.rotators import ROTATORS, postgres_login
+from rotation.rotators import ROTATORS, postgres_proof
 from rotation.rotators.postgres_place import place_of
 from rotation.spec import companion
 from tests.deputies import vaults
@@ -149,7 +149,7 @@ async def without(walls: Sequence[str], folder: Path) -> list[Seen]:
         if "policy" in walls:
             down.enter_context(patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True))
         if "rotator" in walls:
-            anywhere = patch.object(postgres_login, "permitted_place", lambda job, value: place_of(job.spec, value))
+            anywhere = patch.object(postgres_proof, "permitted_place", lambda job, value: place_of(job.spec, value))
             down.enter_context(anywhere)
         court = Court(heard, permitted, canaries)
         plain = rules(folder, permitted.port, "")

@@ -14,7 +14,7 @@ import pytest
 
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
-from rotation.model import Admin, Credential, Job, Login, LoginSource, SecretValue, Tls
+from rotation.model import Admin, Credential, Endpoints, Job, Login, LoginSource, SecretValue, Tls
 from rotation.rotators.postgres import Postgres
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
@@ -31,6 +31,7 @@ from tests.integration.postgres_fixtures import (
 )
 
 IDENTITY = Admin("identity")
+HERE = Endpoints(arm="https://localhost:1")  # a stand-in for Azure's planes: tokens go to this machine
 BY_IDENTITY = Login(LoginSource.ADMIN_IDENTITY, None, None)
 
 
@@ -144,7 +145,7 @@ async def test_a_certificate_of_another_name_is_refused(
     async def here(_endpoint: object) -> list[str]:
         return ["127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_session._addresses", here)
+    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", here)
     job = job_of(rotator, owner.value(owner.role(), host="db.example.com"), tls=Tls.VERIFY_FULL)
     with pytest.raises(Refused, match="not valid for this name"):
         await rotator.verify(job, job.current)
@@ -185,7 +186,7 @@ async def test_a_server_without_tls_is_refused_where_the_policy_wants_it(plain: 
 async def test_a_token_logs_in_as_the_role_that_it_says(owner: Owner, trusting: None, claims: dict[str, str]) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, claims)
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
     assert tokens.scopes == ["https://ossrdbms-aad.database.windows.net/.default"]
@@ -204,7 +205,7 @@ def administrator(owner: Owner, tokens: Tokens, claims: dict[str, str]) -> Role:
 async def test_the_policys_word_on_the_administrators_role_goes_before_the_tokens(owner: Owner, trusting: None) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, {"upn": "somebody else"})
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     login = replace(BY_IDENTITY, user=admin.name)
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[login])
     await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
@@ -213,7 +214,7 @@ async def test_the_policys_word_on_the_administrators_role_goes_before_the_token
 async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
     role, tokens = plain.role(), Tokens()
     administrator(plain, tokens, {"upn": "{}"})
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     async with Proxy(plain.server.port) as proxy:
         value = plain.value(role, port=proxy.port)
         job = job_of(rotator, value, tls=Tls.DISABLE, admin=IDENTITY, logins=[BY_IDENTITY])
@@ -224,7 +225,7 @@ async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.W10.c", "a.eyJ1cG4iOjF9.c", "a.ÿ.c"])
 async def test_a_token_that_does_not_say_its_role_is_told(owner: Owner, text: str) -> None:
-    rotator = Postgres(make_services(Tokens(text)))
+    rotator = Postgres(make_services(Tokens(text), HERE))
     job = job_of(rotator, owner.value(owner.role()), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Refused, match="admin-user") as raised:
         await rotator.apply(job, rotator.draft(job))
@@ -345,7 +346,7 @@ async def test_a_name_with_several_addresses_is_tried_at_each(
     async def two(_endpoint: object) -> list[str]:
         return ["::1", "127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_session._addresses", two)
+    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", two)
     job = job_of(rotator, plain.value(plain.role(), host="localhost"))
     await rotator.verify(job, job.current)
 
