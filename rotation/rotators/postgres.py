@@ -21,7 +21,7 @@ class Postgres:
         role = form.user or (spec.slots[0] if len(spec.slots) == 1 else None)
         if role is None:
             raise Unusable("the value names no role: set the tag slots to the one whose password it is", field="slots")
-        return Claim(targets=place.targets, slots=(role,), current_slot=form.user, form=form.name)
+        return Claim(place.targets, (role,), form.user, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None:
@@ -37,6 +37,9 @@ class Postgres:
 
     async def prove(self, job: Job) -> Proof:
         return await postgres_proof.prove(job, self._services)
+
+    async def realm(self, job: Job, slot: str) -> str | None:
+        return await postgres_proof.realm(job, slot, self._services)
 
     async def same_provider(self, job: Job, target: str) -> bool:
         return await postgres_same_server.same_provider(job, target, self._services)

@@ -38,7 +38,7 @@ class PostgresAlternating:
             raise Unusable("the tag slots does not name two roles, as in orders_a,orders_b", field="slots")
         if role not in spec.slots:
             raise Unusable(f"the value's role {role!a} is none of the two that the tag slots names", field="slots")
-        return Claim(targets=place.targets, slots=spec.slots, current_slot=role, form=form.name)
+        return Claim(place.targets, spec.slots, role, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None and job.admin is not None:
@@ -55,6 +55,9 @@ class PostgresAlternating:
 
     async def prove(self, job: Job) -> Proof:
         return await postgres_proof.prove(job, self._services)
+
+    async def realm(self, job: Job, slot: str) -> str | None:
+        return await postgres_proof.realm(job, slot, self._services)
 
     async def same_provider(self, job: Job, target: str) -> bool:
         return await postgres_same_server.same_provider(job, target, self._services)

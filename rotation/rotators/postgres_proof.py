@@ -12,8 +12,9 @@ from rotation.model import Credential, Job, Proof, Tls
 from rotation.ports import Services
 from rotation.rotators.postgres_account import consumer
 from rotation.rotators.postgres_connect import connect
-from rotation.rotators.postgres_login import RejectedBySome, primary_of
-from rotation.rotators.postgres_place import change_endpoints, permitted_place, read_login
+from rotation.rotators.postgres_login import RejectedBySome, logged_in, primary_of
+from rotation.rotators.postgres_place import change_endpoints, permitted_place, place_of, read_login
+from rotation.rotators.postgres_primary import look
 from rotation.rotators.postgres_session import Account, Endpoint
 
 REPLICATION_S = 30
@@ -54,7 +55,13 @@ async def prove(job: Job, services: Services) -> Proof:
             "name that role in the value",
             field="value",
         )
-    return Proof(role, primary.realm)
+    return Proof(role, primary.realm, place_of(job.spec, job.current.value).resource or str(primary.endpoint))
+
+
+async def realm(job: Job, slot: str, services: Services) -> str:
+    """Who the server says it is, to whatever of the job's logins it lets in: see `Rotator.realm`."""
+    async with logged_in(job, slot, services) as session:
+        return (await look(session, pooler_meant=True, realm=None)).realm
 
 
 @dataclass(slots=True)
