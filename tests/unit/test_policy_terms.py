@@ -84,7 +84,7 @@ def test_no_slot_takes_turns_with_two_others(pairs: str, said: str) -> None:
 
 
 def test_any_slot_is_in_no_pair() -> None:
-    text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*"')
+    text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*", "a"')
     assert "`slots`, which must list it by name" in only(text + 'pairs = [["*", "a"]]\n').message
 
 
