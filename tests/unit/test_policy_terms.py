@@ -140,6 +140,8 @@ def test_an_administrator_is_not_among_the_slots(slots: str) -> None:
     assert finding.line == 6 + slots.count("\n")
     assert finding.message == "`slots` names the administrator 'boss', `admin-user`; take it out of the list"
     assert sound(text + 'admin-user = "Boss"\n')
+    nowhere = text.replace('"postgres"', '"generated"').replace('targets = ["db.example.com"]', "")
+    assert only(nowhere + 'admin-user = "boss"\n') == finding
 
 
 @pytest.mark.parametrize(
