@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from json import dumps
 from typing import TYPE_CHECKING
 
 from rotation.policy import TWO
@@ -43,6 +42,8 @@ def _wrong(pair: object, slots: Sequence[object], paired: set[str]) -> str | Non
 
 def such_as(slots: Sequence[str]) -> str:
     """The line to write, for these slots."""
+    from json import dumps  # noqa: PLC0415  only for a file that is wrong
+
     names = list(dict.fromkeys(slots)) or ["a", "b", "c", "d"]
     pairs = [names[at : at + TWO] for at in range(0, len(names) - 1, TWO)]
     return f"pairs = {dumps(pairs, ensure_ascii=False)}"

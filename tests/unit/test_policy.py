@@ -211,6 +211,7 @@ PAIRS = (("a", "b"), ("c", "d"))
         ((*FOUR, "e"), PAIRS, ("e",)),
         (FOUR, (), ("c",)),
         (("a", "b"), (), ("b", "a")),
+        (("a", "b", "a"), (), ("b", "a")),
         (("a", "b"), (("a", "b"),), ("b", "a")),
         (("a",), (), ("a",)),
         ((), (), ("key1", "key2")),
@@ -271,6 +272,8 @@ def test_no_other_rule_permits_the_administrator_of_a_rule_with_the_same_target(
     policy = Policy((rule(1, slots=("*",)), rule(2, vaults=("kv-other",), admin=ADMIN)))
     assert "rule 2" in denial(policy, spec(), claim(slots=("boss",))).message
     assert policy.permit(ORDERS, spec(), claim(slots=("bos",)))
+    wide = Policy((rule(1, slots=("*",), targets=(SERVER, "other.example.com")), rule(2, admin=ADMIN)))
+    assert "rule 2" in denial(wide, spec(), claim(f"{SERVER}:5432", "other.example.com:5432", slots=("boss",))).message
 
 
 def test_a_role_of_the_administrator_s_name_on_another_server_is_another_role() -> None:
@@ -312,6 +315,7 @@ def test_no_rule_permits_the_keys_of_an_account_that_the_app_lives_on(target: st
         (("orders-*", "!orders-db--staged"), "ORDERS-db--STAGED", True),
         (("orders-*", "!orders-db--staged"), "orders-db2--staged", False),
         (("orders-*", "!*--staged"), "orders-db--staged", True),
+        (("xorders-db--staged", "!x"), "orders-db--staged", False),
         (("x", "!orders-db--staged"), "orders-db--staged", True),  # whatever else the rule is about
         (("*", "!orders-*"), "orders-db--staged", False),  # about the secret, which another rule may cover
         (("*", "!orders-license"), "orders-license", True),

@@ -96,6 +96,7 @@ def warned(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> lis
         ({"secrets": '["*", "!x"]'}, "every secret that matches * have"),
         ({"secrets": '["one", "!x-*", "a*", "b-*-c"]'}, "every secret that matches a* or b-*-c have"),
         ({"rotators": '["generated", "postgres"]'}, "2 credentials;"),
+        ({"rotators": '["storage-key"]', "slots": ""}, "any slot on 1 target: any number of credentials;"),
     ],
 )  # fmt: skip
 def test_a_rule_that_many_secrets_share_is_warned_of_with_its_numbers(
@@ -109,7 +110,7 @@ def test_a_rule_that_many_secrets_share_is_warned_of_with_its_numbers(
 
 def changed(changes: dict[str, str]) -> str:
     lines = dict(line.split(" = ") for line in SHARED.splitlines()[1:]) | changes
-    return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items())
+    return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
 
 
 @pytest.mark.parametrize(
@@ -159,6 +160,8 @@ def test_warnings_come_in_the_order_of_the_lines_and_not_with_mistakes(
 ) -> None:
     both = changed({"targets": '["orders", "orders.example.com"]'})
     assert [line.partition(":")[0] for line in warned(tmp_path, capsys, SHARED + both)] == ["3", "9", "11"]
+    turned = "".join([both.splitlines(keepends=True)[at] for at in (0, 1, 3, 4, 2, 5)])
+    assert [line.partition(":")[0] for line in warned(tmp_path, capsys, turned)] == ["4", "5"]
     path = tmp_path / "policy.toml"
     path.write_text(SHARED + "colour = 1\n", "utf-8")
     assert main(["check", str(path)]) == 2

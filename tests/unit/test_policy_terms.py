@@ -84,7 +84,7 @@ def test_no_slot_takes_turns_with_two_others(pairs: str, said: str) -> None:
 
 
 def test_any_slot_is_in_no_pair() -> None:
-    text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*"')
+    text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*", "a"')
     assert "`slots`, which must list it by name" in only(text + 'pairs = [["*", "a"]]\n').message
 
 
@@ -140,6 +140,8 @@ def test_an_administrator_is_not_among_the_slots(slots: str) -> None:
     assert finding.line == 6 + slots.count("\n")
     assert finding.message == "`slots` names the administrator 'boss', `admin-user`; take it out of the list"
     assert sound(text + 'admin-user = "Boss"\n')
+    nowhere = text.replace('"postgres"', '"generated"').replace('targets = ["db.example.com"]', "")
+    assert only(nowhere + 'admin-user = "boss"\n') == finding
 
 
 @pytest.mark.parametrize(
