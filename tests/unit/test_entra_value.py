@@ -42,7 +42,7 @@ def in_json(**fields: object) -> str:
         ("chosen-by-hand", "plain", "plain"),
         (in_json(), None, "json"),
         (in_json(), "json", "json"),
-        (in_json(tenantId="x", port=1), None, "json"),
+        (in_json(tenantId="x", retries=1), None, "json"),
         (json.dumps({"client_secret": OLDEST}), None, "json"),
     ],
 )
@@ -171,9 +171,12 @@ def test_no_copy_of_the_old_secret_stays_in_a_value(rotator: Rotator, value: str
     [
         (SECRET, set()),
         (in_json(), {CLIENT_ID}),
-        (json.dumps({"appId": "a", "client-id": "B", "AZURE_CLIENT_ID": "c", "clientSecret": SECRET}), {"a", "b", "c"}),
-        (in_json(nested={"application_id": "d"}), {CLIENT_ID, "d"}),
-        (f"Server=db;User ID={CLIENT_ID}@tenant;Password={SECRET}", {CLIENT_ID}),
+        (json.dumps({"appId": CLIENT_ID.upper(), "clientSecret": SECRET}), {CLIENT_ID}),
+        (json.dumps({"client-id": "orders", "clientSecret": SECRET}), {"orders"}),
+        (in_json(AZURE_CLIENT_ID=CLIENT_ID), {CLIENT_ID}),
+        (in_json(applicationId="another"), {CLIENT_ID, "another"}),
+        (in_json(more=json.dumps({"application_id": "another"})), {CLIENT_ID, "another"}),
+        (f"Host=db;Username={CLIENT_ID}@tenant;Password={SECRET}", {CLIENT_ID}),
     ],
 )
 def test_every_client_id_in_a_value_is_seen(value: str, ids: set[str]) -> None:
