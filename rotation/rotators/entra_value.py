@@ -8,12 +8,11 @@ these and the 34 of older ones; others have other signs and 16 to 64 characters 
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from rotation.errors import Unusable
 from rotation.formats import Value, read
 from rotation.model import SecretValue, Spec
-from rotation.rotators.leaves import leaves, plain_name
+from rotation.rotators.leaves import leaves, plain_name, readings
 
 _SECRET = re.compile(r"[A-Za-z0-9_~.-]{34,40}")
 _ID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
@@ -50,7 +49,7 @@ def read_secret(value: SecretValue, spec: Spec) -> Value:
     if any(leaf != password for leaf in named):
         raise Unusable("the value holds other passwords beside its client secret: keep each in its own", field="value")
     for _, leaf in leaves(found.with_login(SecretValue(_PROBE)).reveal()):
-        if password in leaf or password in unquote(leaf):
+        if any(password in reading for reading in readings(leaf)):
             raise Unusable("the value holds its client secret twice, and one would stay: leave one", field="value")
     return found
 

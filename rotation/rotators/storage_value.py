@@ -9,12 +9,11 @@ endpoints; the clients split a string at each ";" and a setting at its first "="
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
 
 from rotation.errors import Unusable
 from rotation.formats import Value, read
 from rotation.model import SecretValue, Spec
-from rotation.rotators.leaves import leaves
+from rotation.rotators.leaves import leaves, plain_name, readings
 
 _KEY = re.compile(r"[A-Za-z0-9+/]{86}==")  # 512 bits: "Manage storage account access keys"
 _PROBE = "A" * 86 + "=="
@@ -58,7 +57,7 @@ def read_key(value: SecretValue, spec: Spec, account: str) -> Value:
     for name, leaf in leaves(text):
         _check(name, leaf, account)
     for _, leaf in leaves(found.with_login(SecretValue(_PROBE)).reveal()):
-        if any(key != _PROBE for key in _KEY.findall(leaf) + _KEY.findall(unquote(leaf))):
+        if any(key != _PROBE for reading in readings(leaf) for key in _KEY.findall(reading)):
             raise Unusable(
                 "the value holds a second storage key, or a second copy, that would stay as it is: leave one",
                 field="value",
@@ -77,6 +76,8 @@ def _check(name: str, leaf: str, account: str) -> None:
     names = [setting for setting, _ in settings]
     if "sharedaccesssignature" in names:
         raise _signed()
+    if not (leaf.isascii() and leaf.strip().isprintable()):
+        raise Unusable("the value's connection string holds a line break or a foreign sign: take it out", field="value")
     if len(set(names)) != len(names):
         raise Unusable("a setting stands twice in the value's connection string: leave one", field="value")
     if "accountkey" in names and "accountname" not in names:
@@ -88,7 +89,7 @@ def _check(name: str, leaf: str, account: str) -> None:
 def _settings(leaf: str) -> list[tuple[str, str]] | None:
     """Of a connection string of storage, as its clients read it; None where it is none."""
     pairs = [part.partition("=") for part in leaf.split(";") if part.strip()]
-    named = [(name.strip().lower(), told.strip()) for name, equals, told in pairs if equals]
+    named = [(plain_name(name), told.strip()) for name, equals, told in pairs if equals]
     if not {"accountname", "accountkey", "sharedaccesssignature", *_EMULATOR} & {name for name, _ in named}:
         return None
     return named

@@ -123,7 +123,7 @@ def test_nothing_is_staged_before_a_key_is_retired(rotator: StorageKey, job: Job
 
 
 async def test_of_a_connection_string_nothing_but_the_key_changes(place: Place, rotator: StorageKey) -> None:
-    before = "AccountKey={};  DefaultEndpointsProtocol=https ;ACCOUNTNAME=stdemo;EndpointSuffix=core.windows.net;"
+    before = "AccountKey={};DefaultEndpointsProtocol=https;ACCOUNTNAME=stdemo;EndpointSuffix=core.windows.net;"
     value = before.format(place.azure.arm.keys(ACCOUNT)["key1"])
     job = make_job(rotator, make_spec("storage-key", target=ACCOUNT), make_secret(value), "key1")
     new = await rotator.apply(job, rotator.draft(job))

@@ -1,5 +1,6 @@
 """What may stand in a secret that holds a client secret: the secret alone, or what names it."""
 
+import base64
 import contextlib
 import json
 import time
@@ -41,7 +42,7 @@ def in_json(**fields: object) -> str:
         ("chosen-by-hand", "plain", "plain"),
         (in_json(), None, "json"),
         (in_json(), "json", "json"),
-        (in_json(tenantId="x", port=1), None, "json"),
+        (in_json(tenantId="x", retries=1), None, "json"),
         (json.dumps({"client_secret": OLDEST}), None, "json"),
     ],
 )
@@ -127,6 +128,7 @@ def test_what_has_not_the_shape_of_a_secret_needs_the_tag_format(rotator: Rotato
         in_json(client_secret=NEW),
         in_json(password="another thing altogether"),
         in_json(azureAd={"clientSecret": NEW}),
+        in_json(azureAd=json.dumps({"clientSecret": NEW})),
         json.dumps({"clientSecret": "two words"}),
         json.dumps({"clientSecret": json.dumps({"clientSecret": SECRET})}),
         json.dumps({"password": "hunter2"}),
@@ -146,7 +148,13 @@ def test_json_in_which_another_string_would_be_changed_is_refused(rotator: Rotat
 
 @pytest.mark.parametrize(
     "value",
-    [in_json(copy=SECRET), in_json(url=f"https://x/?secret={SECRET}"), in_json(deep=[{"env": f"A={SECRET}"}])],
+    [
+        in_json(copy=SECRET),
+        in_json(url=f"https://x/?secret={SECRET}"),
+        in_json(deep=[{"env": f"A={SECRET}"}]),
+        in_json(encoded=base64.b64encode(SECRET.encode()).decode()),
+        in_json(string=json.dumps({"x": SECRET})),
+    ],
 )
 def test_no_copy_of_the_old_secret_stays_in_a_value(rotator: Rotator, value: str) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION)
@@ -163,9 +171,12 @@ def test_no_copy_of_the_old_secret_stays_in_a_value(rotator: Rotator, value: str
     [
         (SECRET, set()),
         (in_json(), {CLIENT_ID}),
-        (json.dumps({"appId": "a", "client-id": "B", "AZURE_CLIENT_ID": "c", "clientSecret": SECRET}), {"a", "b", "c"}),
-        (in_json(nested={"application_id": "d"}), {CLIENT_ID, "d"}),
-        (f"Server=db;User ID={CLIENT_ID}@tenant;Password={SECRET}", {CLIENT_ID}),
+        (json.dumps({"appId": CLIENT_ID.upper(), "clientSecret": SECRET}), {CLIENT_ID}),
+        (json.dumps({"client-id": "orders", "clientSecret": SECRET}), {"orders"}),
+        (in_json(AZURE_CLIENT_ID=CLIENT_ID), {CLIENT_ID}),
+        (in_json(applicationId="another"), {CLIENT_ID, "another"}),
+        (in_json(more=json.dumps({"application_id": "another"})), {CLIENT_ID, "another"}),
+        (f"Host=db;Username={CLIENT_ID}@tenant;Password={SECRET}", {CLIENT_ID}),
     ],
 )
 def test_every_client_id_in_a_value_is_seen(value: str, ids: set[str]) -> None:

@@ -4,8 +4,12 @@ import base64
 import contextlib
 import json
 import time
+from urllib.parse import urlsplit
 
 import pytest
+from azure.storage.blob import BlobServiceClient
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rotation.errors import Unusable
 from rotation.model import Claim, SecretValue
@@ -44,18 +48,19 @@ def in_json(**fields: object) -> str:
         (KEY, "plain"),
         (STRING, None),
         (STRING + ";", None),
-        (f"AccountKey={KEY};  DefaultEndpointsProtocol=https ;ACCOUNTNAME=stdemo", None),
+        (f"AccountKey={KEY};DefaultEndpointsProtocol=https;ACCOUNTNAME=stdemo", None),
         (f"{STRING};BlobEndpoint=https://stdemo.blob.core.windows.net/", None),
-        (f"{STRING};BlobEndpoint=https://stdemo.blob.core.windows.net:443", None),
-        (f"{STRING};BlobSecondaryEndpoint=https://stdemo-secondary.blob.core.windows.net/", None),
-        (f"{STRING};QueueEndpoint=https://stdemo.z07.queue.storage.azure.net/", None),
-        (f"{STRING};TableEndpoint=https://stdemo.privatelink.table.core.windows.net/", None),
-        (f"{STRING};FileEndpoint=https://stdemo-internetrouting.file.core.windows.net/", None),
+        (f"{STRING};QueueEndpoint=http://stdemo.queue.core.windows.net", None),
         (STRING.replace("windows.net", "chinacloudapi.cn"), None),
-        (STRING.replace("core.windows.net", "Core.UsGovCloudApi.net"), None),
+        (STRING.replace("windows.net", "usgovcloudapi.net"), None),
         (in_json(), None),
         (in_json(), "json"),
-        (in_json(blobEndpoint="https://stdemo.blob.core.windows.net/", team="orders", port=443), None),
+        (in_json(team="orders", blobEndpoint="https://stdemo.blob.core.windows.net:443/"), None),
+        (in_json(blobSecondaryEndpoint="https://stdemo-secondary.blob.core.windows.net/"), None),
+        (in_json(queueEndpoint="https://stdemo.z07.queue.storage.azure.net/"), None),
+        (in_json(tableEndpoint="https://stdemo.privatelink.table.core.windows.net/"), None),
+        (in_json(fileEndpoint="https://stdemo-internetrouting.file.core.windows.net/"), None),
+        (in_json(endpointSuffix="Core.UsGovCloudApi.net"), None),
     ],
 )
 def test_a_key_alone_or_with_its_own_account_is_claimed(rotator: Rotator, value: str, form: str | None) -> None:
@@ -149,6 +154,13 @@ def test_what_is_no_key_is_never_replaced_whole(rotator: Rotator, value: str, fo
         f'x="a;AccountName=stother;b=";{STRING}',
         f"x='a;BlobEndpoint=https://evil.example/;b=';{STRING}",
         STRING + ";BlobEndpoint=https://evil.example/",
+        "\N{ZERO WIDTH NO-BREAK SPACE}BlobEndpoint=https://evil.example/;" + STRING,
+        STRING + ";BlobEndpo\N{LATIN SMALL LETTER DOTLESS I}nt=https://evil.example/",
+        STRING + ";\N{NO-BREAK SPACE}BlobEndpoint=https://evil.example/",
+        STRING + ";Blob Endpoint=https://evil.example/",
+        STRING + ";BlobEndpoint =https://evil.example/",
+        STRING.replace("EndpointSuffix=core.windows.net", "Endpoint\N{LATIN SMALL LETTER LONG S}uffix=evil.example"),
+        STRING.replace(";AccountKey", ";\nAccountKey"),
         STRING + ";blobendpoint=https://evil.example/",
         STRING + ";BlobEndpoint=https://stdemo.blob.core.windows.net.evil.example/",
         STRING + ";BlobEndpoint=https://stother.blob.core.windows.net/",
@@ -187,6 +199,8 @@ def test_what_is_no_key_is_never_replaced_whole(rotator: Rotator, value: str, fo
         in_json(connectionString=STRING.replace("=stdemo;", "=stother;")),
         in_json(connectionString=STRING + ";BlobEndpoint=https://evil.example/"),
         in_json(sasToken="?" + SAS),
+        in_json(connection=json.dumps({"AccountName": "stother"})),
+        in_json(connection=json.dumps({"deeper": json.dumps({"key": ANOTHER})})),
         in_json(secondaryKey=ANOTHER),
         in_json(other={"keys": [ANOTHER]}),
         in_json(secondary=STRING.replace(KEY, ANOTHER)),
@@ -207,6 +221,8 @@ def test_what_leads_elsewhere_or_would_be_changed_by_halves_is_refused(rotator: 
         in_json(nested={"deep": [STRING]}),
         in_json(copy=KEY),
         in_json(copy=KEY).replace(KEY, KEY.replace("/", "\\/"), 1),
+        in_json(encoded=base64.b64encode(STRING.encode()).decode()),
+        in_json(string=json.dumps({"key": KEY}).replace("/", "\\/")),
         in_json(escaped=STRING.replace("/", "%2F").replace("+", "%2B")),
     ],
 )
@@ -219,6 +235,50 @@ def test_no_copy_of_the_old_key_stays_in_a_value(rotator: Rotator, value: str) -
     spec = make_spec("storage-key", target=ACCOUNT)
     changed = read_key(SecretValue(value), spec, "stdemo").with_login(SecretValue(NEW))
     assert KEY not in str(json.loads(changed.reveal()))
+
+
+SETTINGS = st.lists(
+    st.sampled_from(
+        (
+            "EndpointSuffix=core.windows.net",
+            "EndpointSuffix=evil.example",
+            "BlobEndpoint=https://stdemo.blob.core.windows.net/",
+            "BlobEndpoint=https://evil.example/",
+            "BlobSecondaryEndpoint=https://stdemo-secondary.blob.core.windows.net/",
+            "DefaultEndpointsProtocol=https",
+            "DefaultEndpointsProtocol=https://evil.example/",
+            "AccountName=evil.example#",
+        )
+    ),
+    max_size=3,
+    unique=True,
+)
+ODD = st.sampled_from(
+    (
+        *(" ", ";", "=", "'", '"', "\n", "\t", "#", "/", "\\", "@", "?", "%40", ":1", "stdemo", "http", "evil.example"),
+        *("https://evil.example/", "\N{NO-BREAK SPACE}", "\N{ZERO WIDTH NO-BREAK SPACE}"),
+        *("\N{LATIN SMALL LETTER DOTLESS I}", "\N{LATIN SMALL LETTER LONG S}"),
+    )
+)
+
+
+@given(settings=SETTINGS, cuts=st.lists(st.tuples(st.integers(0, 300), st.integers(0, 1), ODD), max_size=2))
+def test_whatever_is_claimed_leads_azures_own_client_to_the_account_and_nowhere_else(
+    settings: list[str], cuts: list[tuple[int, int, str]]
+) -> None:
+    text = ";".join([f"AccountName=stdemo;AccountKey={KEY}", *settings])
+    for at, taken, odd in cuts:
+        text = text[:at] + odd + text[at + taken :]
+    try:
+        read_key(SecretValue(text), make_spec("storage-key", target=ACCOUNT), "stdemo")
+    except Unusable:
+        return
+    try:
+        client = BlobServiceClient.from_connection_string(text)
+    except ValueError:
+        return  # it leads nowhere
+    assert urlsplit(client.url).hostname == "stdemo.blob.core.windows.net"
+    assert client.account_name == "stdemo"
 
 
 @pytest.mark.parametrize(
