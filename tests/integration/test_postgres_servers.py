@@ -36,6 +36,7 @@ from tests.integration.postgres_fixtures import (
     running,
     until,
 )
+from tests.standbys import standby_of
 
 ADMIN = Admin("secret", "pg-admin")
 PGBOUNCER = shutil.which("pgbouncer")
@@ -57,23 +58,8 @@ def rotator() -> Postgres:
 
 @pytest.fixture(scope="module")
 def standby(owner: Owner) -> Iterator[LocalPostgres]:
-    """A real one: a copy of the primary, which then follows it."""
-    with folder() as data:
-        account, place = Account.for_servers(), data / "cluster"
-        binaries = owner.server.binaries
-        primary = (
-            f"host={owner.server.host} port={owner.server.port} user={owner.server.admin_user} "
-            f"password={owner.server.admin_password.reveal()}"
-        )
-        place.mkdir(mode=0o700)
-        account.own(place)
-        subprocess.run(
-            [str(binaries / "pg_basebackup"), "-D", str(place), "-R", "-c", "fast", "-d", primary],
-            check=True, cwd=place, user=account.user, group=account.group, extra_groups=account.groups,
-        )  # fmt: skip
-        (data / "admin-password").write_text(owner.server.admin_password.reveal())
-        with LocalPostgres(data, durable=False) as server:
-            yield server
+    with folder() as data, standby_of(owner.server, data) as server:
+        yield server
 
 
 def at(owner: Owner, role: Role, *servers: LocalPostgres) -> str:
