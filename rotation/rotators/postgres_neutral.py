@@ -7,6 +7,7 @@ stays in a connection that a pooler hands to consumers afterwards.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 # Whoever logged in, not whom `ALTER ROLE ... SET role` turned him into: that one may not change the password.
@@ -36,15 +37,14 @@ SETTINGS = (
     Setting("exit_on_error", "off", "a refused question would end the connection before the next one"),
     Setting("client_min_messages", "error", "what else the server has to say is read by nobody"),
     Setting("standard_conforming_strings", "on", "a backslash in a text is a backslash"),
-    Setting("debug_print_parse", "off", "it writes the statement, with the verifier in it, into the server's log"),
-    Setting("debug_print_rewritten", "off", "the same"),
-    Setting("debug_print_plan", "off", "the same"),
     Setting("jit", "off", "compiling a query that takes no time takes a second", since=110000),
 )
 
-# Only a superuser may set these, and of a message they count before it is read: so for the session, and before the
-# change. Not behind a pooler, where the next user of the connection would have them.
-_QUIET = {"log_statement": "none", "log_min_duration_statement": "-1", "log_min_error_statement": "panic"}
+# These would write the statement, with the verifier in it, into the server's log. They count before a message's own
+# settings do: so they are set for the session, and before the change; not behind a pooler, where the next user of the
+# connection would have them. Some only a superuser may set.
+_QUIET = {"debug_print_parse": "off", "debug_print_rewritten": "off", "debug_print_plan": "off"}
+_QUIET_BY_SUPERUSER = {"log_statement": "none", "log_min_duration_statement": "-1", "log_min_error_statement": "panic"}
 
 
 def neutral(sql: str, server_version: int, *, to_write: bool = False) -> str:
@@ -54,12 +54,14 @@ def neutral(sql: str, server_version: int, *, to_write: bool = False) -> str:
 
 
 def quieted(backend_pid: int) -> str:
-    """Don't let the statement into the server's log, where we may decide that."""
-    names = ", ".join(f"pg_catalog.set_config('{name}', '{value}', false)" for name, value in _QUIET.items())
-    return (
-        f"SELECT {names} FROM pg_catalog.pg_roles "  # noqa: S608  constants, and a number
-        f"WHERE rolname = session_user AND rolsuper AND pg_catalog.pg_backend_pid() = {backend_pid:d}"
-    )
+    """Don't let the statement into the server's log, as far as whoever is logged in may decide that."""
+    here = f"pg_backend_pid() = {backend_pid:d}"
+    superuser = "EXISTS (SELECT FROM pg_roles WHERE rolname = session_user AND rolsuper)"
+    return f"SELECT {_set(_QUIET)} WHERE {here}; SELECT {_set(_QUIET_BY_SUPERUSER)} WHERE {here} AND {superuser}"
+
+
+def _set(settings: Mapping[str, str]) -> str:
+    return ", ".join(f"set_config('{name}', '{value}', false)" for name, value in settings.items())
 
 
 def _written(setting: Setting) -> str:

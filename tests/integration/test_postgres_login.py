@@ -223,6 +223,55 @@ async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
         assert not proxy.connections
 
 
+@pytest.mark.parametrize(
+    ("arm", "host", "shown"),
+    [
+        ("https://management.azure.com", "orders.postgres.database.azure.com", True),
+        ("https://management.azure.com", "orders.private.postgres.database.azure.com", True),
+        ("https://management.usgovcloudapi.net", "orders.postgres.database.usgovcloudapi.net", True),
+        ("https://management.chinacloudapi.cn", "orders.postgres.database.chinacloudapi.cn", True),
+        ("https://localhost:1", "localhost", True),
+        ("https://management.azure.com", "127.0.0.1", False),
+        ("https://management.azure.com", "db.example.com", False),
+        ("https://management.azure.com", "postgres.database.azure.com", False),
+        ("https://management.azure.com", "orders.postgres.database.azure.com.evil.example", False),
+        ("https://management.azure.com", "evilpostgres.database.azure.com", False),
+        ("https://management.azure.com", "orders.postgres.database.usgovcloudapi.net", False),
+        ("https://management.usgovcloudapi.net", "orders.postgres.database.azure.com", False),
+        ("https://management.example", "orders.postgres.database.azure.com", False),
+        ("https://localhost:1", "orders.postgres.database.azure.com", False),
+    ],
+)
+async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
+    monkeypatch: pytest.MonkeyPatch, arm: str, host: str, shown: bool
+) -> None:
+    asked: list[str] = []
+
+    async def connect(endpoint: object, account: object, _tls: Tls) -> None:
+        asked.append(str(endpoint))
+        raise Unreachable("as far as it goes")
+
+    monkeypatch.setattr("rotation.rotators.postgres_login.connect", connect)
+    tokens = Tokens(token(upn="admin"))
+    rotator = Postgres(make_services(tokens, Endpoints(arm=arm)))
+    value = f"postgresql://app:secret@{host}/app"
+    job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
+    with pytest.raises(Unreachable if shown else Refused, match="far" if shown else 'admin = "secret:NAME"'):
+        await rotator.apply(job, rotator.draft(job))
+    assert bool(asked) is shown
+    assert bool(tokens.scopes) is shown, "it is not even asked for"
+
+
+async def test_of_several_servers_none_is_shown_the_token_unless_all_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(token(upn="admin"))
+    rotator = Postgres(make_services(tokens))
+    value = "postgresql://app:secret@orders.postgres.database.azure.com,db.example.com/app"
+    job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
+    with pytest.raises(Refused, match=r"db\.example\.com"):
+        await rotator.apply(job, rotator.draft(job))
+    assert not tokens.scopes
+
+
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.W10.c", "a.eyJ1cG4iOjF9.c", "a.ÿ.c"])
 async def test_a_token_that_does_not_say_its_role_is_told(owner: Owner, text: str) -> None:
     rotator = Postgres(make_services(Tokens(text), HERE))
