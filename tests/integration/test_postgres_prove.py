@@ -7,7 +7,7 @@ import pytest
 
 from local.postgres_binaries import installed
 from rotation.errors import MovedElsewhere, NotYet, Rejected, Unreachable
-from rotation.model import Admin, Credential, Login, LoginSource, Proof, SecretValue
+from rotation.model import Admin, Credential, Login, LoginSource, SecretValue
 from rotation.rotators.postgres import Postgres
 from rotation.rotators.postgres_alternating import PostgresAlternating
 from tests.contract.secrets_at_hand import make_spec
@@ -57,7 +57,8 @@ def realm_of(owner: Owner) -> str:
 async def test_an_ordinary_role_proves_who_it_is_and_where(owner: Owner, rotator: Postgres) -> None:
     role = owner.role()
     before = owner.kept(role)
-    assert await rotator.prove(job_of(rotator, owner.value(role))) == Proof(role.name, realm_of(owner))
+    proof = await rotator.prove(job_of(rotator, owner.value(role)))
+    assert (proof.slot, proof.realm) == (role.name, realm_of(owner))
     assert owner.kept(role) == before
 
 
@@ -66,7 +67,8 @@ async def test_a_bare_password_proves_the_one_role_that_the_tag_slots_names(owne
     spec = make_spec("postgres", target=f"{owner.server.host}:{owner.server.port}", slots=(role.name,))
     job = job_of(rotator, role.password.reveal(), spec=spec)
     unnamed = replace(job, current=Credential(job.current.value, ""))
-    assert await rotator.prove(unnamed) == Proof(role.name, realm_of(owner))
+    proof = await rotator.prove(unnamed)
+    assert (proof.slot, proof.realm) == (role.name, realm_of(owner))
 
 
 async def test_one_of_two_roles_is_proven_by_its_own_login(owner: Owner) -> None:
@@ -74,7 +76,8 @@ async def test_one_of_two_roles_is_proven_by_its_own_login(owner: Owner) -> None
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     for role in roles:
         job = job_of(rotator, owner.value(role), spec=spec)
-        assert await rotator.prove(job) == Proof(role.name, realm_of(owner))
+        proof = await rotator.prove(job)
+        assert (proof.slot, proof.realm) == (role.name, realm_of(owner))
 
 
 async def test_who_is_logged_in_is_proven_and_not_whom_the_login_turns_him_into(
