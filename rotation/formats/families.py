@@ -1,0 +1,168 @@
+"""Of which form a value is, by what it begins with and by its keywords; whether it can be read is seen afterwards.
+
+Recognised is a form by its own marks only. What has none, and is no bare password by its shape, is left alone.
+"""
+
+from __future__ import annotations
+
+import re
+
+from rotation.errors import Unusable
+from rotation.formats import key_value, plain
+from rotation.formats.copies import plain_name
+from rotation.formats.value import unusable
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
+_KEYWORD = re.compile(r"(?:^|;)[ \t\r\n]*+([A-Za-z][A-Za-z0-9_ .-]{0,60}+)(?==)")
+_FIRST_KEYWORD = re.compile(r"[ \t\r\n\f\v]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\r\n\f\v]*+=")
+_LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*+)[ \t]*+[=:]")
+_OF_SCHEMES = (
+    (re.compile(r"mysqlx?\b|mariadb\b|aurora|tidb"), "MySQL"),
+    (re.compile(r"mssql|sqlserver|jtds"), "SQL Server"),
+    (re.compile(r"rediss?\b|valkey"), "Redis"),
+    (re.compile(r"mongodb"), "MongoDB"),
+    (re.compile(r"amqps?\b"), "RabbitMQ (AMQP)"),
+    (re.compile(r"sb\b"), "Azure Service Bus"),
+)
+_OF_KEYWORDS = (
+    ({"accountendpoint"}, "Azure Cosmos DB"),
+    ({"hostname", "sharedaccesskey"}, "Azure IoT Hub"),
+    ({"hostname", "sharedaccesskeyname"}, "Azure IoT Hub"),
+    ({"hostname", "deviceid"}, "Azure IoT Hub"),
+    ({"endpoint", "sharedaccesskey"}, "Azure Service Bus or Event Hubs"),
+    ({"endpoint", "sharedaccesskeyname"}, "Azure Service Bus or Event Hubs"),
+    ({"endpoint", "sharedaccesssignature"}, "Azure Service Bus or Event Hubs"),
+    ({"endpoint", "accesskey"}, "Azure SignalR or Web PubSub"),
+    ({"endpoint", "secret"}, "Azure App Configuration"),
+    ({"endpoint"}, "an Azure service"),
+    ({"instrumentationkey"}, "Application Insights"),
+)
+_SQL_SERVER = frozenset(
+    {"datasource", "initialcatalog", "trustedconnection", "integratedsecurity", "trustservercertificate", "encrypt"}
+)
+_NPGSQL_TOO = frozenset({"trustservercertificate"})
+_MYSQL = frozenset({"allowuservariables", "allowpublickeyretrieval", "convertzerodatetime", "guidformat", "sslca"})
+_STORAGE = frozenset({"accountname", "accountkey", "blobendpoint", "defaultendpointsprotocol", "usedevelopmentstorage"})
+_LIBPQ = frozenset(
+    {
+        "host", "hostaddr", "port", "dbname", "user", "password", "service", "sslmode", "application_name", "options",
+        "connect_timeout", "target_session_attrs", "sslrootcert", "sslcert", "sslkey", "passfile", "channel_binding",
+        "client_encoding", "gssencmode", "require_auth", "load_balance_hosts", "keepalives", "requirepeer",
+    }
+)  # fmt: skip
+_REDIS = re.compile(r"[^\s=]*,[ \t]*(?:password|user|ssl|abortConnect|abortconnect)[ \t]*=")
+
+_TAG = "or set the tag format to plain if all of it is the password"
+
+
+def form_of(text: str) -> str:
+    """The name of its form, such as "uri".
+
+    Raises:
+        Unusable: it is of a form that nobody here reads, or of none that is known; the message says what to do.
+    """
+    if text.startswith("\ufeff"):
+        raise unusable("the value begins with a byte order mark, which no driver skips: write it without")
+    begun = text.lstrip(" \t\r\n")
+    if begun.startswith("{"):
+        return "json"
+    if begun.startswith("["):
+        raise unusable(f"the value is a list or a section of a file, which is no form that Keyturn reads, {_TAG}")
+    scheme = _SCHEME.match(text)
+    if scheme is not None:
+        found = _of_scheme(scheme[1].lower(), text[scheme.end() :])
+        if found is not None:
+            return found
+    if "=" in text:
+        found = _of_keywords(text)
+        if found is not None:
+            return found
+    if plain.recognises(text):
+        return "plain"
+    raise unusable(_unknown(text))
+
+
+def _of_scheme(scheme: str, rest: str) -> str | None:
+    if scheme in {"jdbc", "r2dbc"}:
+        kind = rest.partition(":")[0].lower()
+        if scheme == "jdbc" and kind in {"postgresql", "postgres"}:
+            return "jdbc"
+        raise _of_others(kind, f"{scheme.upper()} for another database or through another driver")
+    if not rest.startswith("//"):
+        return None
+    if scheme.partition("+")[0] in {"postgres", "postgresql"}:
+        return "uri"
+    raise _of_others(scheme, "a URL that is not postgresql://")
+
+
+def _of_others(scheme: str, otherwise: str) -> Unusable:
+    return _unread(next((name for pattern, name in _OF_SCHEMES if pattern.match(scheme)), otherwise))
+
+
+def _unread(what: str) -> Unusable:
+    return unusable(
+        f"the value looks like a connection string of {what}, which no rotator reads yet: leave it to people"
+    )
+
+
+def _of_keywords(text: str) -> str | None:
+    """A ";" outside of libpq's quotes decides before anything else: then it is one of the forms with pairs."""
+    if _REDIS.match(text):
+        raise _unread("Redis")
+    first = _FIRST_KEYWORD.match(text)
+    known = first is not None and first[1].lower() in _LIBPQ
+    if ";" not in text or (known and _reads_as_key_value(text)):
+        return "key-value" if known and not _is_one_pair(text) else _of_one_pair(text)
+    keywords = {plain_name(one[1]) for one in _KEYWORD.finditer(text)}
+    if keywords & {"driver", "dsn", "filedsn"}:
+        return _of_odbc(text)
+    if keywords & _STORAGE or keywords == {"blobendpoint", "sharedaccesssignature"}:
+        return "azure-storage"
+    for wanted, name in _OF_KEYWORDS:
+        if wanted <= keywords:
+            raise _unread(name)
+    if keywords & (_SQL_SERVER - _NPGSQL_TOO) or re.search(r"(?i)=\s*tcp:", text):
+        raise _unread("SQL Server")
+    if keywords & _MYSQL:
+        raise _unread("MySQL")
+    if keywords & {"host", "server", "username", "userid", "uid", "user", "password", "pwd", "psw"}:
+        return "ado"
+    return None
+
+
+def _of_odbc(text: str) -> str:
+    driver = re.search(r"(?i)(?:^|;)driver=([^;]*)", text)
+    if driver is not None and "postgres" not in driver[1].lower():
+        named = next((name for name in ("MySQL", "SQL Server", "MariaDB") if name.lower() in driver[1].lower()), None)
+        raise _unread(named or "ODBC for another database")
+    return "odbc"
+
+
+def _of_one_pair(text: str) -> str | None:
+    keyword = _FIRST_KEYWORD.match(text)
+    if keyword is not None and keyword[1].lower() in {"usedevelopmentstorage", "accountname", "accountkey"}:
+        return "azure-storage"
+    return None
+
+
+def _reads_as_key_value(text: str) -> bool:
+    try:
+        return sum(1 for _ in key_value.pairs(text)) > 1
+    except Unusable:
+        return False
+
+
+def _is_one_pair(text: str) -> bool:
+    """As `password=pw`: a password may look so, and a connection string never does."""
+    return len(text.split()) == 1 and "'" not in text
+
+
+def _unknown(text: str) -> str:
+    line = _LINE.match(text)
+    if "-----BEGIN" in text:
+        return f"the value is a key or a certificate (PEM), which Keyturn does not rotate: leave it to people, {_TAG}"
+    if line is not None and ("://" in text or line[1].lower().endswith(("url", "uri", "dsn", "string", "password"))):
+        return f"the value is a line KEY=VALUE of a file: write the part behind the = alone, {_TAG}"
+    if text[:1] in "\"'":
+        return f"the value stands in quotes: write it without them, {_TAG}"
+    return f"the value is of no form that Keyturn reads: write one that docs/using.md lists, {_TAG}"

@@ -1,0 +1,62 @@
+"""The parts of a value while it is read: each of host, port, database, user and password once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from rotation.formats.value import Host, Place, Value, unusable
+from rotation.model import SecretValue
+
+
+@dataclass(slots=True)
+class Parts:
+    """found: by the names host, port, dbname, user, password. options: all else, keys in lower case."""
+
+    found: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    options: dict[str, str] = field(default_factory=dict)
+
+    def place(self, name: str, text: str, start: int, end: int, write: Callable[[str], str]) -> None:
+        """A part and where it stands.
+
+        Raises:
+            Unusable: the value has it already.
+        """
+        if name in self.found:
+            raise unusable(f"the value names its {name} twice: take one out")
+        self.found[name] = text
+        self.places[name] = Place(start, end, write)
+
+    def option(self, name: str, text: str) -> None:
+        """All else; of an option that is written twice both count."""
+        key = name.lower()
+        self.options[key] = f"{self.options[key]}\n{text}" if key in self.options else text
+
+    def value(self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None) -> Value:
+        """All of it.
+
+        Raises:
+            Unusable: the user or the database is there and empty, or the latter is a connection string of its own.
+        """
+        if self.found.get("user") == "":
+            raise unusable("the value's user is empty: write it, or take it out")
+        # libpq reads such a database's name as a connection string of its own, where it is handed over by itself.
+        if dbname is not None and ("=" in dbname or "://" in dbname):
+            raise unusable("the value's database has a = or :// in its name, which drivers may follow elsewhere")
+        for part in (*self.found.values(), *self.options.values()):
+            if "\0" in part:
+                raise unusable("the value holds a NUL character")
+        password, user = self.places.get("password"), self.places.get("user")
+        return Value(
+            name,
+            SecretValue(text),
+            SecretValue(self.found.get("password", "")),
+            user=self.found.get("user"),
+            hosts=hosts,
+            dbname=dbname or None,
+            options=self.options,
+            password_places=(password,) if password else (),
+            user_places=(user,) if user else (),
+            user_is_database=True,
+        )
