@@ -48,7 +48,7 @@ def _read(name: str | None, text: str) -> Value:
         raise unusable(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character")
     if text.endswith(("\n", "\r")):
         raise unusable("the value ends with a line break, which some drivers skip and some don't: write it without one")
-    found = _understood(text) if name == "plain" else form_of(text)
+    found = _understood(text) if name == "plain" else form_of(text, name)
     if name is not None and found != name:
         raise Unusable(f"the tag format says {name}, and the value is of the form {found}: correct one", field="format")
     return replace(_BY_NAME[found](text), reader=partial(_read, name))
@@ -57,7 +57,7 @@ def _read(name: str | None, text: str) -> Value:
 def _understood(text: str) -> str:
     """The tag says that a value is a bare password: it is, where it does not read as a whole of another form."""
     try:
-        found = form_of(text)
+        found = form_of(text, "ado")
         _BY_NAME[found](text)
     except Unusable:
         return "plain"

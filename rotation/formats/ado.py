@@ -1,7 +1,7 @@
-"""Npgsql's connection strings: Host=db;Username=app;Password="…";…
+"""Npgsql's connection strings, such as Host=db;Username=app;Password="…".
 
-Source: NpgsqlConnectionStringBuilder.cs (10.0) and NpgsqlDataSourceBuilder: the last of a keyword's synonyms counts, and
-a keyword that Npgsql does not know makes it refuse the string, whatever else is in it.
+Source: NpgsqlConnectionStringBuilder.cs (10.0) and NpgsqlDataSourceBuilder: the last of a keyword's synonyms counts,
+and a keyword that Npgsql does not know makes it refuse the string, whatever else is in it.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _READ = {
     "psw": "password",
     "pwd": "password",
 }
+_ONLY_OF_SEVERAL = frozenset(
+    {"target session attributes", "targetsessionattributes", "load balance hosts", "loadbalancehosts"}
+)
 
 
 def read(text: str, *, alone: bool = True) -> Value:
@@ -55,6 +58,10 @@ def read(text: str, *, alone: bool = True) -> Value:
         raise unusable("the value has no Password= among its keywords")
     if "host" not in found:
         raise unusable("the connection string has no Host, without which Npgsql refuses it")
-    listed = ",".join(one.strip(" \t\r\n") for one in found["host"].split(","))
-    hosts = written_hosts(listed, port=found.get("port", ""), bare_six=True)
+    listed = found["host"].split(",")
+    if len(listed) > 1:  # Npgsql takes the blanks away where there are several, and only there
+        listed = [one.strip(" \t") for one in listed]
+    elif _ONLY_OF_SEVERAL & parts.options.keys():
+        raise unusable("the connection string has one host, and a choice among several, which Npgsql refuses")
+    hosts = written_hosts(",".join(listed), port=found.get("port", ""), bare_six=True)
     return parts.value("ado", text, hosts, found.get("dbname"))

@@ -12,7 +12,7 @@ from rotation.formats import key_value, plain
 from rotation.formats.copies import plain_name
 from rotation.formats.value import unusable
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*+):")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*+):")
 _KEYWORD = re.compile(r"(?:^|;)[ \t\r\n]*+([A-Za-z][A-Za-z0-9_ .-]{0,60}+)(?==)")
 _FIRST_KEYWORD = re.compile(r"[ \t\r\n\f\v]*+([A-Za-z_][A-Za-z0-9_]*+)[ \t\r\n\f\v]*+=")
 _LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*+)[ \t]*+[=:]")
@@ -38,10 +38,22 @@ _OF_KEYWORDS = (
     ({"instrumentationkey"}, "Application Insights"),
 )
 _SQL_SERVER = frozenset(
-    {"datasource", "initialcatalog", "trustedconnection", "integratedsecurity", "trustservercertificate", "encrypt"}
-)
-_NPGSQL_TOO = frozenset({"trustservercertificate"})
-_MYSQL = frozenset({"allowuservariables", "allowpublickeyretrieval", "convertzerodatetime", "guidformat", "sslca"})
+    {
+        "datasource", "initialcatalog", "trustedconnection", "integratedsecurity", "encrypt", "failoverpartner",
+        "multisubnetfailover", "applicationintent", "networklibrary", "networkaddress", "serverspn", "workstationid",
+        "provider", "providerconnectionstring", "attachdbfilename", "authentication",
+    }
+)  # fmt: skip
+_TCP = re.compile(r"(?i)=[ \t]*+(?:tcp|np|lpc|admin):")
+_ADO = frozenset({"host", "server", "username", "userid", "uid", "user", "password", "pwd", "psw"})
+# What tells a string of Npgsql's with Server= from those of SQL Server and MySQL, which have the same keywords.
+_OF_POSTGRESQL = re.compile(r"(?i)port[ \t]*+=[ \t]*+5432[ \t]*+(?:;|\Z)|server[ \t]*+=[^;]*\.postgres(?:\.cosmos)?\.")
+_MYSQL = frozenset(
+    {
+        "allowuservariables", "allowpublickeyretrieval", "convertzerodatetime", "guidformat", "sslca", "pipe",
+        "protocol", "certificatefile", "addr", "address", "connectionprotocol", "treattinyasboolean",
+    }
+)  # fmt: skip
 _STORAGE = frozenset({"accountname", "accountkey", "blobendpoint", "defaultendpointsprotocol", "usedevelopmentstorage"})
 _LIBPQ = frozenset(
     {
@@ -55,8 +67,8 @@ _REDIS = re.compile(r"[^\s=]*,[ \t]*(?:password|user|ssl|abortConnect|abortconne
 _TAG = "or set the tag format to plain if all of it is the password"
 
 
-def form_of(text: str) -> str:
-    """The name of its form, such as "uri".
+def form_of(text: str, told: str | None = None) -> str:
+    """The name of its form, such as "uri". told: what the tag `format` says, where a value may be one of two.
 
     Raises:
         Unusable: it is of a form that nobody here reads, or of none that is known; the message says what to do.
@@ -74,7 +86,7 @@ def form_of(text: str) -> str:
         if found is not None:
             return found
     if "=" in text:
-        found = _of_keywords(text)
+        found = _of_keywords(text, told)
         if found is not None:
             return found
     if plain.recognises(text):
@@ -105,7 +117,7 @@ def _unread(what: str) -> Unusable:
     )
 
 
-def _of_keywords(text: str) -> str | None:
+def _of_keywords(text: str, told: str | None) -> str | None:
     """A ";" outside of libpq's quotes decides before anything else: then it is one of the forms with pairs."""
     if _REDIS.match(text):
         raise _unread("Redis")
@@ -113,21 +125,29 @@ def _of_keywords(text: str) -> str | None:
     known = first is not None and first[1].lower() in _LIBPQ
     if ";" not in text or (known and _reads_as_key_value(text)):
         return "key-value" if known and not _is_one_pair(text) else _of_one_pair(text)
-    keywords = {plain_name(one[1]) for one in _KEYWORD.finditer(text)}
+    return _of_pairs(text, {plain_name(one[1]) for one in _KEYWORD.finditer(text)}, told)
+
+
+def _of_pairs(text: str, keywords: set[str], told: str | None) -> str | None:
     if keywords & {"driver", "dsn", "filedsn"}:
         return _of_odbc(text)
-    if keywords & _STORAGE or keywords == {"blobendpoint", "sharedaccesssignature"}:
-        return "azure-storage"
     for wanted, name in _OF_KEYWORDS:
         if wanted <= keywords:
             raise _unread(name)
-    if keywords & (_SQL_SERVER - _NPGSQL_TOO) or re.search(r"(?i)=\s*tcp:", text):
+    if keywords & _STORAGE:
+        return "azure-storage"
+    if keywords & _SQL_SERVER or _TCP.search(text):
         raise _unread("SQL Server")
     if keywords & _MYSQL:
         raise _unread("MySQL")
-    if keywords & {"host", "server", "username", "userid", "uid", "user", "password", "pwd", "psw"}:
-        return "ado"
-    return None
+    if not keywords & _ADO:
+        return None
+    if "host" not in keywords and told != "ado" and not _OF_POSTGRESQL.search(text):
+        raise unusable(
+            "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
+            "Npgsql's, write Host= for Server=, or set the tag format to ado"
+        )
+    return "ado"
 
 
 def _of_odbc(text: str) -> str:

@@ -34,7 +34,9 @@ PASSWORD_ENCODED = frozenset(
         f"{before}password{after}"
         for before, after in (
             ("", "encoded"), ("", "urlencoded"), ("", "percentencoded"), ("", "escaped"), ("encoded", ""),
-            ("urlencoded", ""), ("percentencoded", ""), ("escaped", ""), ("uri", ""), ("url", ""), ("", "uri"), ("", "url"),
+            ("urlencoded", ""), ("percentencoded", ""), ("escaped", ""), ("uri", ""), ("url", ""),
+            ("", "uri"),
+            ("", "url"),
         )
     }
 )  # fmt: skip

@@ -34,7 +34,7 @@ _READERS: Mapping[str, Callable[..., Value]] = {
 
 @dataclass(slots=True)
 class _Read:
-    """by_meaning: the fields of user, password, host, port and dbname. encoded: copies of the password in a URI's form."""
+    """by_meaning: the fields of user, password, host, port and dbname. encoded: copies of the password, for a URI."""
 
     by_meaning: dict[str, list[Field]] = field(default_factory=dict)
     encoded: list[Field] = field(default_factory=list)
@@ -125,7 +125,7 @@ def _nested(name: str, one: Field) -> Nested | None:
     if name == "pgpass":
         return Nested(place, pgpass.read(one.text))
     try:
-        form = form_of(one.text)
+        form = form_of(one.text, "ado")
     except Unusable:
         return None
     if form not in _READERS:

@@ -1,4 +1,4 @@
-"""ODBC connection strings for psqlODBC: Driver={PostgreSQL Unicode};Server=db;Uid=app;Pwd={…};…
+"""ODBC connection strings for psqlODBC, such as Driver={PostgreSQL Unicode};Server=db;Uid=app;Pwd={…}.
 
 Sources: Microsoft Learn, "Connection string format and attributes" of SQLDriverConnect; psqlODBC's dlg_specific.c: a
 password in braces stands as it is, with } doubled, one without braces is percent-decoded, and nothing else is read

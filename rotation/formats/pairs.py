@@ -65,8 +65,9 @@ def _value(text: str, start: int) -> tuple[str, int]:
     value = text[start : _end(_BARE, text, start)].rstrip(" \t\r\n")
     if has_control(value) or has_odd_blank(value) or value.endswith(('"', "'")):
         raise unusable(
-            "a value of the connection string has a control character, a blank that is not ASCII, or a quote at its end: put it in quotes"
-        )  # noqa: E501
+            "a value of the connection string has a control character, a blank that is not ASCII, "
+            "or a quote at its end: put it in quotes"
+        )
     return value, start + len(value)
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from rotation.formats.value import Host, Place, Value, unusable
 from rotation.model import SecretValue
 
+MOST_OPTIONS = 200  # three times as many as any driver knows
+
 
 @dataclass(slots=True)
 class Parts:
@@ -29,9 +31,17 @@ class Parts:
         self.places[name] = Place(start, end, write)
 
     def option(self, name: str, text: str) -> None:
-        """All else; of an option that is written twice both count."""
+        """All else.
+
+        Raises:
+            Unusable: it is there already, and drivers differ about which one counts; or there are too many.
+        """
         key = name.lower()
-        self.options[key] = f"{self.options[key]}\n{text}" if key in self.options else text
+        if key in self.options:
+            raise unusable("the value has one of its keywords twice: take one out")
+        if len(self.options) >= MOST_OPTIONS:
+            raise unusable(f"the value has more than {MOST_OPTIONS} keywords")
+        self.options[key] = text
 
     def value(self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None) -> Value:
         """All of it.

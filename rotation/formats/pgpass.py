@@ -17,7 +17,7 @@ _NAMES = ("host", "port", "dbname", "user", "password")
 
 
 def escape(text: str) -> str:
-    """With a backslash before ":" and "\\"."""
+    """A backslash stands before each colon and backslash."""
     return text.replace("\\", "\\\\").replace(":", "\\:")
 
 
