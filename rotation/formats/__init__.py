@@ -13,7 +13,7 @@ from functools import partial
 from rotation.errors import Unusable
 from rotation.formats import ado, azure_storage, jdbc, json_object, key_value, odbc, plain, uri
 from rotation.formats.families import form_of
-from rotation.formats.value import Host, Value, check_characters, unusable
+from rotation.formats.value import MAINTENANCE_DATABASE, Host, Value, check_characters, unusable
 from rotation.model import SecretValue
 
 MOST_BYTES = 25_600  # what a vault holds
@@ -64,4 +64,4 @@ def _understood(text: str) -> str:
     return found
 
 
-__all__ = ["FORMATS", "Host", "Value", "read"]
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read"]

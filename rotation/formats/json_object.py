@@ -98,8 +98,7 @@ def _sorted_fields(fields: Iterable[Field]) -> _Read:
         if one.is_null:
             continue  # as if it were not there
         if name in MEANS:
-            if not one.is_string and not (MEANS[name] == "port" and one.is_number):
-                raise unusable(f'the JSON object has a {MEANS[name]} that is no string (or "port" that is no number)')
+            _check_kind(MEANS[name], one)
             found.by_meaning.setdefault(MEANS[name], []).append(one)
         elif name in PASSWORD_ENCODED and one.is_string:
             found.encoded.append(one)
@@ -110,6 +109,14 @@ def _sorted_fields(fields: Iterable[Field]) -> _Read:
             else:
                 _option(name, one, found)
     return found
+
+
+def _check_kind(meaning: str, one: Field) -> None:
+    if one.is_string or (meaning == "port" and one.is_number):
+        return
+    if meaning == "password":
+        raise unusable('the JSON object has no "password" that is a string')
+    raise unusable(f"the JSON object's {meaning} is no string{' or number' if meaning == 'port' else ''}")
 
 
 def _option(name: str, one: Field, found: _Read) -> None:

@@ -18,7 +18,7 @@ from rotation.formats.parts import Parts
 from rotation.formats.value import Value, has_control, has_odd_blank, unusable
 
 _SPACE = re.compile(r"[ \t\n\r\f\v]*+")
-_KEY = re.compile(r"[a-z][a-z0-9_.]*+")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.]*+")
 _BARE = re.compile(r"[^ \t\n\r\f\v]*+")
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*+)'", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
@@ -46,6 +46,8 @@ def read(text: str, *, alone: bool = True) -> Value:
             parts.place(key, value, start, end, escape)
         else:
             check(key, "a keyword/value string")
+            if key != key.lower():
+                raise unusable("a keyword of the value has capital letters, which libpq does not know")
             parts.option(key, value)
     found = parts.found
     if alone and "password" not in found:
@@ -68,7 +70,7 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         key = _KEY.match(text, position)
         equals = _skip(text, key.end()) if key else position
         if key is None or text[equals : equals + 1] != "=":
-            raise unusable("a keyword of the value is not followed by =, or is not in lower case")
+            raise unusable("a keyword of the value is not followed by =")
         start = _skip(text, equals + 1)
         quoted = text[start : start + 1] == "'"
         value, end = _quoted(text, start) if quoted else _bare(text, start)

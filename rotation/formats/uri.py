@@ -10,6 +10,7 @@ pg-connection-string, index.js; SQLAlchemy, engine/url.py.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from rotation.errors import Unusable
 from rotation.formats.hosts import name_of, port_of, written_hosts
@@ -39,32 +40,47 @@ def read(text: str, *, alone: bool = True) -> Value:
             "the value is no postgresql:// URI, nor postgresql+DRIVER:// of a driver that SQLAlchemy has",
             field="format",
         )
-    if " " in text or has_control(text) or has_odd_blank(text):
-        raise unusable("the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out")
-    if "#" in text:
-        raise unusable("the URI has a # in it: percent-encode it as %23")
+    _check_characters(text)
     start = scheme.end()
     path = min((at for at in (text.find("/", start), text.find("?", start)) if at >= 0), default=len(text))
     query = text.find("?", path)
     query = len(text) if query < 0 else query
     parts = Parts()
     after = _read_login(text, start, path, parts)
-    hosts = _read_hosts(text[after:path], sqlalchemy="+" in scheme[0])
+    try:
+        hosts = _read_hosts(text[after:path], sqlalchemy="+" in scheme[0])
+    except Unusable:
+        if after == start and "@" in text[path:]:  # as in user:pass?word@host
+            raise unusable(_NOT_ENCODED) from None
+        raise
     dbname = _read_dbname(text[path + 1 : query])
     _read_query(text, query + 1, parts)
-    if "host" in parts.found:
-        if hosts:
-            raise unusable("the URI names hosts twice, before its path and as a parameter: take one out")
-        hosts = (_host_of(parts.found["host"], parts.found.get("port", "")),)
-    elif "port" in parts.found:
-        raise unusable("the URI has a port among its parameters: write it after the host")
-    if "dbname" in parts.found:
-        if dbname:
-            raise unusable("the URI names a database twice, in its path and as a parameter: take one out")
-        dbname = parts.found["dbname"]
+    hosts, dbname = _with_query(hosts, dbname, parts.found)
     if alone and not parts.found.get("password"):
         raise unusable("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
     return parts.value("uri", text, hosts, _checked_dbname(dbname))
+
+
+def _check_characters(text: str) -> None:
+    if " " in text or has_control(text) or has_odd_blank(text):
+        raise unusable("the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out")
+    if "#" in text:
+        raise unusable("the URI has a # in it: percent-encode it as %23")
+
+
+def _with_query(
+    hosts: tuple[Host, ...], dbname: str | None, found: Mapping[str, str]
+) -> tuple[tuple[Host, ...], str | None]:
+    """Hosts and database, which stand before the query or in it."""
+    if "host" in found:
+        if hosts:
+            raise unusable("the URI names hosts twice, before its path and as a parameter: take one out")
+        hosts = (_host_of(found["host"], found.get("port", "")),)
+    elif "port" in found:
+        raise unusable("the URI has a port among its parameters: write it after the host")
+    if "dbname" in found and dbname:
+        raise unusable("the URI names a database twice, in its path and as a parameter: take one out")
+    return hosts, found.get("dbname", dbname)
 
 
 def _read_login(text: str, start: int, end: int, parts: Parts) -> int:

@@ -90,7 +90,8 @@ class Value:
         renamed = user is not None and user != self.user
         if renamed and not self.user_places and not any(one.value.user_places for one in self.nested):
             raise unusable("the value names no user, so consumers could not be told of another")
-        check_no_copy(self.options, self.password.reveal(), self.user, renamed=renamed)
+        for options in (self.options, *(one.value.options for one in self.nested)):
+            check_no_copy(options, self.password.reveal(), self.user, renamed=renamed)
         changed = self._written(password, user if renamed else None)
         self._check_reads_back(changed, password, user if renamed else self.user)
         return SecretValue(changed)

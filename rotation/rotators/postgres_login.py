@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
+from rotation.formats import MAINTENANCE_DATABASE
 from rotation.model import Credential, Job, Login, LoginSource, SecretValue, Tls
 from rotation.ports import Services
 from rotation.rotators.postgres_place import (
-    MAINTENANCE_DATABASE,
     Place,
     change_endpoints,
     permitted_place,
@@ -161,8 +161,7 @@ def _consumer(job: Job, value: SecretValue, slot: str, place: Place) -> Account 
     user = form.user or slot
     if user != slot:
         return None
-    # Clients connect to the database of the user's name where they are told none; a bare password has no client.
-    return Account(user, form.password, place.dbname or (user if form.hosts else MAINTENANCE_DATABASE))
+    return Account(user, form.password, place.dbname or form.login_dbname(user))
 
 
 def _role_of(token: SecretValue) -> str:
