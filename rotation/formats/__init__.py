@@ -13,7 +13,7 @@ from functools import partial
 from rotation.errors import Unusable
 from rotation.formats import ado, azure_storage, jdbc, json_object, key_value, odbc, plain, uri
 from rotation.formats.families import form_of
-from rotation.formats.value import MAINTENANCE_DATABASE, Host, Value, check_characters, unusable
+from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
 
 MOST_BYTES = 25_600  # what a vault holds
@@ -45,9 +45,11 @@ def read(value: SecretValue, name: str | None = None) -> Value:
 def _read(name: str | None, text: str) -> Value:
     check_characters(text)
     if not text or "\0" in text or len(text.encode()) > MOST_BYTES:
-        raise unusable(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character")
+        raise NotUnderstood(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character")
     if text.endswith(("\n", "\r")):
-        raise unusable("the value ends with a line break, which some drivers skip and some don't: write it without one")
+        raise NotUnderstood(
+            "the value ends with a line break, which some drivers skip and some don't: write it without one"
+        )
     found = _understood(text) if name == "plain" else form_of(text, name)
     if name is not None and found != name:
         raise Unusable(f"the tag format says {name}, and the value is of the form {found}: correct one", field="format")

@@ -11,7 +11,7 @@ from rotation.formats.keywords import check
 from rotation.formats.npgsql_keywords import KEYWORDS
 from rotation.formats.pairs import escape, pairs
 from rotation.formats.parts import Parts
-from rotation.formats.value import Value, unusable
+from rotation.formats.value import NotUnderstood, Value
 
 _READ = {
     "host": "host",
@@ -43,25 +43,26 @@ def read(text: str, *, alone: bool = True) -> Value:
     for key, value, start, end in pairs(text):
         if key in _READ:
             if not value:
-                raise unusable(f"the value's {_READ[key]} is empty: write it, or take it out")
+                raise NotUnderstood(f"the value's {_READ[key]} is empty: write it, or take it out")
             parts.place(_READ[key], value, start, end, escape)
         elif key in KEYWORDS:
             check(key, "Npgsql's connection string")
             parts.option(key, value)
         else:
             check(key, "Npgsql's connection string")
-            raise unusable(
-                "the connection string has a keyword that Npgsql does not know, so that it refuses all of it"
+            raise NotUnderstood(
+                "the connection string has a keyword that Npgsql does not know: take it out, "
+                "or leave another database's to people (no rotator reads it yet)"
             )
     found = parts.found
     if alone and "password" not in found:
-        raise unusable("the value has no Password= among its keywords")
+        raise NotUnderstood("the value has no Password= among its keywords")
     if "host" not in found:
-        raise unusable("the connection string has no Host, without which Npgsql refuses it")
+        raise NotUnderstood("the connection string has no Host, without which Npgsql refuses it")
     listed = found["host"].split(",")
     if len(listed) > 1:  # Npgsql takes the blanks away where there are several, and only there
         listed = [one.strip(" \t") for one in listed]
     elif _ONLY_OF_SEVERAL & parts.options.keys():
-        raise unusable("the connection string has one host, and a choice among several, which Npgsql refuses")
+        raise NotUnderstood("the connection string has one host, and a choice among several, which Npgsql refuses")
     hosts = written_hosts(",".join(listed), port=found.get("port", ""), bare_six=True)
     return parts.value("ado", text, hosts, found.get("dbname"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rotation.formats.value import Host, Place, Value, unusable
+from rotation.formats.value import Host, NotUnderstood, Place, Value
 from rotation.model import SecretValue
 
 SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn", "core.cloudapi.de")
@@ -38,14 +38,14 @@ def read(text: str, *, alone: bool = True) -> Value:  # noqa: ARG001  it has no 
     found, places = _read(text)
     account, key = found.get("accountname", ""), found.get("accountkey", "")
     if _ACCOUNT.fullmatch(account) is None:
-        raise unusable("AccountName is no name of a storage account: 3 to 24 small letters and digits")
+        raise NotUnderstood("AccountName is no name of a storage account: 3 to 24 small letters and digits")
     if _KEY.fullmatch(key) is None:
-        raise unusable("AccountKey is no key of a storage account, which is base64 without quotes")
+        raise NotUnderstood("AccountKey is no key of a storage account, which is base64 without quotes")
     if found.get("defaultendpointsprotocol", "https") not in {"https", "http"}:
-        raise unusable("DefaultEndpointsProtocol is neither https nor http")
+        raise NotUnderstood("DefaultEndpointsProtocol is neither https nor http")
     suffix = found.get("endpointsuffix", SUFFIXES[0])
     if suffix not in SUFFIXES:
-        raise unusable(f"EndpointSuffix is none of {', '.join(SUFFIXES)}")
+        raise NotUnderstood(f"EndpointSuffix is none of {', '.join(SUFFIXES)}")
     for name, endpoint in found.items():
         if name in _ENDPOINTS:
             _check_endpoint(name, endpoint, account, found)
@@ -69,13 +69,15 @@ def _read(text: str) -> tuple[dict[str, str], dict[str, Place]]:
         key, equals, value = pair.partition("=")
         name = key.lower()
         if not equals or not value or not pair.isascii() or any(mark.isspace() for mark in pair):
-            raise unusable(
+            raise NotUnderstood(
                 "the storage connection string is not of the form Keyword=value;Keyword=value without blanks"
             )
         if name not in _KNOWN:
-            raise unusable("the storage connection string has a keyword besides an account, its key and its endpoints")
+            raise NotUnderstood(
+                "the storage connection string has a keyword besides an account, its key and its endpoints"
+            )
         if name in found:
-            raise unusable(f"the storage connection string has its {name} twice: take one out")
+            raise NotUnderstood(f"the storage connection string has its {name} twice: take one out")
         start = position + len(key) + 1
         found[name], places[name] = value, Place(start, start + len(value), _as_it_is)
         position += len(pair) + 1
@@ -92,9 +94,9 @@ def _check_endpoint(name: str, endpoint: str, account: str, found: dict[str, str
         or read_as["suffix"] not in SUFFIXES
         or bool(read_as["secondary"]) != secondary
     ):
-        raise unusable(f"{name} leads to another place than the account's own {service} service in an Azure cloud")
+        raise NotUnderstood(f"{name} leads to another place than the account's own {service} service in an Azure cloud")
     if secondary and f"{service}endpoint" not in found:
-        raise unusable(f"{name} stands without the endpoint that it is the second of")
+        raise NotUnderstood(f"{name} stands without the endpoint that it is the second of")
 
 
 def _blob_host(found: dict[str, str], account: str, suffix: str) -> str:

@@ -10,7 +10,7 @@ import re
 from rotation.errors import Unusable
 from rotation.formats import key_value, plain
 from rotation.formats.copies import plain_name
-from rotation.formats.value import unusable
+from rotation.formats.value import NotUnderstood
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*+):")
 _KEYWORD = re.compile(r"(?:^|;)[ \t\r\n]*+([A-Za-z][A-Za-z0-9_ .-]{0,60}+)(?==)")
@@ -74,12 +74,12 @@ def form_of(text: str, told: str | None = None) -> str:
         Unusable: it is of a form that nobody here reads, or of none that is known; the message says what to do.
     """
     if text.startswith("\ufeff"):
-        raise unusable("the value begins with a byte order mark, which no driver skips: write it without")
+        raise NotUnderstood("the value begins with a byte order mark, which no driver skips: write it without")
     begun = text.lstrip(" \t\r\n")
     if begun.startswith("{"):
         return "json"
     if begun.startswith("["):
-        raise unusable(f"the value is a list or a section of a file, which is no form that Keyturn reads, {_TAG}")
+        raise NotUnderstood(f"the value is a list or a section of a file, which is no form that Keyturn reads, {_TAG}")
     scheme = _SCHEME.match(text)
     if scheme is not None:
         found = _of_scheme(scheme[1].lower(), text[scheme.end() :])
@@ -91,7 +91,7 @@ def form_of(text: str, told: str | None = None) -> str:
             return found
     if plain.recognises(text):
         return "plain"
-    raise unusable(_unknown(text))
+    raise _unknown(text)
 
 
 def _of_scheme(scheme: str, rest: str) -> str | None:
@@ -107,12 +107,12 @@ def _of_scheme(scheme: str, rest: str) -> str | None:
     raise _of_others(scheme, "a URL that is not postgresql://")
 
 
-def _of_others(scheme: str, otherwise: str) -> Unusable:
+def _of_others(scheme: str, otherwise: str) -> NotUnderstood:
     return _unread(next((name for pattern, name in _OF_SCHEMES if pattern.match(scheme)), otherwise))
 
 
-def _unread(what: str) -> Unusable:
-    return unusable(
+def _unread(what: str) -> NotUnderstood:
+    return NotUnderstood(
         f"the value looks like a connection string of {what}, which no rotator reads yet: leave it to people"
     )
 
@@ -143,7 +143,7 @@ def _of_pairs(text: str, keywords: set[str], told: str | None) -> str | None:
     if not keywords & _ADO:
         return None
     if "host" not in keywords and told != "ado" and not _OF_POSTGRESQL.search(text):
-        raise unusable(
+        raise NotUnderstood(
             "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
             "Npgsql's, write Host= for Server=, or set the tag format to ado"
         )
@@ -177,12 +177,14 @@ def _is_one_pair(text: str) -> bool:
     return len(text.split()) == 1 and "'" not in text
 
 
-def _unknown(text: str) -> str:
+def _unknown(text: str) -> NotUnderstood:
     line = _LINE.match(text)
     if "-----BEGIN" in text:
-        return f"the value is a key or a certificate (PEM), which Keyturn does not rotate: leave it to people, {_TAG}"
+        return NotUnderstood(
+            f"the value is a key or a certificate (PEM), which Keyturn does not rotate: leave it to people, {_TAG}"
+        )
     if line is not None and ("://" in text or line[1].lower().endswith(("url", "uri", "dsn", "string", "password"))):
-        return f"the value is a line KEY=VALUE of a file: write the part behind the = alone, {_TAG}"
+        return NotUnderstood(f"the value is a line KEY=VALUE of a file: write the part behind the = alone, {_TAG}")
     if text[:1] in "\"'":
-        return f"the value stands in quotes: write it without them, {_TAG}"
-    return f"the value is of no form that Keyturn reads: write one that docs/using.md lists, {_TAG}"
+        return NotUnderstood(f"the value stands in quotes: write it without them, {_TAG}")
+    return NotUnderstood(f"the value is of no form that Keyturn reads: write one that docs/using.md lists, {_TAG}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeVar
 
-from rotation.formats.value import Host, unusable
+from rotation.formats.value import Host, NotUnderstood
 
 _One = TypeVar("_One")
 
@@ -33,7 +33,7 @@ def port_of(text: str) -> int | None:
     if not text:
         return None
     if _PORT.fullmatch(text) is None or int(text) > MOST_PORT:
-        raise unusable(f"a port in the value is no number between 1 and {MOST_PORT}")
+        raise NotUnderstood(f"a port in the value is no number between 1 and {MOST_PORT}")
     return int(text)
 
 
@@ -44,7 +44,7 @@ def name_of(text: str) -> str:
         Unusable: it is none.
     """
     if not _is_name(text) and not is_ipv6(text):
-        raise unusable(
+        raise NotUnderstood(
             "the value names a host that is no host name or address (a socket's folder is none: write localhost)"
         )
     return text
@@ -92,18 +92,18 @@ def _written_host(text: str, port: str, *, bare_six: bool) -> Host:
     if text.startswith("["):
         name, closed, rest = text[1:].partition("]")
         if not closed or not is_ipv6(name) or (rest and not rest.startswith(":")):
-            raise unusable("an address in brackets in the value can't be read")
+            raise NotUnderstood("an address in brackets in the value can't be read")
         own, has_own = rest[1:], bool(rest)
     else:
         name, colon, own = text.partition(":")
         has_own = bool(colon)
         if ":" in own:
-            raise unusable("a host of the value has two ports, or is an IPv6 address without [brackets]")
+            raise NotUnderstood("a host of the value has two ports, or is an IPv6 address without [brackets]")
         name_of(name)
     if has_own and not own:
-        raise unusable("a host of the value is followed by : and no port")
+        raise NotUnderstood("a host of the value is followed by : and no port")
     if has_own and port:
-        raise unusable("the value says a host's port twice: once after the host, once by itself; take one out")
+        raise NotUnderstood("the value says a host's port twice: once after the host, once by itself; take one out")
     return Host(name, port_of(own or port))
 
 
@@ -115,15 +115,15 @@ def listed_hosts(names: str, ports: str = "") -> tuple[Host, ...]:
     """
     if not names:
         if ports:
-            raise unusable("the value has a port and no host")
+            raise NotUnderstood("the value has a port and no host")
         return ()
     listed, given = names.split(","), ports.split(",")
     if len(given) == 1:
         given = given * len(listed)
     elif "" in given:
-        raise unusable("a port in the list of the value's ports is empty: write each, or one for all")
+        raise NotUnderstood("a port in the list of the value's ports is empty: write each, or one for all")
     if len(given) != len(listed):
-        raise unusable("the value has another number of ports than of hosts")
+        raise NotUnderstood("the value has another number of ports than of hosts")
     pairs = _distinct(list(zip(listed, given, strict=True)))
     return _few(Host(name_of(name), port_of(port)) for name, port in pairs)
 
@@ -136,7 +136,7 @@ def same_servers(ours: Iterable[Host], theirs: Iterable[Host]) -> bool:
 def _distinct(found: list[_One]) -> list[_One]:
     kept = list(dict.fromkeys(found))
     if len(kept) > MOST_HOSTS:  # before each is looked at, which takes its time
-        raise unusable(f"the value names more than {MOST_HOSTS} hosts")
+        raise NotUnderstood(f"the value names more than {MOST_HOSTS} hosts")
     return kept
 
 

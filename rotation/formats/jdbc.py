@@ -14,7 +14,7 @@ from rotation.formats.hosts import written_hosts
 from rotation.formats.keywords import check
 from rotation.formats.parts import Parts
 from rotation.formats.percent import decode, escape
-from rotation.formats.value import Value, has_control, has_odd_blank, unusable
+from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
 _PREFIX = "jdbc:postgresql://"
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
@@ -30,24 +30,24 @@ def read(text: str, *, alone: bool = True) -> Value:
     if not text.startswith(_PREFIX):
         raise Unusable("the value is no jdbc:postgresql://HOST/DATABASE URL, which is in lower case", field="format")
     if " " in text or has_control(text) or has_odd_blank(text):
-        raise unusable("the JDBC URL has a blank or a line break in it: percent-encode it, or take it out")
+        raise NotUnderstood("the JDBC URL has a blank or a line break in it: percent-encode it, or take it out")
     slash = text.find("/", len(_PREFIX))
     query = text.find("?", len(_PREFIX))
     query = len(text) if query < 0 else query
     if not len(_PREFIX) <= slash < query:
-        raise unusable("the JDBC URL has no / behind its hosts")
+        raise NotUnderstood("the JDBC URL has no / behind its hosts")
     if "@" in text[:query]:
-        raise unusable("a JDBC URL names its user as a parameter, not before an @")
+        raise NotUnderstood("a JDBC URL names its user as a parameter, not before an @")
     parts = Parts()
     _read_query(text, query + 1, parts)
     if alone and not parts.found.get("password"):
-        raise unusable("the JDBC URL has no password parameter")
+        raise NotUnderstood("the JDBC URL has no password parameter")
     hosts = written_hosts(text[len(_PREFIX) : slash])
     if not hosts:
-        raise unusable("the JDBC URL names no host")
+        raise NotUnderstood("the JDBC URL names no host")
     dbname = _decode(text[slash + 1 : query])
     if {"/", "#"} & set(dbname):
-        raise unusable("the JDBC URL has a / or # in its database's name")
+        raise NotUnderstood("the JDBC URL has a / or # in its database's name")
     return parts.value("jdbc", text, hosts, dbname)
 
 
@@ -57,10 +57,10 @@ def _read_query(text: str, position: int, parts: Parts) -> None:
     for parameter in text[position:].split("&"):
         key, equals, written = parameter.partition("=")
         if not _KEY.fullmatch(key):
-            raise unusable("a parameter of the JDBC URL is not of the form key=value")
+            raise NotUnderstood("a parameter of the JDBC URL is not of the form key=value")
         if key in _LOGIN:
             if not written:
-                raise unusable(f"the JDBC URL's {key} has no value: write it, or take it out")
+                raise NotUnderstood(f"the JDBC URL's {key} has no value: write it, or take it out")
             start = position + len(key) + len(equals)
             parts.place(key, _decode(written), start, start + len(written), escape)
         else:

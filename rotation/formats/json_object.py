@@ -19,7 +19,7 @@ from rotation.formats.json_names import CONNECTION, MEANS, PASSWORD_ENCODED
 from rotation.formats.json_text import Field, fields_of, write
 from rotation.formats.keywords import check
 from rotation.formats.percent import escape
-from rotation.formats.value import Host, Nested, Place, Value, unusable
+from rotation.formats.value import Host, Nested, NotUnderstood, Place, Value
 from rotation.model import SecretValue
 
 _READERS: Mapping[str, Callable[..., Value]] = {
@@ -49,7 +49,7 @@ class _Read:
         """
         fields = self.by_meaning.get(meaning, [])
         if len({found.text for found in fields}) > 1 or (meaning not in {"user", "password"} and len(fields) > 1):
-            raise unusable(f"the JSON object has several fields for its {meaning}: leave one")
+            raise NotUnderstood(f"the JSON object has several fields for its {meaning}: leave one")
         return fields[0].text if fields else None
 
     def places(self, meaning: str) -> tuple[Place, ...]:
@@ -66,16 +66,16 @@ def read(text: str) -> Value:
     found = _sorted_fields(fields_of(text))
     password, user = found.one("password"), found.one("user")
     if not password:
-        raise unusable('the JSON object has no "password" that is a string')
+        raise NotUnderstood('the JSON object has no "password" that is a string')
     if user == "":
-        raise unusable("the user in the JSON object is empty: write it, or take it out")
+        raise NotUnderstood("the user in the JSON object is empty: write it, or take it out")
     hosts = listed_hosts(found.one("host") or "", found.one("port") or "") if found.one("host") else ()
     if "port" in found.by_meaning and not hosts and not found.nested:
-        raise unusable("the JSON object has a port and no host")
+        raise NotUnderstood("the JSON object has a port and no host")
     user, hosts, dbname = _agreed(found.nested, password, user, hosts, found.one("dbname"))
     for one in found.encoded:
         if one.text != escape(password):
-            raise unusable("the JSON object's percent-encoded password is not the one of its password: correct it")
+            raise NotUnderstood("the JSON object's percent-encoded password is not the one of its password: correct it")
     copies = tuple(Place(one.start, one.end, lambda new: write(escape(new))) for one in found.encoded)
     return Value(
         "json",
@@ -115,13 +115,13 @@ def _check_kind(meaning: str, one: Field) -> None:
     if one.is_string or (meaning == "port" and one.is_number):
         return
     if meaning == "password":
-        raise unusable('the JSON object has no "password" that is a string')
-    raise unusable(f"the JSON object's {meaning} is no string{' or number' if meaning == 'port' else ''}")
+        raise NotUnderstood('the JSON object has no "password" that is a string')
+    raise NotUnderstood(f"the JSON object's {meaning} is no string{' or number' if meaning == 'port' else ''}")
 
 
 def _option(name: str, one: Field, found: _Read) -> None:
     if name == "engine" and "postgres" not in one.text.lower():
-        raise unusable("the JSON object's engine is not PostgreSQL, and no rotator reads another yet")
+        raise NotUnderstood("the JSON object's engine is not PostgreSQL, and no rotator reads another yet")
     if name not in CONNECTION:
         check(one.name, "the JSON object")
     found.options[one.name.lower()] = one.text
@@ -141,7 +141,7 @@ def _nested(name: str, one: Field) -> Nested | None:
         return Nested(place, _READERS[form](one.text, alone=False))
     except Unusable:
         pass
-    raise unusable("a field of the JSON object is a connection string that can't be read: mend it, or take it out")
+    raise NotUnderstood("a field of the JSON object is a connection string that can't be read: mend it, or take it out")
 
 
 def _agreed(
@@ -158,7 +158,7 @@ def _agreed(
             or value.user not in {None, user}
             or value.password.reveal() not in {"", password}
         ):
-            raise unusable(
+            raise NotUnderstood(
                 "a connection string in the JSON object names another host, user or password than its fields"
             )
     return user, hosts, dbname

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from rotation.errors import Unusable
-from rotation.formats.value import check_characters, unusable
+from rotation.formats.value import NotUnderstood, check_characters
 
 _STRING = r'"(?:[^"\\]|\\.)*+"'
 _PAIR = re.compile(rf'[\s,]*+({_STRING})\s*+:\s*+({_STRING}|[^\s",:}}]++)', re.DOTALL)
@@ -50,7 +50,7 @@ def fields_of(text: str) -> Sequence[Field]:
     for name, value in found.items():
         pair = _PAIR.match(text, position)
         if pair is None or isinstance(value, dict | list):
-            raise unusable("the JSON object has an object or a list in it: write a flat one, of fields with texts")
+            raise NotUnderstood("the JSON object has an object or a list in it: write a flat one, of fields with texts")
         position = pair.end()
         is_string = pair[2].startswith('"')
         fields.append(
@@ -86,11 +86,11 @@ def _parsed(text: str) -> dict[str, object]:
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len({key.lower() for key, _ in pairs}) != len(pairs):
-        raise unusable("a field stands twice in the JSON object")
+        raise NotUnderstood("a field stands twice in the JSON object")
     for one in (one for pair in pairs for one in pair if isinstance(one, str)):
         check_characters(one)
         if "\0" in one:
-            raise unusable("the JSON object holds a NUL character")
+            raise NotUnderstood("the JSON object holds a NUL character")
     return dict(pairs)
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from rotation.formats.hosts import listed_hosts
 from rotation.formats.keywords import check
 from rotation.formats.parts import Parts
-from rotation.formats.value import Value, has_control, has_odd_blank, unusable
+from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
 _SPACE = re.compile(r"[ \t\n\r\f\v]*+")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.]*+")
@@ -42,18 +42,18 @@ def read(text: str, *, alone: bool = True) -> Value:
     for key, value, start, end in pairs(text):
         if key in _READ:
             if not value:
-                raise unusable(f"the value's {key} is empty: write it, or take it out")
+                raise NotUnderstood(f"the value's {key} is empty: write it, or take it out")
             parts.place(key, value, start, end, escape)
         else:
             check(key, "a keyword/value string")
             if key != key.lower():
-                raise unusable("a keyword of the value has capital letters, which libpq does not know")
+                raise NotUnderstood("a keyword of the value has capital letters, which libpq does not know")
             parts.option(key, value)
     found = parts.found
     if alone and "password" not in found:
-        raise unusable("the value has no password= among its keywords")
+        raise NotUnderstood("the value has no password= among its keywords")
     if not {"host", "user", "dbname"} & found.keys():
-        raise unusable("the value has a password and no host, user or dbname beside it")
+        raise NotUnderstood("the value has a password and no host, user or dbname beside it")
     return parts.value(
         "key-value", text, listed_hosts(found.get("host", ""), found.get("port", "")), found.get("dbname")
     )
@@ -70,14 +70,14 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         key = _KEY.match(text, position)
         equals = _skip(text, key.end()) if key else position
         if key is None or text[equals : equals + 1] != "=":
-            raise unusable("a keyword of the value is not followed by =")
+            raise NotUnderstood("a keyword of the value is not followed by =")
         start = _skip(text, equals + 1)
         quoted = text[start : start + 1] == "'"
         value, end = _quoted(text, start) if quoted else _bare(text, start)
         yield key[0], value, start, end
         position = _skip(text, end)
         if quoted and position == end < len(text):
-            raise unusable("something stands right behind a quoted value: put a blank between")
+            raise NotUnderstood("something stands right behind a quoted value: put a blank between")
 
 
 def _skip(text: str, position: int) -> int:
@@ -89,18 +89,18 @@ def _bare(text: str, start: int) -> tuple[str, int]:
     found = _BARE.match(text, start)
     value = found[0] if found else ""
     if "\\" in value or ";" in value or has_control(value) or has_odd_blank(value):
-        raise unusable(
+        raise NotUnderstood(
             "a keyword's value has a backslash, a ; or a blank that is not ASCII in it: put the value in 'quotes'"
         )
     if _SWALLOWED.match(value):
-        raise unusable("a keyword of the value has no value: write it as '' or take it out")
+        raise NotUnderstood("a keyword of the value has no value: write it as '' or take it out")
     return value, start + len(value)
 
 
 def _quoted(text: str, start: int) -> tuple[str, int]:
     found = _QUOTED.match(text, start)
     if found is None:
-        raise unusable("a quote in the value is never closed")
+        raise NotUnderstood("a quote in the value is never closed")
     if any(escaped[1] not in "'\\" for escaped in _ESCAPED.finditer(found[1])):
-        raise unusable(r"a backslash in a quoted value stands before something else than \ or ' (write it as \\)")
+        raise NotUnderstood(r"a backslash in a quoted value stands before something else than \ or ' (write it as \\)")
     return _ESCAPED.sub(r"\1", found[1]), found.end()

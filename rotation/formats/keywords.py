@@ -12,7 +12,7 @@ pg-connection-string; pgx, pgconn/config.go.
 from __future__ import annotations
 
 from rotation.formats.copies import plain_name
-from rotation.formats.value import unusable
+from rotation.formats.value import NotUnderstood
 
 # As `plain_name` writes them.
 _PLACE_OR_LOGIN = frozenset(
@@ -51,6 +51,6 @@ def check(keyword: str, written: str) -> None:
     """
     name = plain_name(keyword)
     if name in _ELSEWHERE:
-        raise unusable(f"the value's {name} leads elsewhere than its host and password say; take it out")
+        raise NotUnderstood(f"the value's {name} leads elsewhere than its host and password say; take it out")
     if name in _PLACE_OR_LOGIN:
-        raise unusable(f"the value's {name} is no keyword of {written}, or says again what another one says")
+        raise NotUnderstood(f"the value's {name} is no keyword of {written}, or says again what another one says")

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from rotation.formats.hosts import listed_hosts
 from rotation.formats.keywords import check
 from rotation.formats.parts import Parts
-from rotation.formats.value import Value, has_control, has_odd_blank, unusable
+from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
 _READ = {
     "server": "host",
@@ -52,22 +52,24 @@ def read(text: str, *, alone: bool = True) -> Value:
         name = _READ.get(key)
         if key == "driver":
             if driver:
-                raise unusable("the value names its driver twice: take one out")
+                raise NotUnderstood("the value names its driver twice: take one out")
             driver = value
         elif name is not None:
             if not value:
-                raise unusable(f"the value's {name} is empty: write it, or take it out")
+                raise NotUnderstood(f"the value's {name} is empty: write it, or take it out")
             parts.place(name, value, start, end, escape if name == "password" else _as_it_is)
         else:
             check(key, "psqlODBC's connection string")
             parts.option(key, value)
     found = parts.found
     if "postgres" not in driver.lower():
-        raise unusable("the ODBC connection string names no driver of PostgreSQL, such as Driver={PostgreSQL Unicode}")
+        raise NotUnderstood(
+            "the ODBC connection string names no driver of PostgreSQL, such as Driver={PostgreSQL Unicode}"
+        )
     if alone and "password" not in found:
-        raise unusable("the value has no Pwd= among its keywords")
+        raise NotUnderstood("the value has no Pwd= among its keywords")
     if "host" not in found:
-        raise unusable("the ODBC connection string names no Server")
+        raise NotUnderstood("the ODBC connection string names no Server")
     parts.option("driver", driver)
     return parts.value("odbc", text, listed_hosts(found["host"], found.get("port", "")), found.get("dbname"))
 
@@ -77,12 +79,12 @@ def _pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
     while position < len(text):
         key = _KEY.match(text, position)
         if key is None or key[0].endswith(" "):
-            raise unusable("a keyword of the ODBC connection string is not followed by =, or has blanks around it")
+            raise NotUnderstood("a keyword of the ODBC connection string is not followed by =, or has blanks around it")
         name, start = key[0].lower(), key.end() + 1
         value, end = _value(name, text, start)
         yield name, value, start, end
         if text[end : end + 1] not in {"", ";"}:
-            raise unusable("something stands between a value in braces and its ;")
+            raise NotUnderstood("something stands between a value in braces and its ;")
         position = end + 1
 
 
@@ -90,12 +92,12 @@ def _value(name: str, text: str, start: int) -> tuple[str, int]:
     if text[start : start + 1] == "{" and (name == "driver" or _READ.get(name) == "password"):
         braced = _BRACED.match(text, start)
         if braced is None:
-            raise unusable("a brace in the value is never closed")
+            raise NotUnderstood("a brace in the value is never closed")
         return braced[1].replace("}}", "}"), braced.end()
     bare = _BARE.match(text, start)
     value = bare[0] if bare else ""
     if "{" in value or "}" in value or has_control(value) or has_odd_blank(value) or value != value.strip():
-        raise unusable("a value of the ODBC connection string has a brace, a line break, or a blank at its end")
+        raise NotUnderstood("a value of the ODBC connection string has a brace, a line break, or a blank at its end")
     if _READ.get(name) == "password" and _NOT_BARE & set(value):
-        raise unusable("the password of the ODBC connection string has a %, a + or a quote: put it in {braces}")
+        raise NotUnderstood("the password of the ODBC connection string has a %, a + or a quote: put it in {braces}")
     return value, start + len(value)

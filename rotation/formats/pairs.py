@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rotation.formats.value import has_control, has_odd_blank, unusable
+from rotation.formats.value import NotUnderstood, has_control, has_odd_blank
 
 _GAP = re.compile(r"[; \t\r\n]*+")
 _SPACE = re.compile(r"[ \t\r\n]*+")
@@ -42,16 +42,18 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
     while position < len(text):
         key = _KEY.match(text, position)
         if key is None:
-            raise unusable("a keyword of the connection string is not followed by =, or by a value that begins with =")
+            raise NotUnderstood(
+                "a keyword of the connection string is not followed by =, or by a value that begins with ="
+            )
         name = key[1].strip(" \t\r\n")
         if not name or not name.isascii() or has_control(name):
-            raise unusable("a keyword of the connection string has a character that is no letter of ASCII")
+            raise NotUnderstood("a keyword of the connection string has a character that is no letter of ASCII")
         start = _end(_SPACE, text, key.end())
         value, end = _value(text, start)
         yield name.lower(), value, start, end
         position = _end(_SPACE, text, end)
         if position < len(text) and text[position] != ";":
-            raise unusable("something stands between a quoted value and its ;")
+            raise NotUnderstood("something stands between a quoted value and its ;")
         position = _end(_GAP, text, position)
 
 
@@ -60,11 +62,11 @@ def _value(text: str, start: int) -> tuple[str, int]:
     if quote and quote in "\"'":
         found = (_DOUBLE if quote == '"' else _SINGLE).match(text, start)
         if found is None:
-            raise unusable("a quote in the value is never closed")
+            raise NotUnderstood("a quote in the value is never closed")
         return found[1].replace(quote * 2, quote), found.end()
     value = text[start : _end(_BARE, text, start)].rstrip(" \t\r\n")
     if has_control(value) or has_odd_blank(value) or value.endswith(('"', "'")):
-        raise unusable(
+        raise NotUnderstood(
             "a value of the connection string has a control character, a blank that is not ASCII, "
             "or a quote at its end: put it in quotes"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rotation.formats.value import Host, Place, Value, unusable
+from rotation.formats.value import Host, NotUnderstood, Place, Value
 from rotation.model import SecretValue
 
 MOST_OPTIONS = 200  # three times as many as any driver knows
@@ -26,7 +26,7 @@ class Parts:
             Unusable: the value has it already.
         """
         if name in self.found:
-            raise unusable(f"the value names its {name} twice: take one out")
+            raise NotUnderstood(f"the value names its {name} twice: take one out")
         self.found[name] = text
         self.places[name] = Place(start, end, write)
 
@@ -38,9 +38,9 @@ class Parts:
         """
         key = name.lower()
         if key in self.options:
-            raise unusable("the value has one of its keywords twice: take one out")
+            raise NotUnderstood("the value has one of its keywords twice: take one out")
         if len(self.options) >= MOST_OPTIONS:
-            raise unusable(f"the value has more than {MOST_OPTIONS} keywords")
+            raise NotUnderstood(f"the value has more than {MOST_OPTIONS} keywords")
         self.options[key] = text
 
     def value(self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None) -> Value:
@@ -50,13 +50,13 @@ class Parts:
             Unusable: the user or the database is there and empty, or the latter is a connection string of its own.
         """
         if self.found.get("user") == "":
-            raise unusable("the value's user is empty: write it, or take it out")
+            raise NotUnderstood("the value's user is empty: write it, or take it out")
         # libpq reads such a database's name as a connection string of its own, where it is handed over by itself.
         if dbname is not None and ("=" in dbname or "://" in dbname):
-            raise unusable("the value's database has a = or :// in its name, which drivers may follow elsewhere")
+            raise NotUnderstood("the value's database has a = or :// in its name, which drivers may follow elsewhere")
         for part in (*self.found.values(), *self.options.values()):
             if "\0" in part:
-                raise unusable("the value holds a NUL character")
+                raise NotUnderstood("the value holds a NUL character")
         password, user = self.places.get("password"), self.places.get("user")
         return Value(
             name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, unquote
 
-from rotation.formats.value import unusable
+from rotation.formats.value import NotUnderstood
 
 _BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
 
@@ -22,9 +22,9 @@ def decode(text: str) -> str:
         Unusable: a percent sign without two hex digits, a NUL, or bytes that are no UTF-8.
     """
     if _BAD_PERCENT.search(text):
-        raise unusable("the URI has a % that is not followed by two hex digits (write a % as %25), or a NUL")
+        raise NotUnderstood("the URI has a % that is not followed by two hex digits (write a % as %25), or a NUL")
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
         pass
-    raise unusable("the URI has percent-encoded bytes that are no UTF-8")
+    raise NotUnderstood("the URI has percent-encoded bytes that are no UTF-8")

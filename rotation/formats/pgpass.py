@@ -9,7 +9,7 @@ import re
 
 from rotation.formats.hosts import listed_hosts
 from rotation.formats.parts import Parts
-from rotation.formats.value import Value, unusable
+from rotation.formats.value import NotUnderstood, Value
 
 _FIELD = re.compile(r"((?:[^:\\\r\n]|\\[:\\])*+)(:|\n?\Z)")
 _ESCAPED = re.compile(r"\\(.)")
@@ -31,7 +31,7 @@ def read(text: str) -> Value:
     for name in _NAMES:
         found = _FIELD.match(text, position)
         if found is None or (found[2] == ":") != (name != "password"):
-            raise unusable("a line of a password file in the value is not host:port:database:user:password")
+            raise NotUnderstood("a line of a password file in the value is not host:port:database:user:password")
         if found[1] != "*":
             parts.place(name, _ESCAPED.sub(r"\1", found[1]), found.start(1), found.end(1), escape)
         position = found.end()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rotation.formats.value import Place, Value, unusable
+from rotation.formats.value import NotUnderstood, Place, Value
 from rotation.model import SecretValue
 
 _WORD = re.compile(r"[A-Za-z0-9!#$%&*+./^_~?|-]++={0,2}")
@@ -41,6 +41,6 @@ def read(text: str) -> Value:
         Unusable: it is blank.
     """
     if not text.strip():
-        raise unusable("the value is blank")
+        raise NotUnderstood("the value is blank")
     value = SecretValue(text)
     return Value("plain", value, value, password_places=(Place(0, len(text), _as_it_is),))

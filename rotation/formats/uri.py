@@ -17,13 +17,12 @@ from rotation.formats.hosts import name_of, port_of, written_hosts
 from rotation.formats.keywords import check
 from rotation.formats.parts import Parts
 from rotation.formats.percent import decode, escape
-from rotation.formats.value import Host, Value, has_control, has_odd_blank, unusable
+from rotation.formats.value import Host, NotUnderstood, Value, has_control, has_odd_blank
 
 _SCHEME = re.compile(r"(?i:postgres(?:ql)?)://|postgresql\+(?:psycopg2?|psycopg_async|psycopg2cffi|asyncpg|pg8000)://")
 _LOGIN = ("user", "password")
 _IN_QUERY = (*_LOGIN, "host", "port", "dbname")
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
-_NOT_ENCODED = "the URI's hosts can't be read (is a character of the password not encoded?)"
 # What JavaScript's decodeURI leaves encoded in a database's name; nobody names one so.
 _RESERVED = frozenset(";/?:@&=+$,#")
 
@@ -51,21 +50,27 @@ def read(text: str, *, alone: bool = True) -> Value:
         hosts = _read_hosts(text[after:path], sqlalchemy="+" in scheme[0])
     except Unusable:
         if after == start and "@" in text[path:]:  # as in user:pass?word@host
-            raise unusable(_NOT_ENCODED) from None
+            raise _not_encoded() from None
         raise
     dbname = _read_dbname(text[path + 1 : query])
     _read_query(text, query + 1, parts)
     hosts, dbname = _with_query(hosts, dbname, parts.found)
     if alone and not parts.found.get("password"):
-        raise unusable("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
+        raise NotUnderstood("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
     return parts.value("uri", text, hosts, _checked_dbname(dbname))
+
+
+def _not_encoded() -> NotUnderstood:
+    return NotUnderstood("the URI's hosts can't be read (is a character of the password not encoded?)")
 
 
 def _check_characters(text: str) -> None:
     if " " in text or has_control(text) or has_odd_blank(text):
-        raise unusable("the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out")
+        raise NotUnderstood(
+            "the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out"
+        )
     if "#" in text:
-        raise unusable("the URI has a # in it: percent-encode it as %23")
+        raise NotUnderstood("the URI has a # in it: percent-encode it as %23")
 
 
 def _with_query(
@@ -74,12 +79,12 @@ def _with_query(
     """Hosts and database, which stand before the query or in it."""
     if "host" in found:
         if hosts:
-            raise unusable("the URI names hosts twice, before its path and as a parameter: take one out")
+            raise NotUnderstood("the URI names hosts twice, before its path and as a parameter: take one out")
         hosts = (_host_of(found["host"], found.get("port", "")),)
     elif "port" in found:
-        raise unusable("the URI has a port among its parameters: write it after the host")
+        raise NotUnderstood("the URI has a port among its parameters: write it after the host")
     if "dbname" in found and dbname:
-        raise unusable("the URI names a database twice, in its path and as a parameter: take one out")
+        raise NotUnderstood("the URI names a database twice, in its path and as a parameter: take one out")
     return hosts, found.get("dbname", dbname)
 
 
@@ -87,11 +92,11 @@ def _read_login(text: str, start: int, end: int, parts: Parts) -> int:
     """-> where the hosts begin."""
     at = text.find("@", start, end)
     if "@" in text[end:].partition("?")[0] or (at >= 0 and "@" in text[at + 1 : end]):
-        raise unusable(_NOT_ENCODED)
+        raise _not_encoded()
     if at < 0:
         return start
     if "[" in text[start:at] or "]" in text[start:at]:
-        raise unusable("the URI has a bracket in its user or password: percent-encode it (%5B, %5D)")
+        raise NotUnderstood("the URI has a bracket in its user or password: percent-encode it (%5B, %5D)")
     colon = text.find(":", start, at)
     user_end = colon if colon >= 0 else at
     if user_end > start:
@@ -103,38 +108,42 @@ def _read_login(text: str, start: int, end: int, parts: Parts) -> int:
 
 def _read_hosts(text: str, *, sqlalchemy: bool) -> tuple[Host, ...]:
     if "%" in text:
-        raise unusable("the URI has a % in its hosts, which drivers read differently: write the host as it is")
+        raise NotUnderstood("the URI has a % in its hosts, which drivers read differently: write the host as it is")
     if not text:
         return ()
     try:
         hosts = written_hosts(text)
     except Unusable as error:
         if "names a host" in error.message and not text.startswith(("[", ",", ":")):
-            raise unusable(_NOT_ENCODED) from None
+            raise _not_encoded() from None
         raise
     if "," in text:
         if sqlalchemy:
-            raise unusable("SQLAlchemy reads one host only from this URI: write one host")
+            raise NotUnderstood("SQLAlchemy reads one host only from this URI: write one host")
         if any(host.port is None for host in hosts):
-            raise unusable("the URI has several hosts, which drivers read alike only where each has its port: add it")
+            raise NotUnderstood(
+                "the URI has several hosts, which drivers read alike only where each has its port: add it"
+            )
     return hosts
 
 
 def _host_of(name: str, port: str) -> Host:
     if ":" in name:
-        raise unusable("the URI's parameter host has a : in it: write the host before the path")
+        raise NotUnderstood("the URI's parameter host has a : in it: write the host before the path")
     return Host(name_of(name), port_of(port))
 
 
 def _read_dbname(text: str) -> str | None:
     if "@" in text:
-        raise unusable(_NOT_ENCODED)
+        raise _not_encoded()
     return decode(text) or None
 
 
 def _checked_dbname(dbname: str | None) -> str | None:
     if dbname is not None and _RESERVED & set(dbname):
-        raise unusable(f"the URI's database has one of {' '.join(sorted(_RESERVED))} in its name, or a path follows it")
+        raise NotUnderstood(
+            f"the URI's database has one of {' '.join(sorted(_RESERVED))} in its name, or a path follows it"
+        )
     return dbname
 
 
@@ -142,11 +151,11 @@ def _read_query(text: str, position: int, parts: Parts) -> None:
     if position >= len(text):
         return
     if ";" in text[position:] or "?" in text[position:]:
-        raise unusable("the URI has a ; or a second ? among its parameters: percent-encode it (%3B, %3F)")
+        raise NotUnderstood("the URI has a ; or a second ? among its parameters: percent-encode it (%3B, %3F)")
     for parameter in text[position:].split("&"):
         key, equals, written = parameter.partition("=")
         if not equals or "=" in written or not _KEY.fullmatch(key):
-            raise unusable("a parameter of the URI is not of the form key=value")
+            raise NotUnderstood("a parameter of the URI is not of the form key=value")
         if key in _IN_QUERY:
             start = position + len(key) + 1
             _read_in_query(key, written, start, parts)
@@ -158,7 +167,9 @@ def _read_query(text: str, position: int, parts: Parts) -> None:
 
 def _read_in_query(key: str, written: str, start: int, parts: Parts) -> None:
     if "+" in written:
-        raise unusable(f"the URI's parameter {key} has a + in it, which some drivers read as a blank: write %2B or %20")
+        raise NotUnderstood(
+            f"the URI's parameter {key} has a + in it, which some drivers read as a blank: write %2B or %20"
+        )
     if not written:
-        raise unusable(f"the URI's parameter {key} is empty: take it out")
+        raise NotUnderstood(f"the URI's parameter {key} is empty: take it out")
     parts.place(key, decode(written), start, start + len(written), escape)

@@ -18,9 +18,11 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BLANK = re.compile(r"[\x1c-\x1f\x85\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u205f-\u2064\u3000\ufeff]")
 
 
-def unusable(message: str) -> Unusable:
-    """An error about the value itself."""
-    return Unusable(message, field="value")
+class NotUnderstood(Unusable):
+    """What stands in the value can't be understood as every driver would, so that it is left alone."""
+
+    def __init__(self, message: str, *, field: str | None = "value", retry_after_s: int | None = None) -> None:
+        super().__init__(message, field=field, retry_after_s=retry_after_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +91,7 @@ class Value:
         """
         renamed = user is not None and user != self.user
         if renamed and not self.user_places and not any(one.value.user_places for one in self.nested):
-            raise unusable("the value names no user, so consumers could not be told of another")
+            raise NotUnderstood("the value names no user, so consumers could not be told of another")
         for options in (self.options, *(one.value.options for one in self.nested)):
             check_no_copy(options, self.password.reveal(), self.user, renamed=renamed)
         changed = self._written(password, user if renamed else None)
@@ -118,8 +120,12 @@ class Value:
         except Unusable:
             again = None
         if again is None or again.password != password or (again.user, *again.others()) != (user, *self.others()):
-            remedy = "set the tag format to plain" if self.name == "plain" else "choose another alphabet in the policy"
-            raise unusable(f"the new login, written into the value, would not be read as it is: {remedy}")
+            if self.name == "plain":
+                raise NotUnderstood("the new password would not be read as one by itself: set the tag format to plain")
+            raise NotUnderstood(
+                "the new login, written into the value, would not be read as it is: "
+                "choose another password.alphabet in the policy"
+            )
 
     def others(self) -> tuple[object, ...]:
         """All that a change of the login must leave as it is."""
@@ -137,7 +143,7 @@ def check_characters(text: str) -> None:
         Unusable: it does.
     """
     if _HALF.search(text):
-        raise unusable("the value holds the half of a character (\\ud800 to \\udfff)")
+        raise NotUnderstood("the value holds the half of a character (\\ud800 to \\udfff)")
 
 
 def has_odd_blank(text: str) -> bool:
