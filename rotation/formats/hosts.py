@@ -134,7 +134,7 @@ def same_servers(ours: Iterable[Host], theirs: Iterable[Host]) -> bool:
 
 
 def _distinct(found: list[_One]) -> list[_One]:
-    kept = list(dict.fromkeys(found))
+    kept = list({str(one).lower(): one for one in reversed(found)}.values())[::-1]
     if len(kept) > MOST_HOSTS:  # before each is looked at, which takes its time
         raise NotUnderstood(f"the value names more than {MOST_HOSTS} hosts")
     return kept

@@ -16,7 +16,7 @@ _WORD = re.compile(r"[A-Za-z0-9!#$%&*+./^_~?|-]++={0,2}")
 _MOST = 512  # longer ones are certificates, keystores, tokens
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")  # a JWT: header, payload, signature
 _PATH = re.compile(r"(?:~|\.{0,2})/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+")
-_PLACEHOLDER = re.compile(r"(?i)\$[a-z_][a-z0-9_]*|%[a-z_][a-z0-9_]*%|null|none|undefined|true|false")
+_PLACEHOLDER = re.compile(r"\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|(?i:null|none|undefined|true|false)")
 
 
 def recognises(text: str) -> bool:
