@@ -6,10 +6,12 @@ Recognised is a form by its own marks only. What has none, and is no bare passwo
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 from rotation.errors import Unusable
 from rotation.formats import key_value, plain
 from rotation.formats.copies import plain_name
+from rotation.formats.pairs import pairs
 from rotation.formats.value import NotUnderstood
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+._-]*+):")
@@ -44,10 +46,10 @@ _SQL_SERVER = frozenset(
         "provider", "providerconnectionstring", "attachdbfilename", "authentication",
     }
 )  # fmt: skip
-_TCP = re.compile(r"(?i)=[ \t]*+(?:tcp|np|lpc|admin):")
+_OF_SQL_SERVER = re.compile(r"(?i)(?:tcp|np|lpc|admin):|.*:1433\b", re.DOTALL)
 _ADO = frozenset({"host", "server", "username", "userid", "uid", "user", "password", "pwd", "psw"})
 # What tells a string of Npgsql's with Server= from those of SQL Server and MySQL, which have the same keywords.
-_OF_POSTGRESQL = re.compile(r"(?i)port[ \t]*+=[ \t]*+5432[ \t]*+(?:;|\Z)|server[ \t]*+=[^;]*\.postgres(?:\.cosmos)?\.")
+_OF_POSTGRESQL = re.compile(r"(?i):5432(?:\Z|[,:])|\.postgres(?:\.cosmos)?\.")
 _MYSQL = frozenset(
     {
         "allowuservariables", "allowpublickeyretrieval", "convertzerodatetime", "guidformat", "sslca", "pipe",
@@ -125,10 +127,19 @@ def _of_keywords(text: str, told: str | None) -> str | None:
     known = first is not None and first[1].lower() in _LIBPQ
     if ";" not in text or (known and _reads_as_key_value(text)):
         return "key-value" if known and not _is_one_pair(text) else _of_one_pair(text)
-    return _of_pairs(text, {plain_name(one[1]) for one in _KEYWORD.finditer(text)}, told)
+    return _of_pairs(text, _pairs_of(text), told)
 
 
-def _of_pairs(text: str, keywords: set[str], told: str | None) -> str | None:
+def _pairs_of(text: str) -> dict[str, str]:
+    """Keywords with what is written behind them; where quotes and braces can't be told apart, the keywords alone."""
+    try:
+        return {plain_name(key): value for key, value, *_ in pairs(text)}
+    except Unusable:
+        return {plain_name(one[1]): "" for one in _KEYWORD.finditer(text)}
+
+
+def _of_pairs(text: str, found: Mapping[str, str], told: str | None) -> str | None:
+    keywords = found.keys()
     if keywords & {"driver", "dsn", "filedsn"}:
         return _of_odbc(text)
     for wanted, name in _OF_KEYWORDS:
@@ -136,13 +147,14 @@ def _of_pairs(text: str, keywords: set[str], told: str | None) -> str | None:
             raise _unread(name)
     if keywords & _STORAGE:
         return "azure-storage"
-    if keywords & _SQL_SERVER or _TCP.search(text):
+    place = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
+    if keywords & _SQL_SERVER or (told != "ado" and _OF_SQL_SERVER.match(place)):
         raise _unread("SQL Server")
-    if keywords & _MYSQL:
+    if keywords & _MYSQL or (told != "ado" and ":3306" in place):
         raise _unread("MySQL")
     if not keywords & _ADO:
         return None
-    if "host" not in keywords and told != "ado" and not _OF_POSTGRESQL.search(text):
+    if "host" not in keywords and told != "ado" and not _OF_POSTGRESQL.search(place):
         raise NotUnderstood(
             "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
             "Npgsql's, write Host= for Server=, or set the tag format to ado"

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from rotation.formats.hosts import listed_hosts
 from rotation.formats.keywords import check
-from rotation.formats.parts import Parts
+from rotation.formats.parts import Parts, check_count
 from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
 _SPACE = re.compile(r"[ \t\n\r\f\v]*+")
@@ -66,7 +66,9 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         Unusable: it can't be read whole.
     """
     position = _skip(text, 0)
+    count = 0
     while position < len(text):
+        check_count(count := count + 1)
         key = _KEY.match(text, position)
         equals = _skip(text, key.end()) if key else position
         if key is None or text[equals : equals + 1] != "=":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from rotation.formats.parts import check_count
 from rotation.formats.value import NotUnderstood, has_control, has_odd_blank
 
 _GAP = re.compile(r"[; \t\r\n]*+")
@@ -39,7 +40,9 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         Unusable: it can't be read whole.
     """
     position = _end(_GAP, text, 0)
+    count = 0
     while position < len(text):
+        check_count(count := count + 1)
         key = _KEY.match(text, position)
         if key is None:
             raise NotUnderstood(

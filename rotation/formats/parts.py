@@ -11,6 +11,16 @@ from rotation.model import SecretValue
 MOST_OPTIONS = 200  # three times as many as any driver knows
 
 
+def check_count(keywords: int) -> None:
+    """Before all of thousands are looked at, which takes its time.
+
+    Raises:
+        NotUnderstood: there are too many.
+    """
+    if keywords > MOST_OPTIONS:
+        raise NotUnderstood(f"the value has more than {MOST_OPTIONS} keywords")
+
+
 @dataclass(slots=True)
 class Parts:
     """found: by the names host, port, dbname, user, password. options: all else, keys in lower case."""
@@ -39,8 +49,7 @@ class Parts:
         key = name.lower()
         if key in self.options:
             raise NotUnderstood("the value has one of its keywords twice: take one out")
-        if len(self.options) >= MOST_OPTIONS:
-            raise NotUnderstood(f"the value has more than {MOST_OPTIONS} keywords")
+        check_count(len(self.options))
         self.options[key] = text
 
     def value(self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None) -> Value:

@@ -16,6 +16,7 @@ _WORD = re.compile(r"[A-Za-z0-9!#$%&*+./^_~?|-]++={0,2}")
 _MOST = 512  # longer ones are certificates, keystores, tokens
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*")  # a JWT: header, payload, signature
 _PATH = re.compile(r"(?:~|\.{0,2})/[A-Za-z0-9._-]+(?:/[A-Za-z0-9._-]+)+")
+_NAME = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]{2,}")  # of a host
 _PLACEHOLDER = re.compile(r"\$[A-Z_][A-Z0-9_]*|%[A-Z_][A-Z0-9_]*%|(?i:null|none|undefined|true|false)")
 
 
@@ -25,6 +26,7 @@ def recognises(text: str) -> bool:
         len(text) <= _MOST
         and _WORD.fullmatch(text) is not None
         and not (text.startswith("eyJ") and _TOKEN.fullmatch(text))
+        and _NAME.fullmatch(text) is None
         and _PATH.fullmatch(text) is None
         and _PLACEHOLDER.fullmatch(text) is None
     )

@@ -24,7 +24,8 @@ def refusal(value: str, name: str | None = None) -> Unusable:
         "'x'", '"x"', "`x`", "x;y", "x,y", "x\\y",
         "==", "a==b", "a===", "pw\u00a0", "\u200bpw", "Bearer abc.def", "Basic YXBwOnB3", "a" * 513, "null", "%PW%",
         "DATABASE_URL=" + URI, "'" + URI + "'", "url: " + URI, "psql " + URI, "URL=" + URI + "\nX=1", "://x", "jdbc:x",
-        "key: value", "app@db.example", "db.example:5432:orders:app:pw", "user:pw", "~/.pgpass/x", "../x/y",
+        "key: value", "app@db.example", "db.example:5432:orders:app:pw", "user:pw", "~/.pgpass/x",
+        "db.example", "../x/y",
     ],
 )  # fmt: skip
 def test_what_may_be_something_else_than_a_bare_password_is_no_plain_value(value: str) -> None:
@@ -157,6 +158,12 @@ def test_a_semicolon_decides_before_anything_else() -> None:
     in_quotes = read(SecretValue("host=db user=app password='p;Host=evil'"))
     assert (in_quotes.name, in_quotes.password.reveal()) == ("key-value", "p;Host=evil")
     refusal("host=db user=app password=p;Host=evil")
+
+
+def test_what_stands_in_quotes_says_nothing_about_the_form() -> None:
+    for password in ("x;Driver=y", "x;Endpoint=y", "tcp:x:1433", "x:3306", "a=tcp:b"):
+        value = read(SecretValue(f'Host=db;Username=app;Password="{password}"'))
+        assert (value.name, value.password.reveal()) == ("ado", password)
 
 
 @pytest.mark.parametrize("value", ["Host=db;User=app;Password=pw", "Host=db;dbname=x;Username=app;Password=pw"])
