@@ -1,61 +1,69 @@
-"""What stands in a secret: read one, change the login in it, and leave all else exactly as it was written."""
+"""What stands in a secret: read one, change the login in it, and leave all else exactly as it was written.
+
+A value is understood, or left alone. Each form has a module that reads it as all of its drivers do, or refuses it;
+`families` says of which form a value is; `copies` finds an old login that would be left behind.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 
 from rotation.errors import Unusable
-from rotation.formats.ado import read as read_ado
-from rotation.formats.ado import recognises as is_ado
-from rotation.formats.jdbc import read as read_jdbc
-from rotation.formats.jdbc import recognises as is_jdbc
-from rotation.formats.json_object import read as read_json
-from rotation.formats.json_object import recognises as is_json
-from rotation.formats.key_value import read as read_key_value
-from rotation.formats.key_value import recognises as is_key_value
-from rotation.formats.plain import read as read_plain
-from rotation.formats.uri import read as read_uri
-from rotation.formats.uri import recognises as is_uri
-from rotation.formats.value import Host, Value, check_characters
+from rotation.formats import ado, azure_storage, jdbc, json_object, key_value, odbc, plain, uri
+from rotation.formats.families import form_of
+from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
 
 MOST_BYTES = 25_600  # what a vault holds
 _BY_NAME: Mapping[str, Callable[[str], Value]] = {
-    "plain": read_plain,
-    "uri": read_uri,
-    "key-value": read_key_value,
-    "ado": read_ado,
-    "jdbc": read_jdbc,
-    "json": read_json,
-}
-_RECOGNISED: Mapping[str, Callable[[str], bool]] = {
-    "uri": is_uri,
-    "jdbc": is_jdbc,
-    "json": is_json,
-    "key-value": is_key_value,
-    "ado": is_ado,
+    "plain": plain.read,
+    "uri": uri.read,
+    "key-value": key_value.read,
+    "ado": ado.read,
+    "odbc": odbc.read,
+    "jdbc": jdbc.read,
+    "json": json_object.read,
+    "azure-storage": azure_storage.read,
 }
 FORMATS = tuple(_BY_NAME)
 
 
 def read(value: SecretValue, name: str | None = None) -> Value:
-    """Read a value in the format `name` (the tag `format`), or in the one that it is recognised to be.
-
-    Recognition is careful: what can't be read whole as one of the others is a plain password.
+    """Read a value of the form `name` (the tag `format`), or of the one that it is recognised to be.
 
     Raises:
-        Unusable: of field "format" where there is no such format or the value is not of it, else of "value".
+        Unusable: of field "format" where there is no such form or the value is of another one, else of "value": it
+            can't be understood, and must be left alone.
     """
-    text = value.reveal()
+    if name is not None and name not in _BY_NAME:
+        raise Unusable(f"the tag format is not one of {', '.join(FORMATS)}", field="format")
+    return _read(name, value.reveal())
+
+
+def _read(name: str | None, text: str) -> Value:
     check_characters(text)
     if not text or "\0" in text or len(text.encode()) > MOST_BYTES:
-        raise Unusable(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character", field="value")
-    if name is not None:
-        if name not in _BY_NAME:
-            raise Unusable(f"the tag format is not one of {', '.join(FORMATS)}", field="format")
-        return _BY_NAME[name](text)
-    found = next((name for name, recognises in _RECOGNISED.items() if recognises(text)), "plain")
-    return _BY_NAME[found](text)
+        raise NotUnderstood(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character")
+    if text.endswith(("\n", "\r")):
+        raise NotUnderstood(
+            "the value ends with a line break, which some drivers skip and some don't: write it without one"
+        )
+    found = _understood(text) if name == "plain" else form_of(text, name)
+    if name is not None and found != name:
+        raise Unusable(f"the tag format says {name}, and the value is of the form {found}: correct one", field="format")
+    return replace(_BY_NAME[found](text), reader=partial(_read, name))
 
 
-__all__ = ["FORMATS", "Host", "Value", "read"]
+def _understood(text: str) -> str:
+    """The tag says that a value is a bare password: it is, where it does not read as a whole of another form."""
+    try:
+        found = form_of(text, "ado")
+        _BY_NAME[found](text)
+    except Unusable:
+        return "plain"
+    return found
+
+
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read"]

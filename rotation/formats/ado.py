@@ -1,144 +1,68 @@
-"""ADO.NET connection strings: Host=db;Username=app;Password="…";… Also those of Azure Storage and Service Bus.
+"""Npgsql's connection strings, such as Host=db;Username=app;Password="…".
 
-Source: Microsoft Learn, "Connection String Syntax" and DbConnectionStringBuilder: pairs end at ";", keywords are
-case-insensitive, a value with ; or quotes stands in " or ', in which the quote itself is doubled; the last of a keyword
-counts; "==" in a keyword is one "=".
+Source: NpgsqlConnectionStringBuilder.cs (10.0) and NpgsqlDataSourceBuilder: the last of a keyword's synonyms counts,
+and a keyword that Npgsql does not know makes it refuse the string, whatever else is in it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from rotation.formats.hosts import written_hosts
+from rotation.formats.keywords import check
+from rotation.formats.npgsql_keywords import KEYWORDS
+from rotation.formats.pairs import escape, pairs
+from rotation.formats.parts import Parts
+from rotation.formats.value import NotUnderstood, Value
 
-from rotation.errors import Unusable
-from rotation.formats.value import Host, Place, Value, hosts_of, port_of
-from rotation.model import SecretValue
-
-PASSWORD = frozenset({"password", "pwd", "psw", "accountkey", "sharedaccesskey"})
-USER = frozenset({"username", "user id", "userid", "user", "uid", "user name", "accountname", "sharedaccesskeyname"})
-HOST = frozenset({"host", "server", "data source", "datasource", "address", "addr", "network address"})
-DBNAME = frozenset({"database", "db", "initial catalog"})
-_KEY = re.compile(r"\s*((?:[^=;]|==)+?)\s*=(?!=)")
-_BARE_IS_SAFE = re.compile(r"[^\s;'\"=](?:[^;'\"=\0]*[^\s;'\"=])?")
-# These hold base64 (which ends in =) and are read by parsers that know no quotes.
-_NEVER_QUOTED = frozenset({"accountkey", "sharedaccesskey", "accountname", "sharedaccesskeyname"})
-
-
-def escape(text: str) -> str:
-    """Quoted where it must be: by the quote that it does not hold, else with the quote doubled."""
-    if _BARE_IS_SAFE.fullmatch(text):
-        return text
-    if '"' not in text:
-        return f'"{text}"'
-    if "'" not in text:
-        return f"'{text}'"
-    return '"' + text.replace('"', '""') + '"'
-
-
-def _unquoted(text: str) -> str:
-    if ";" in text or text != text.strip():
-        raise Unusable("a key for this connection string may hold no ; and no spaces at its ends", field="value")
-    return text
+_READ = {
+    "host": "host",
+    "server": "host",
+    "port": "port",
+    "database": "dbname",
+    "db": "dbname",
+    "username": "user",
+    "user name": "user",
+    "userid": "user",
+    "user id": "user",
+    "uid": "user",
+    "password": "password",
+    "psw": "password",
+    "pwd": "password",
+}
+_ONLY_OF_SEVERAL = frozenset(
+    {"target session attributes", "targetsessionattributes", "load balance hosts", "loadbalancehosts"}
+)
 
 
-def recognises(text: str) -> bool:
-    """A string that can be read whole, with a password or key, and with a server, a user or a database."""
-    if "=" not in text:
-        return False
-    try:
-        keys = {key for key, *_ in _pairs(text)}
-    except Unusable:
-        return False
-    return bool(keys & PASSWORD) and bool(keys & (USER | HOST | DBNAME | {"endpoint"}))
-
-
-def read(text: str) -> Value:
-    """Read a connection string.
+def read(text: str, *, alone: bool = True) -> Value:
+    """Read a connection string. alone: it has to have a password itself.
 
     Raises:
-        Unusable: it is none, or it has no password.
+        Unusable: it is none, it has no password or no host, or Npgsql would refuse it.
     """
-    values: dict[str, str] = {}
-    password: list[Place] = []
-    user: list[Place] = []
-    login: dict[str, str] = {}
-    for key, value, start, end in _pairs(text):
-        write = _unquoted if key in _NEVER_QUOTED else escape
-        if key in PASSWORD:
-            login["password"] = value
-            password.append(Place(start, end, write))
-        elif key in USER:
-            login["user"] = value
-            user.append(Place(start, end, write))
+    parts = Parts()
+    for key, value, start, end in pairs(text):
+        if key in _READ:
+            if not value:
+                raise NotUnderstood(f"the value's {_READ[key]} is empty: write it, or take it out")
+            parts.place(_READ[key], value, start, end, escape)
+        elif key in KEYWORDS:
+            check(key, "Npgsql's connection string")
+            parts.option(key, value)
         else:
-            values[key] = value
-    if "password" not in login:
-        raise Unusable("the value has no Password= among its keywords", field="value")
-    host = next((values[key] for key in values if key in HOST), "")
-    return Value(
-        "ado",
-        SecretValue(text),
-        SecretValue(login["password"]),
-        user=login.get("user"),
-        hosts=_hosts(host, values.get("port", "")),
-        dbname=next((values[key] for key in values if key in DBNAME), None),
-        options=values,
-        password_places=tuple(password),
-        user_places=tuple(user),
-    )
-
-
-def _hosts(host: str, port: str) -> tuple[Host, ...]:
-    if host.lower().startswith("tcp:"):  # SQL Server: tcp:name,port
-        name, _, number = host[4:].partition(",")
-        return (Host(name, port_of(number.strip()) or port_of(port)),)
-    found: list[Host] = []
-    for listed in hosts_of(host, port):
-        name, colon, own = listed.name.rpartition(":")
-        if colon and name and ":" not in name:  # Npgsql: host:port
-            found.append(Host(name, port_of(own)))
-        else:
-            found.append(listed)
-    return tuple(found)
-
-
-def _pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
-    """-> (keyword in lower case, value, start and end of the value as written)."""
-    position = 0
-    while position < len(text):
-        if not text[position:].strip("; \t\r\n"):
-            return
-        if text[position] == ";":
-            position += 1
-            continue
-        key = _KEY.match(text, position)
-        if key is None:
-            raise Unusable("a keyword of the connection string is not followed by =", field="value")
-        start = key.end()
-        while start < len(text) and text[start].isspace():
-            start += 1
-        if text[start : start + 1] in {"'", '"'} and key[1].strip().lower() not in _NEVER_QUOTED:
-            value, end = _quoted(text, start)
-        else:
-            semicolon = text.find(";", start)
-            end = len(text) if semicolon < 0 else semicolon
-            while end > start and text[end - 1].isspace():
-                end -= 1
-            value = text[start:end]
-        yield key[1].strip().replace("==", "=").lower(), value, start, end
-        position = end
-        while position < len(text) and text[position].isspace():
-            position += 1
-        if position < len(text) and text[position] != ";":
-            raise Unusable("something stands between a quoted value and its ;", field="value")
-        position += 1
-
-
-def _quoted(text: str, start: int) -> tuple[str, int]:
-    quote = text[start]
-    position = start + 1
-    while (end := text.find(quote, position)) >= 0:
-        if text[end + 1 : end + 2] != quote:
-            return text[start + 1 : end].replace(quote * 2, quote), end + 1
-        position = end + 2
-    raise Unusable("a quote in the value is never closed", field="value")
+            check(key, "Npgsql's connection string")
+            raise NotUnderstood(
+                "the connection string has a keyword that Npgsql does not know: take it out, "
+                "or leave another database's to people (no rotator reads it yet)"
+            )
+    found = parts.found
+    if alone and "password" not in found:
+        raise NotUnderstood("the value has no Password= among its keywords")
+    if "host" not in found:
+        raise NotUnderstood("the connection string has no Host, without which Npgsql refuses it")
+    listed = found["host"].split(",")
+    if len(listed) > 1:  # Npgsql takes the blanks away where there are several, and only there
+        listed = [one.strip(" \t") for one in listed]
+    elif _ONLY_OF_SEVERAL & parts.options.keys():
+        raise NotUnderstood("the connection string has one host, and a choice among several, which Npgsql refuses")
+    hosts = written_hosts(",".join(listed), port=found.get("port", ""), bare_six=True)
+    return parts.value("ado", text, hosts, found.get("dbname"))

@@ -1,157 +1,74 @@
-"""JDBC URLs.
+"""pgJDBC's URLs: jdbc:postgresql://host:port,host:port/database?user=…&password=….
 
-jdbc:postgresql://hosts/db?user=…&password=…, jdbc:mysql:// and jdbc:mariadb:// alike, and
-jdbc:sqlserver://host:port;user=…;password={…}.
-
-Sources: pgJDBC documentation, "Connecting to the Database" (parameters are URL-encoded, a "+" is a space);
-Microsoft Learn, "Building the connection URL" (a value with ; stands in braces, in which } is doubled).
+Source: pgJDBC, Driver.parseURL (42.7): parameters are URL-encoded, a "+" is a blank, keywords are case-sensitive and
+never decoded; PGHOST, host, PGPORT, port, PGDBNAME and dbname among them win over what stands before them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from urllib.parse import quote, unquote_plus
+from urllib.parse import unquote_plus
 
 from rotation.errors import Unusable
-from rotation.formats.value import Host, Place, Value, hosts_of, port_of
-from rotation.model import SecretValue
+from rotation.formats.hosts import written_hosts
+from rotation.formats.keywords import check
+from rotation.formats.parts import Parts
+from rotation.formats.percent import decode, escape
+from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
-_URL = re.compile(r"jdbc:(?:postgresql|mysql|mariadb)://(?P<hosts>[^/?]*)(?:/(?P<db>[^?]*))?")
-_SQLSERVER = re.compile(r"jdbc:sqlserver://(?P<host>[^;:\\]*)(?:\\[^;:]*)?(?::(?P<port>[^;]*))?")
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_USER = frozenset({"user", "username"})
-
-
-def recognises(text: str) -> bool:
-    """By its scheme."""
-    return text.startswith("jdbc:")
+_PREFIX = "jdbc:postgresql://"
+_KEY = re.compile(r"[A-Za-z0-9_.-]+")
+_LOGIN = frozenset({"user", "password"})
 
 
-def escape(text: str) -> str:
-    """URL-encoded, a space as %20."""
-    return quote(text, safe="")
-
-
-def _in_braces(text: str) -> str:
-    return "{" + text.replace("}", "}}") + "}"
-
-
-def read(text: str) -> Value:
-    """Read a JDBC URL.
+def read(text: str, *, alone: bool = True) -> Value:
+    """Read a JDBC URL. alone: it has to have a password itself.
 
     Raises:
-        Unusable: it is none of those above, or it names no password.
+        Unusable: it is none of PostgreSQL's, it names no host or no password, or it says one of them twice.
     """
-    if text.startswith("jdbc:sqlserver://"):
-        return _read_sqlserver(text)
-    url = _URL.match(text)
-    if url is None:
-        raise Unusable("the value is no jdbc:postgresql, mysql, mariadb or sqlserver URL", field="format")
-    options: dict[str, str] = {}
-    places: dict[str, list[Place]] = {"user": [], "password": []}
-    login: dict[str, str] = {}
-    position = url.end() + 1
-    for parameter in text[position:].split("&") if url.end() < len(text) else ():
+    if not text.startswith(_PREFIX):
+        raise Unusable("the value is no jdbc:postgresql://HOST/DATABASE URL, which is in lower case", field="format")
+    if " " in text or has_control(text) or has_odd_blank(text):
+        raise NotUnderstood("the JDBC URL has a blank or a line break in it: percent-encode it, or take it out")
+    slash = text.find("/", len(_PREFIX))
+    query = text.find("?", len(_PREFIX))
+    query = len(text) if query < 0 else query
+    if not len(_PREFIX) <= slash < query:
+        raise NotUnderstood("the JDBC URL has no / behind its hosts")
+    if "@" in text[:query]:
+        raise NotUnderstood("a JDBC URL names its user as a parameter, not before an @")
+    parts = Parts()
+    _read_query(text, query + 1, parts)
+    if alone and not parts.found.get("password"):
+        raise NotUnderstood("the JDBC URL has no password parameter")
+    hosts = written_hosts(text[len(_PREFIX) : slash])
+    if not hosts:
+        raise NotUnderstood("the JDBC URL names no host")
+    dbname = _decode(text[slash + 1 : query])
+    if {"/", "#"} & set(dbname):
+        raise NotUnderstood("the JDBC URL has a / or # in its database's name")
+    return parts.value("jdbc", text, hosts, dbname)
+
+
+def _read_query(text: str, position: int, parts: Parts) -> None:
+    if position >= len(text):
+        return
+    for parameter in text[position:].split("&"):
         key, equals, written = parameter.partition("=")
-        start = position + len(key) + 1
-        name = _decode(key)
-        if name in places and not equals:
-            raise Unusable(f"the parameter {name} of the JDBC URL is not followed by =", field="value")
-        if name in places:
-            login[name] = _decode(written)
-            places[name].append(Place(start, start + len(written), escape))
-        elif name:
-            options[name.lower()] = _decode(written)
+        if not _KEY.fullmatch(key):
+            raise NotUnderstood("a parameter of the JDBC URL is not of the form key=value")
+        if key in _LOGIN:
+            if not written:
+                raise NotUnderstood(f"the JDBC URL's {key} has no value: write it, or take it out")
+            start = position + len(key) + len(equals)
+            parts.place(key, _decode(written), start, start + len(written), escape)
+        else:
+            check(key, "a JDBC URL")
+            parts.option(key, _decode(written))
         position += len(parameter) + 1
-    return _value(text, login, places, _url_hosts(url["hosts"]), _decode(url["db"] or "") or None, options)
-
-
-def _value(
-    text: str,
-    login: dict[str, str],
-    places: dict[str, list[Place]],
-    hosts: tuple[Host, ...],
-    dbname: str | None,
-    options: dict[str, str],
-) -> Value:
-    if "password" not in login:
-        raise Unusable("the JDBC URL has no password parameter", field="value")
-    return Value(
-        "jdbc",
-        SecretValue(text),
-        SecretValue(login["password"]),
-        user=login.get("user"),
-        hosts=hosts,
-        dbname=dbname,
-        options=options,
-        password_places=tuple(places["password"]),
-        user_places=tuple(places["user"]),
-    )
 
 
 def _decode(text: str) -> str:
-    if _BAD_PERCENT.search(text):
-        raise Unusable("the URL has a % that is not followed by two hex digits (write a % as %25)", field="value")
-    try:
-        return unquote_plus(text, errors="strict")
-    except UnicodeDecodeError:
-        pass
-    raise Unusable("the URL has percent-encoded bytes that are no UTF-8", field="value")
-
-
-def _url_hosts(text: str) -> tuple[Host, ...]:
-    if "@" in text:
-        raise Unusable("a JDBC URL names its user as a parameter, not before an @", field="value")
-    found: list[Host] = []
-    for one in text.split(",") if text else ():
-        name, colon, port = one.rpartition(":")
-        if not colon or port.endswith("]"):
-            name, port = one, ""
-        found.extend(hosts_of(name, port) if name else ())
-    return tuple(found)
-
-
-def _read_sqlserver(text: str) -> Value:
-    url = _SQLSERVER.match(text)
-    if url is None or (url.end() < len(text) and text[url.end()] != ";"):
-        raise Unusable("the jdbc:sqlserver URL's host can't be read", field="value")
-    options: dict[str, str] = {}
-    places: dict[str, list[Place]] = {"user": [], "password": []}
-    login: dict[str, str] = {}
-    for key, value, start, end in _properties(text, url.end() + 1):
-        name = "user" if key in _USER else key
-        if name in places:
-            login[name] = value
-            places[name].append(Place(start, end, _in_braces))
-        else:
-            options[key] = value
-    name = url["host"] or options.get("servername", "")
-    port = url["port"] or options.get("portnumber", options.get("port", ""))
-    hosts = (Host(name, port_of(port)),) if name else ()
-    return _value(text, login, places, hosts, options.get("databasename", options.get("database")), options)
-
-
-def _properties(text: str, position: int) -> Iterator[tuple[str, str, int, int]]:
-    while position < len(text):
-        equals = text.find("=", position)
-        if equals < 0:
-            if text[position:].strip("; "):
-                raise Unusable("a property of the JDBC URL is not followed by =", field="value")
-            return
-        start = equals + 1
-        if text[start : start + 1] == "{":
-            end = start + 1
-            while (end := text.find("}", end)) >= 0 and text[end + 1 : end + 2] == "}":
-                end += 2
-            if end < 0:
-                raise Unusable("a brace in the value is never closed", field="value")
-            value, end = text[start + 1 : end].replace("}}", "}"), end + 1
-            if text[end : end + 1] not in {"", ";"}:
-                raise Unusable("something stands between a value in braces and its ;", field="value")
-        else:
-            semicolon = text.find(";", start)
-            end = len(text) if semicolon < 0 else semicolon
-            value = text[start:end]
-        yield text[position:equals].strip(" ;").lower(), value, start, end
-        position = end + 1
+    decode(text)  # as strict as a URI
+    return unquote_plus(text)

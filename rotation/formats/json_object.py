@@ -1,107 +1,164 @@
 """A flat JSON object: {"username": "app", "password": "…", "host": "db", "port": 5432, "dbname": "orders"}.
 
-The object is checked and read by the standard library; where the strings stand is found by a scanner of JSON tokens,
-so that spacing, order, escapes and numbers stay as they were written.
+Fields are known by their names, of which `json_names` has the list; what else is in the object is left as it is, where
+it is no connection string and holds no copy of the login. Connection strings in fields are read by the readers of their
+own forms, must say the same as the fields do, and are written anew with them.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from rotation.errors import Unusable
-from rotation.formats.value import Place, Value, check_characters, hosts_of
+from rotation.formats import ado, azure_storage, jdbc, key_value, odbc, pgpass, uri
+from rotation.formats.copies import plain_name
+from rotation.formats.families import form_of
+from rotation.formats.hosts import listed_hosts, same_servers
+from rotation.formats.json_names import CONNECTION, MEANS, PASSWORD_ENCODED
+from rotation.formats.json_text import Field, fields_of, write
+from rotation.formats.keywords import check
+from rotation.formats.percent import escape
+from rotation.formats.value import Host, Nested, NotUnderstood, Place, Value
 from rotation.model import SecretValue
 
-PASSWORD = ("password", "pwd", "pass", "clientsecret", "client_secret", "secret", "key", "accountkey")
-USER = ("username", "user", "uid", "login", "clientid", "client_id", "accountname")
-HOST = ("host", "hostname", "server", "fqdn")
-DBNAME = ("dbname", "database", "db")
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_TOKEN = re.compile(rf"({_STRING})|([{{}}\[\]:,])|([^\s\"{{}}\[\]:,]+)")
+_READERS: Mapping[str, Callable[..., Value]] = {
+    "uri": uri.read,
+    "jdbc": jdbc.read,
+    "key-value": key_value.read,
+    "ado": ado.read,
+    "odbc": odbc.read,
+    "azure-storage": azure_storage.read,
+}
 
 
-def recognises(text: str) -> bool:
-    """A JSON object that has a password."""
-    if not text.lstrip().startswith("{"):
-        return False
-    try:
-        fields = _fields(text)
-    except Unusable:
-        return False
-    return _first(fields, PASSWORD) is not None
+@dataclass(slots=True)
+class _Read:
+    """by_meaning: the fields of user, password, host, port and dbname. encoded: copies of the password, for a URI."""
+
+    by_meaning: dict[str, list[Field]] = field(default_factory=dict)
+    encoded: list[Field] = field(default_factory=list)
+    nested: list[Nested] = field(default_factory=list)
+    options: dict[str, str] = field(default_factory=dict)
+
+    def one(self, meaning: str) -> str | None:
+        """The text that a meaning's fields have in common.
+
+        Raises:
+            Unusable: they differ, or a host, a port or a database has several.
+        """
+        fields = self.by_meaning.get(meaning, [])
+        if len({found.text for found in fields}) > 1 or (meaning not in {"user", "password"} and len(fields) > 1):
+            raise NotUnderstood(f"the JSON object has several fields for its {meaning}: leave one")
+        return fields[0].text if fields else None
+
+    def places(self, meaning: str) -> tuple[Place, ...]:
+        """Where a meaning's fields stand."""
+        return tuple(Place(found.start, found.end, write) for found in self.by_meaning.get(meaning, []))
 
 
 def read(text: str) -> Value:
     """Read a JSON object.
 
     Raises:
-        Unusable: it is none, a field stands in it twice, or there is no password that is a string.
+        Unusable: it is none, it is not flat, a field stands in it twice, there is no password, or its parts disagree.
     """
-    fields = _fields(text)
-    password, user = _first(fields, PASSWORD), _first(fields, USER)
-    if password is None or not isinstance(fields[password], str):
-        raise Unusable('the JSON object has no "password" that is a string', field="value")
-    places = dict(_string_places(text))
-    host, dbname = _first(fields, HOST), _first(fields, DBNAME)
-    special = {password, user, host, dbname}
-    port = fields.get("port", "")
+    found = _sorted_fields(fields_of(text))
+    password, user = found.one("password"), found.one("user")
+    if not password:
+        raise NotUnderstood('the JSON object has no "password" that is a string')
+    if user == "":
+        raise NotUnderstood("the user in the JSON object is empty: write it, or take it out")
+    hosts = listed_hosts(found.one("host") or "", found.one("port") or "") if found.one("host") else ()
+    if "port" in found.by_meaning and not hosts and not found.nested:
+        raise NotUnderstood("the JSON object has a port and no host")
+    user, hosts, dbname = _agreed(found.nested, password, user, hosts, found.one("dbname"))
+    for one in found.encoded:
+        if one.text != escape(password):
+            raise NotUnderstood("the JSON object's percent-encoded password is not the one of its password: correct it")
+    copies = tuple(Place(one.start, one.end, lambda new: write(escape(new))) for one in found.encoded)
     return Value(
         "json",
         SecretValue(text),
-        SecretValue(str(fields[password])),
-        user=str(fields[user]) if user is not None else None,
-        hosts=hosts_of(str(fields[host]) if host is not None else "", "" if port is None else str(port)),
-        dbname=str(fields[dbname]) if dbname is not None else None,
-        options={key.lower(): str(value) for key, value in fields.items() if key not in special},
-        password_places=(places[password],),
-        user_places=(places[user],) if user is not None and user in places else (),
+        SecretValue(password),
+        user=user,
+        hosts=hosts,
+        dbname=dbname or None,
+        options=found.options,
+        password_places=(*found.places("password"), *copies),
+        user_places=found.places("user"),
+        nested=tuple(found.nested),
     )
 
 
-def _fields(text: str) -> Mapping[str, object]:
-    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        if len({key.lower() for key, _ in pairs}) != len(pairs):
-            raise Unusable("a field stands twice in the JSON object", field="value")
-        for one in (one for pair in pairs for one in pair if isinstance(one, str)):
-            check_characters(one)
-        return dict(pairs)
-
-    try:
-        found = json.loads(text, object_pairs_hook=once)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Unusable("the value is no JSON object, which the tag format says it is", field="format")
+def _sorted_fields(fields: Iterable[Field]) -> _Read:
+    found = _Read()
+    for one in fields:
+        name = plain_name(one.name)
+        if one.is_null:
+            continue  # as if it were not there
+        if name in MEANS:
+            _check_kind(MEANS[name], one)
+            found.by_meaning.setdefault(MEANS[name], []).append(one)
+        elif name in PASSWORD_ENCODED and one.is_string:
+            found.encoded.append(one)
+        else:
+            nested = _nested(name, one) if one.is_string else None
+            if nested is not None:
+                found.nested.append(nested)
+            else:
+                _option(name, one, found)
     return found
 
 
-def _first(fields: Mapping[str, object], names: tuple[str, ...]) -> str | None:
-    by_lower = {key.lower(): key for key in fields}
-    return next((by_lower[name] for name in names if name in by_lower), None)
+def _check_kind(meaning: str, one: Field) -> None:
+    if one.is_string or (meaning == "port" and one.is_number):
+        return
+    if meaning == "password":
+        raise NotUnderstood('the JSON object has no "password" that is a string')
+    raise NotUnderstood(f"the JSON object's {meaning} is no string{' or number' if meaning == 'port' else ''}")
 
 
-def _string_places(text: str) -> Iterator[tuple[str, Place]]:
-    """Of the outermost object: key -> where its string stands."""
-    depth = 0
-    key: str | None = None
-    after_colon = False
-    for token in _TOKEN.finditer(text):
-        string, mark = token[1], token[2]
-        if mark in {"{", "["}:
-            depth += 1
-        elif mark in {"}", "]"}:
-            depth -= 1
-        elif depth == 1 and mark == ":":
-            after_colon = True
-        elif depth == 1 and mark == ",":
-            key, after_colon = None, False
-        elif depth == 1 and string and not after_colon:
-            key = json.loads(string)
-        elif depth == 1 and string and key is not None:
-            yield key, Place(token.start(), token.end(), _written)
+def _option(name: str, one: Field, found: _Read) -> None:
+    if name == "engine" and "postgres" not in one.text.lower():
+        raise NotUnderstood("the JSON object's engine is not PostgreSQL, and no rotator reads another yet")
+    if name not in CONNECTION:
+        check(one.name, "the JSON object")
+    found.options[one.name.lower()] = one.text
 
 
-def _written(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _nested(name: str, one: Field) -> Nested | None:
+    place = Place(one.start, one.end, write)
+    if name == "pgpass":
+        return Nested(place, pgpass.read(one.text))
+    try:
+        form = form_of(one.text, "ado")
+    except Unusable:
+        return None
+    if form not in _READERS:
+        return None
+    try:
+        return Nested(place, _READERS[form](one.text, alone=False))
+    except Unusable:
+        pass
+    raise NotUnderstood("a field of the JSON object is a connection string that can't be read: mend it, or take it out")
+
+
+def _agreed(
+    nested: Iterable[Nested], password: str, user: str | None, hosts: tuple[Host, ...], dbname: str | None
+) -> tuple[str | None, tuple[Host, ...], str | None]:
+    """-> user, hosts and database, which may stand in the connection strings alone."""
+    values = [one.value for one in nested]
+    user = user if user is not None else next((value.user for value in values if value.user is not None), None)
+    hosts = hosts or next((value.hosts for value in values if value.hosts), ())
+    dbname = dbname or next((value.dbname for value in values if value.dbname), None)
+    for value in values:
+        if (
+            not same_servers(value.hosts, hosts)
+            or value.user not in {None, user}
+            or value.password.reveal() not in {"", password}
+        ):
+            raise NotUnderstood(
+                "a connection string in the JSON object names another host, user or password than its fields"
+            )
+    return user, hosts, dbname

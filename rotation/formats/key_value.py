@@ -1,22 +1,30 @@
 r"""libpq's keyword/value strings, such as: host=localhost port=5432 user='o\'brien'.
 
-Source: PostgreSQL documentation, "Keyword/Value Connection Strings" (libpq, 34.1.1.1): spaces around "=" are
-optional; a value with spaces, or an empty one, stands in single quotes; ' and \ are escaped by a backslash.
+libpq reads them and pgx, which knows fewer escapes: what is read here, both read alike or refuse.
+
+Sources: PostgreSQL, "Keyword/Value Connection Strings" (libpq, 34.1.1.1) and fe-connect.c: blanks around "=" are
+optional; a value with blanks, or an empty one, stands in single quotes; ' and \ are escaped by a backslash. pgx,
+pgconn/config.go, parseKeywordValueSettings.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
-from rotation.errors import Unusable
-from rotation.formats.value import Place, Value, hosts_of
-from rotation.model import SecretValue
+from rotation.formats.hosts import listed_hosts
+from rotation.formats.keywords import check
+from rotation.formats.parts import Parts, check_count
+from rotation.formats.value import NotUnderstood, Value, has_control, has_odd_blank
 
-_SPACE = " \t\n\r\f\v"
-_KEY = re.compile(r"[^\s=]+")
-_ENDS = re.compile(r"[\s\\]")
-# What recognition asks for: a password, and one of those that a connection hardly does without.
-_ANCHORS = frozenset({"host", "hostaddr", "user", "dbname", "service"})
+_SPACE = re.compile(r"[ \t\n\r\f\v]*+")
+_KEY = re.compile(r"[A-Za-z][A-Za-z0-9_.]*+")
+_BARE = re.compile(r"[^ \t\n\r\f\v]*+")
+_QUOTED = re.compile(r"'((?:[^'\\]|\\.)*+)'", re.DOTALL)
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_READ = frozenset({"host", "port", "dbname", "user", "password"})
+# Where the next keyword was taken for a value: "password= dbname=orders".
+_SWALLOWED = re.compile(r"(?:host|port|dbname|user|password|sslmode)=")
 
 
 def escape(text: str) -> str:
@@ -24,86 +32,77 @@ def escape(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
-def recognises(text: str) -> bool:
-    """Only a string that can be read whole, and has a password and a host, user or dbname."""
-    if "=" not in text or "password" not in text:
-        return False
-    try:
-        words = {key for key, *_ in _read(text)}
-    except Unusable:
-        return False
-    return "password" in words and bool(words & _ANCHORS)
-
-
-def read(text: str) -> Value:
-    """Read a keyword/value string. Of a keyword written twice the last one counts, and both are written anew.
+def read(text: str, *, alone: bool = True) -> Value:
+    """Read a keyword/value string. alone: it has to have a password itself.
 
     Raises:
-        Unusable: it is none, or it names no password.
+        Unusable: it is none, it names no password, or libpq and pgx would read it differently.
     """
-    values: dict[str, str] = {}
-    places: dict[str, list[Place]] = {}
-    for key, value, start, end in _read(text):
-        values[key] = value
-        places.setdefault(key, []).append(Place(start, end, escape))
-    if "password" not in values:
-        raise Unusable("the value has no password= among its keywords", field="value")
-    known = {"user", "password", "dbname"}
-    return Value(
-        "key-value",
-        SecretValue(text),
-        SecretValue(values["password"]),
-        user=values.get("user"),
-        hosts=hosts_of(values.get("host", ""), values.get("port", "")),
-        dbname=values.get("dbname"),
-        options={key.lower(): value for key, value in values.items() if key not in known},
-        password_places=tuple(places["password"]),
-        user_places=tuple(places.get("user", ())),
+    parts = Parts()
+    for key, value, start, end in pairs(text):
+        if key in _READ:
+            if not value:
+                raise NotUnderstood(f"the value's {key} is empty: write it, or take it out")
+            parts.place(key, value, start, end, escape)
+        else:
+            check(key, "a keyword/value string")
+            if key != key.lower():
+                raise NotUnderstood("a keyword of the value has capital letters, which libpq does not know")
+            parts.option(key, value)
+    found = parts.found
+    if alone and "password" not in found:
+        raise NotUnderstood("the value has no password= among its keywords")
+    if not {"host", "user", "dbname"} & found.keys():
+        raise NotUnderstood("the value has a password and no host, user or dbname beside it")
+    return parts.value(
+        "key-value", text, listed_hosts(found.get("host", ""), found.get("port", "")), found.get("dbname")
     )
 
 
-def _read(text: str) -> list[tuple[str, str, int, int]]:
-    """-> (keyword, value, start and end of the value as written)."""
-    found: list[tuple[str, str, int, int]] = []
+def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
+    """-> (keyword, value, start and end of the value as written).
+
+    Raises:
+        Unusable: it can't be read whole.
+    """
     position = _skip(text, 0)
+    count = 0
     while position < len(text):
+        check_count(count := count + 1)
         key = _KEY.match(text, position)
         equals = _skip(text, key.end()) if key else position
-        if key is None or equals >= len(text) or text[equals] != "=":
-            raise Unusable("a keyword of the value is not followed by =", field="value")
+        if key is None or text[equals : equals + 1] != "=":
+            raise NotUnderstood("a keyword of the value is not followed by =")
         start = _skip(text, equals + 1)
-        value, end = _quoted(text, start) if text[start : start + 1] == "'" else _bare(text, start)
-        found.append((key[0], value, start, end))
+        quoted = text[start : start + 1] == "'"
+        value, end = _quoted(text, start) if quoted else _bare(text, start)
+        yield key[0], value, start, end
         position = _skip(text, end)
-    return found
+        if quoted and position == end < len(text):
+            raise NotUnderstood("something stands right behind a quoted value: put a blank between")
 
 
 def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _SPACE:
-        position += 1
-    return position
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _bare(text: str, start: int) -> tuple[str, int]:
-    parts: list[str] = []
-    position = start
-    while (stop := _ENDS.search(text, position)) is not None:
-        parts.append(text[position : stop.start()])
-        if stop[0] != "\\":
-            return "".join(parts), stop.start()
-        parts.append(text[stop.end() : stop.end() + 1])
-        position = stop.end() + 1
-    return "".join([*parts, text[position:]]), len(text)
+    found = _BARE.match(text, start)
+    value = found[0] if found else ""
+    if "\\" in value or ";" in value or has_control(value) or has_odd_blank(value):
+        raise NotUnderstood(
+            "a keyword's value has a backslash, a ; or a blank that is not ASCII in it: put the value in 'quotes'"
+        )
+    if _SWALLOWED.match(value):
+        raise NotUnderstood("a keyword of the value has no value: write it as '' or take it out")
+    return value, start + len(value)
 
 
 def _quoted(text: str, start: int) -> tuple[str, int]:
-    parts: list[str] = []
-    position = start + 1
-    for stop in re.finditer(r"\\.|'", text[position:], re.DOTALL):
-        at = start + 1 + stop.start()
-        parts.append(text[position:at])
-        if stop[0] == "'":
-            return "".join(parts), at + 1
-        parts.append(stop[0][1])
-        position = at + 2
-    raise Unusable("a quote in the value is never closed", field="value")
+    found = _QUOTED.match(text, start)
+    if found is None:
+        raise NotUnderstood("a quote in the value is never closed")
+    if any(escaped[1] not in "'\\" for escaped in _ESCAPED.finditer(found[1])):
+        raise NotUnderstood(r"a backslash in a quoted value stands before something else than \ or ' (write it as \\)")
+    return _ESCAPED.sub(r"\1", found[1]), found.end()

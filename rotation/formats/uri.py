@@ -1,132 +1,175 @@
-"""libpq's connection URIs: postgresql://user:password@host:port,host:port/dbname?key=value.
+"""Connection URIs: postgresql://user:password@host:port,host:port/dbname?key=value.
 
-Source: PostgreSQL documentation, "Connection URIs" (libpq, 34.1.1.2). As libpq reads them: user and password end at
-the first "@" that stands before any "/", a "+" is a plus, and a query's parameter wins over what stands before it.
+libpq, asyncpg, pgx, node-postgres and SQLAlchemy read them, and do not agree about all of them: what is read here, each
+of them reads alike or refuses. postgresql+DRIVER:// is SQLAlchemy's alone.
+
+Sources: PostgreSQL, "Connection URIs" (libpq, 34.1.1.2); asyncpg, connect_utils.py; pgx, pgconn/config.go;
+pg-connection-string, index.js; SQLAlchemy, engine/url.py.
 """
 
 from __future__ import annotations
 
 import re
-from urllib.parse import quote, unquote
+from collections.abc import Mapping
 
 from rotation.errors import Unusable
-from rotation.formats.value import Host, Place, Value, hosts_of, port_of
-from rotation.model import SecretValue
+from rotation.formats.hosts import name_of, port_of, written_hosts
+from rotation.formats.keywords import check
+from rotation.formats.parts import Parts
+from rotation.formats.percent import decode, escape
+from rotation.formats.value import Host, NotUnderstood, Value, has_control, has_odd_blank
 
-SCHEMES = ("postgresql://", "postgres://")
-_BAD_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})|%00")
-_HOST = re.compile(r"(?:\[(?P<six>[^\]/?#]*)\]|(?P<name>[^:/?,\[\]]*))(?::(?P<port>[^/?,:]*))?")
-
-
-def recognises(text: str) -> bool:
-    """By its scheme."""
-    return text.startswith(SCHEMES)
-
-
-def escape(text: str) -> str:
-    """Percent-encode everything but unreserved characters."""
-    return quote(text, safe="")
+_SCHEME = re.compile(r"(?i:postgres(?:ql)?)://|postgresql\+(?:psycopg2?|psycopg_async|psycopg2cffi|asyncpg|pg8000)://")
+_LOGIN = ("user", "password")
+_IN_QUERY = (*_LOGIN, "host", "port", "dbname")
+_KEY = re.compile(r"[A-Za-z0-9_.-]+")
+# What JavaScript's decodeURI leaves encoded in a database's name; nobody names one so.
+_RESERVED = frozenset(";/?:@&=+$,#")
 
 
-def decode(text: str) -> str:
-    """Undo percent-encoding.
+def read(text: str, *, alone: bool = True) -> Value:
+    """Read a connection URI. alone: it has to have a password itself.
 
     Raises:
-        Unusable: a percent sign without two hex digits, a NUL, or bytes that are no UTF-8.
+        Unusable: it is none, it names no password, or drivers would read it differently.
     """
-    if _BAD_PERCENT.search(text):
-        raise Unusable("the URI has a % that is not followed by two hex digits (write a % as %25)", field="value")
-    try:
-        return unquote(text, errors="strict")
-    except UnicodeDecodeError:
-        pass
-    raise Unusable("the URI has percent-encoded bytes that are no UTF-8", field="value")
-
-
-def read(text: str) -> Value:
-    """Read a connection URI.
-
-    Raises:
-        Unusable: it is none, or it names no password.
-    """
-    scheme = next((s for s in SCHEMES if text.startswith(s)), None)
+    scheme = _SCHEME.match(text)
     if scheme is None:
-        raise Unusable("the value is no postgresql:// URI, which the tag format says it is", field="format")
-    start = len(scheme)
-    logins: dict[str, str] = {}
-    places: dict[str, list[Place]] = {"user": [], "password": []}
-    slash = text.find("/", start)
-    at = text.find("@", start, slash if slash >= 0 else len(text))
-    if at >= 0:
-        colon = text.find(":", start, at)
-        user_end = colon if colon >= 0 else at
-        if user_end > start:
-            logins["user"] = decode(text[start:user_end])
-            places["user"].append(Place(start, user_end, escape))
-        if colon >= 0 and at > colon + 1:
-            logins["password"] = decode(text[colon + 1 : at])
-            places["password"].append(Place(colon + 1, at, escape))
-        start = at + 1
-
-    hosts, position = _read_hosts(text, start)
-    dbname = None
-    if position < len(text) and text[position] == "/":
-        end = text.find("?", position)
-        end = len(text) if end < 0 else end
-        dbname = decode(text[position + 1 : end]) or None
-        position = end
-    options = _read_query(text, position, logins, places)
-    if "host" in options:
-        hosts = hosts_of(options["host"], options.get("port", ""))
-    elif "port" in options and hosts:
-        hosts = hosts_of(",".join(host.name for host in hosts), options["port"])
-    if not places["password"]:
-        raise Unusable("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…", field="value")
-    return Value(
-        "uri",
-        SecretValue(text),
-        SecretValue(logins["password"]),
-        user=logins.get("user"),
-        hosts=hosts,
-        dbname=options.get("dbname", dbname),
-        options=options,
-        password_places=tuple(places["password"]),
-        user_places=tuple(places["user"]),
-    )
+        raise Unusable(
+            "the value is no postgresql:// URI, nor postgresql+DRIVER:// of a driver that SQLAlchemy has",
+            field="format",
+        )
+    _check_characters(text)
+    start = scheme.end()
+    path = min((at for at in (text.find("/", start), text.find("?", start)) if at >= 0), default=len(text))
+    query = text.find("?", path)
+    query = len(text) if query < 0 else query
+    parts = Parts()
+    after = _read_login(text, start, path, parts)
+    try:
+        hosts = _read_hosts(text[after:path], sqlalchemy="+" in scheme[0])
+    except Unusable:
+        if after == start and "@" in text[path:]:  # as in user:pass?word@host
+            raise _not_encoded() from None
+        raise
+    dbname = _read_dbname(text[path + 1 : query])
+    _read_query(text, query + 1, parts)
+    hosts, dbname = _with_query(hosts, dbname, parts.found)
+    if alone and not parts.found.get("password"):
+        raise NotUnderstood("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
+    return parts.value("uri", text, hosts, _checked_dbname(dbname))
 
 
-def _read_hosts(text: str, position: int) -> tuple[tuple[Host, ...], int]:
-    hosts: list[Host] = []
-    while True:
-        found = _HOST.match(text, position)
-        if found is None:
-            raise Unusable("the URI's hosts can't be read", field="value")
-        name = found["six"] if found["six"] is not None else decode(found["name"])
-        if name or found["port"]:
-            hosts.append(Host(name, port_of(found["port"] or "")))
-        position = found.end()
-        if position == len(text) or text[position] in "/?":
-            return tuple(hosts), position
-        if text[position] != ",":
-            raise Unusable("the URI's hosts can't be read (is a character of the password not encoded?)", field="value")
-        position += 1
+def _not_encoded() -> NotUnderstood:
+    return NotUnderstood("the URI's hosts can't be read (is a character of the password not encoded?)")
 
 
-def _read_query(text: str, position: int, logins: dict[str, str], places: dict[str, list[Place]]) -> dict[str, str]:
-    options: dict[str, str] = {}
+def _check_characters(text: str) -> None:
+    if " " in text or has_control(text) or has_odd_blank(text):
+        raise NotUnderstood(
+            "the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out"
+        )
+    if "#" in text:
+        raise NotUnderstood("the URI has a # in it: percent-encode it as %23")
+
+
+def _with_query(
+    hosts: tuple[Host, ...], dbname: str | None, found: Mapping[str, str]
+) -> tuple[tuple[Host, ...], str | None]:
+    """Hosts and database, which stand before the query or in it."""
+    if "host" in found:
+        if hosts:
+            raise NotUnderstood("the URI names hosts twice, before its path and as a parameter: take one out")
+        hosts = (_host_of(found["host"], found.get("port", "")),)
+    elif "port" in found:
+        raise NotUnderstood("the URI has a port among its parameters: write it after the host")
+    if "dbname" in found and dbname:
+        raise NotUnderstood("the URI names a database twice, in its path and as a parameter: take one out")
+    return hosts, found.get("dbname", dbname)
+
+
+def _read_login(text: str, start: int, end: int, parts: Parts) -> int:
+    """-> where the hosts begin."""
+    at = text.find("@", start, end)
+    if "@" in text[end:].partition("?")[0] or (at >= 0 and "@" in text[at + 1 : end]):
+        raise _not_encoded()
+    if at < 0:
+        return start
+    if "[" in text[start:at] or "]" in text[start:at]:
+        raise NotUnderstood("the URI has a bracket in its user or password: percent-encode it (%5B, %5D)")
+    colon = text.find(":", start, at)
+    user_end = colon if colon >= 0 else at
+    if user_end > start:
+        parts.place("user", decode(text[start:user_end]), start, user_end, escape)
+    if colon >= 0 and at > colon + 1:
+        parts.place("password", decode(text[colon + 1 : at]), colon + 1, at, escape)
+    return at + 1
+
+
+def _read_hosts(text: str, *, sqlalchemy: bool) -> tuple[Host, ...]:
+    if "%" in text:
+        raise NotUnderstood("the URI has a % in its hosts, which drivers read differently: write the host as it is")
+    if not text:
+        return ()
+    try:
+        hosts = written_hosts(text)
+    except Unusable as error:
+        if "names a host" in error.message and not text.startswith(("[", ",", ":")):
+            raise _not_encoded() from None
+        raise
+    if "," in text:
+        if sqlalchemy:
+            raise NotUnderstood("SQLAlchemy reads one host only from this URI: write one host")
+        if any(host.port is None for host in hosts):
+            raise NotUnderstood(
+                "the URI has several hosts, which drivers read alike only where each has its port: add it"
+            )
+    return hosts
+
+
+def _host_of(name: str, port: str) -> Host:
+    if ":" in name:
+        raise NotUnderstood("the URI's parameter host has a : in it: write the host before the path")
+    return Host(name_of(name), port_of(port))
+
+
+def _read_dbname(text: str) -> str | None:
+    if "@" in text:
+        raise _not_encoded()
+    return decode(text) or None
+
+
+def _checked_dbname(dbname: str | None) -> str | None:
+    if dbname is not None and _RESERVED & set(dbname):
+        raise NotUnderstood(
+            f"the URI's database has one of {' '.join(sorted(_RESERVED))} in its name, or a path follows it"
+        )
+    return dbname
+
+
+def _read_query(text: str, position: int, parts: Parts) -> None:
     if position >= len(text):
-        return options
-    position += 1
+        return
+    if ";" in text[position:] or "?" in text[position:]:
+        raise NotUnderstood("the URI has a ; or a second ? among its parameters: percent-encode it (%3B, %3F)")
     for parameter in text[position:].split("&"):
         key, equals, written = parameter.partition("=")
-        if parameter and (not equals or "=" in written):
-            raise Unusable("a parameter of the URI is not of the form key=value", field="value")
-        name = decode(key)
-        if name in places:
-            logins[name] = decode(written)
-            value_start = position + len(key) + 1
-            places[name].append(Place(value_start, value_start + len(written), escape))
-        elif name:
-            options[name.lower()] = decode(written)
+        if not equals or "=" in written or not _KEY.fullmatch(key):
+            raise NotUnderstood("a parameter of the URI is not of the form key=value")
+        if key in _IN_QUERY:
+            start = position + len(key) + 1
+            _read_in_query(key, written, start, parts)
+        else:
+            check(key, "a connection URI")
+            parts.option(key, decode(written))
         position += len(parameter) + 1
-    return options
+
+
+def _read_in_query(key: str, written: str, start: int, parts: Parts) -> None:
+    if "+" in written:
+        raise NotUnderstood(
+            f"the URI's parameter {key} has a + in it, which some drivers read as a blank: write %2B or %20"
+        )
+    if not written:
+        raise NotUnderstood(f"the URI's parameter {key} is empty: take it out")
+    parts.place(key, decode(written), start, start + len(written), escape)

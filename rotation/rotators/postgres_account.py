@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from rotation.errors import Refused, Unusable
 from rotation.model import Job, Login, LoginSource, SecretValue
 from rotation.ports import Services
-from rotation.rotators.postgres_place import MAINTENANCE_DATABASE, Place, read_login
+from rotation.formats import MAINTENANCE_DATABASE
+from rotation.rotators.postgres_place import Place, read_login
 from rotation.rotators.postgres_session import Account, Endpoint
 
 # Claims of an Entra token that say its role's name, the best first: a person's, and a managed identity's resource.
@@ -46,8 +47,7 @@ def consumer(job: Job, value: SecretValue, slot: str, place: Place) -> Account |
     user = form.user or slot
     if user != slot:
         return None
-    # Clients connect to the database of the user's name where they are told none; a bare password has no client.
-    return Account(user, form.password, place.dbname or (user if form.hosts else MAINTENANCE_DATABASE))
+    return Account(user, form.password, place.dbname or form.login_dbname(user))
 
 
 def _administrator(login: Login, value: SecretValue) -> Account:

@@ -14,12 +14,7 @@ from rotation.rotators.postgres_session import Endpoint
 
 DEFAULT_PORT = 5432
 MOST_PORT = 65535
-MAINTENANCE_DATABASE = "postgres"  # every cluster has it, and every role may connect to it unless that was taken away
 
-# What would lead a consumer to another server, or to another password, than the value seems to say.
-_MISLEADING = frozenset(
-    {"hostaddr", "service", "servicefile", "passfile", "requirepeer", "socketfactory", "authenticationpluginclassname"}
-)
 _HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
 _TARGET = re.compile(r"(?P<host>\[[^\[\]/]*\]|[^:/\[\]]+)(?::(?P<port>[1-9][0-9]{0,4}))?(?:/(?P<dbname>[^/]+))?")
 _FLEXIBLE_SERVER = re.compile(
@@ -75,18 +70,14 @@ def place_of(spec: Spec, value: SecretValue) -> Place:
 
 
 def read_login(value: SecretValue, spec: Spec) -> Value:
-    """A value, with nothing in it that leads elsewhere.
+    """A value that a client of PostgreSQL can read.
 
     Raises:
-        Unusable: it can't be read, or it does.
+        Unusable: it can't be read, leads elsewhere than it says, or is another service's.
     """
     form = read(value, spec.format)
-    for keyword in form.options:
-        if keyword.lower().replace("_", "").replace(" ", "") in _MISLEADING:
-            raise Unusable(
-                f"the value's {keyword.lower()} leads elsewhere than its host and password say; take it out",
-                field="value",
-            )
+    if form.name == "azure-storage":
+        raise Unusable("the value is a connection string of Azure Storage, and none of PostgreSQL's", field="value")
     return form
 
 

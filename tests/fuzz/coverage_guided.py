@@ -1,4 +1,4 @@
-r"""Atheris drives the six formats by coverage; a process of its own, since libFuzzer ends the one that it runs in.
+r"""Atheris drives the formats by coverage; a process of its own, since libFuzzer ends the one that it runs in.
 
 `python -m tests.fuzz.coverage_guided --runs 50000 --seed 1`. A failing input is printed; `--replay HEX` runs it again.
 """
@@ -17,20 +17,21 @@ from tests.fuzz.said import PLANTED
 MOST_BYTES = 2048
 # What the formats are made of; libFuzzer puts these together.
 WORDS = (
-    "postgresql://", "jdbc:postgresql://", "jdbc:sqlserver://", "jdbc:mysql://", "user:pw@host", ":5432", "/db", "?a=b",
+    "postgresql://", "jdbc:postgresql://", "Driver={PostgreSQL Unicode};", "postgresql+asyncpg://",
+    "user:pw@host", ":5432", "/db", "?a=b",
     "&password=", "&user=", "password=", "user=", "host=", "port=", "dbname=", "Pwd=", "Server=tcp:", "AccountKey=",
     "AccountName=", '{"password": "', '"host": "', '"port": 5432', "'", "\\'", "''", "==", "}}", "{", "%25", "%00",
     "[::1]", ";", ",", " " * 64, "\\ud800", "\\u0000", "1e999", "é", PLANTED,
 )  # fmt: skip
 # One of each, so that libFuzzer need not find out by itself how a connection string begins.
 SEEDS = (
-    "postgresql://app:PLANTED@db.example:5432,[::1]/orders?sslmode=verify-full&password=x",
+    "postgresql://app:PLANTED@db.example:5432,[::1]:5433/orders?sslmode=verify-full",
     "host=db user=app password='PLANTED\\'w' dbname=orders",
-    'Server=tcp:db,1433;User ID=app;Password="PLANTED;w";Database=orders',
-    "DefaultEndpointsProtocol=https;AccountName=st;AccountKey=PLANTED==;EndpointSuffix=core.windows.net",
+    'Host=db,[::1]:5433;Username=app;Password="PLANTED;w";Database=orders',
+    "DefaultEndpointsProtocol=https;AccountName=storders;AccountKey=UExBTlRFRA==;EndpointSuffix=core.windows.net",
     "jdbc:postgresql://db:5432/orders?user=app&password=PLANTED%20w",
-    "jdbc:sqlserver://db:1433;user=app;password={PLANTED}}w};databaseName=orders",
-    '{"username": "app", "password": "PLANTED\\u00e9w", "host": "db", "port": 5432, "more": [1, {"a": null}]}',
+    "Driver={PostgreSQL Unicode};Server=db;Uid=app;Pwd={PLANTED}}w};Database=orders",
+    '{"username": "app", "password": "PLANTED\\u00e9w", "host": "db", "port": 5432, "a": null, "url": "jdbc:postgresql://db/"}',
 )
 
 
@@ -73,7 +74,7 @@ def _fuzz(atheris: Any, folder: Path, target: Callable[[bytes], None], runs: int
     corpus = folder / "corpus"
     corpus.mkdir()
     for number, text in enumerate(SEEDS):
-        for name in range(7):
+        for name in range(9):
             (corpus / f"{number}-{name}").write_bytes(bytes([name]) + text.replace("PLANTED", PLANTED).encode())
     libfuzzer = [
         f"-runs={runs}", f"-seed={seed}", f"-max_len={MOST_BYTES}", f"-dict={words}", f"-artifact_prefix={folder}/",

@@ -1,7 +1,7 @@
 """What must hold of every text that may stand in a secret, whichever format it is taken for.
 
-Either it is refused with one line that shows nothing of it, or another password can be written into it: then that is
-the password that is read again, and nothing else has changed.
+Either it is refused with one line that shows nothing of it, or another password can be written into it, unless a copy
+of the old one would stay behind: then that is the password that is read again, and nothing else has changed.
 """
 
 import time
@@ -14,7 +14,7 @@ from tests.fuzz.said import told_well
 NAMES = (None, *FORMATS)
 NEW = "N3w'p:w\"{}\\/@ =&%?é"
 UNQUOTED = "bmV3LWtleQ=="  # what a key of Azure Storage may be
-LONGEST_S = 2.0  # of this process's own time: more would keep every other secret waiting
+LONGEST_S = 0.5  # of this process's own time: more would keep every other secret waiting
 
 
 def check(text: str, name: str | None) -> bool:
@@ -44,23 +44,28 @@ def _told_well(refusal: Unusable, text: str) -> None:
 
 def _takes_another_password(value: Value, text: str) -> None:
     changed = _written(value)
+    if changed is None:
+        return
     again = read(changed, value.name)
     assert again.user == value.user, "the user changed"
     assert again.hosts == value.hosts, "the hosts changed"
     assert again.dbname == value.dbname, "the database changed"
     assert again.options == value.options, "an option changed"
-    assert again.with_login(again.password) == changed, "the same password is written in another way"
-    first, last = value.password_places[0].start, value.password_places[-1].end
+    places = [*value.password_places, *(one.place for one in value.nested)]
+    first, last = min(place.start for place in places), max(place.end for place in places)
     assert changed.reveal().startswith(text[:first]), "what stands before the password changed"
     assert changed.reveal().endswith(text[last:]), "what stands after the password changed"
 
 
-def _written(value: Value) -> SecretValue:
+def _written(value: Value) -> SecretValue | None:
     for new in (NEW, UNQUOTED):
         try:
             changed = value.with_login(SecretValue(new))
-        except Unusable:  # a key that no quotes can stand around
-            continue
+        except Unusable as refusal:
+            if "another part of the value" in refusal.message:  # a copy, which nobody can rewrite
+                told_well(refusal)
+                return None
+            continue  # a key that no quotes can stand around
         assert read(changed, value.name).password.reveal() == new, "another password is read than was written"
         return changed
     raise AssertionError("no password can be written into it")

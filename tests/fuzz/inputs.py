@@ -1,5 +1,6 @@
 """What is fed in: near enough to what is right that it gets far, and wrong in every way."""
 
+import base64
 import json
 from typing import Any
 from urllib.parse import quote
@@ -104,9 +105,9 @@ WRITTEN = (
     f"host={HOST} user=app password='{PLANTED}' dbname=orders",
     f"Host={HOST};Username=app;Password={PLANTED};Database=orders",
     f"jdbc:postgresql://{HOST}:5432/orders?user=app&password={quote(PLANTED, safe='')}",
-    f"jdbc:sqlserver://{HOST}:1433;user=app;password={{{PLANTED}}};databaseName=orders",
+    f"Driver={{PostgreSQL Unicode}};Server={HOST};Uid=app;Pwd={{{PLANTED}}};Database=orders",
     json.dumps({"username": "app", "password": PLANTED, "host": HOST, "port": 5432, "dbname": "orders"}),
-    f"DefaultEndpointsProtocol=https;AccountName=storders;AccountKey={PLANTED}==;EndpointSuffix=core.windows.net",
+    f"DefaultEndpointsProtocol=https;AccountName=storders;AccountKey={base64.b64encode(PLANTED.encode()).decode()};EndpointSuffix=core.windows.net",
     PLANTED,
 )
 ESCAPES = (

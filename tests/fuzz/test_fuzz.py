@@ -66,7 +66,7 @@ def test_a_bug_on_purpose_is_noticed(
 
 
 def test_a_refusal_that_shows_the_value_is_noticed() -> None:
-    text = "jdbc:sqlserver://db;user=app;password=pw;databaseName=orders"
+    text = "jdbc:postgresql://db/orders?user=app&password=pw"
     assert formats.check(text, "jdbc")
     with pytest.raises(AssertionError):
         formats._told_well(Unusable(f"what is {text}?", field="value"), text)

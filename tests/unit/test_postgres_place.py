@@ -43,7 +43,7 @@ def claim(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> Claim:
     [
         ("postgresql://app:secret@db.example.com/orders", ("db.example.com:5432",)),
         ("postgresql://app:secret@DB.Example.com:6432/orders", ("db.example.com:6432",)),
-        ("postgresql://app:secret@db1,db2:5433/orders", ("db1:5432", "db2:5433")),
+        ("postgresql://app:secret@db1:5432,db2:5433/orders", ("db1:5432", "db2:5433")),
         ("postgresql://app:secret@[2001:DB8:0::7]:5433/orders", ("[2001:db8::7]:5433",)),
         ("postgresql://app:secret@192.0.2.7/orders", ("192.0.2.7:5432",)),
         ("host=db port=5433 user=app password=secret dbname=orders sslmode=disable", ("db:5433",)),
