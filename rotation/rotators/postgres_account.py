@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from rotation.errors import Refused, Unusable
+from rotation.formats import MAINTENANCE_DATABASE
 from rotation.model import Job, Login, LoginSource, SecretValue
 from rotation.ports import Services
-from rotation.formats import MAINTENANCE_DATABASE
 from rotation.rotators.postgres_place import Place, read_login
 from rotation.rotators.postgres_session import Account, Endpoint
 
