@@ -44,6 +44,8 @@ async def sweep(app: App) -> list[str]:
 async def _tell_shared(app: App) -> None:
     """After an upgrade from a package that knew no owners: name what shares a credential, before its first run."""
     refs = [ref for name in app.vaults for ref in app.sweeper.unbound.get(name, [])]
+    if not refs:
+        return
     for one in await shared(refs, app.vaults, app.policy, app.rotator):
         log.warning(
             "shared: %s ask for %s at %s; one secret owns a credential, and only the first of them to run keeps it",

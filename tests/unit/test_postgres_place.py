@@ -54,7 +54,7 @@ def claim(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> Claim:
 )
 def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[str, ...]) -> None:
     read = claim(value)
-    assert read == Claim(targets=targets, slots=("app",), current_slot="app", form=read.form)
+    assert read == Claim(targets, ("app",), "app", read.form, confidential=(SecretValue("secret"),))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,9 @@ def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[st
     ],
 )
 def test_for_a_bare_password_the_tags_say_it(target: str, claimed: str) -> None:
-    assert claim("secret", target=target, slots=("app",)) == Claim((claimed,), ("app",), None, "plain")
+    assert claim("secret", target=target, slots=("app",)) == Claim(
+        (claimed,), ("app",), None, "plain", confidential=(SecretValue("secret"),)
+    )
     assert parse_target(claimed).permits(claimed)
 
 
@@ -192,7 +194,8 @@ def test_a_bare_passwords_role_is_the_one_that_the_tag_slots_names() -> None:
 
 def test_two_roles_take_turns_and_the_value_says_whose_it_is() -> None:
     value = "postgresql://orders_b:secret@db/orders"
-    assert claim(value, rotator=ALTERNATING, slots=TWO) == Claim(("db:5432",), TWO, "orders_b", "uri")
+    found = claim(value, rotator=ALTERNATING, slots=TWO)
+    assert (found.targets, found.slots, found.current_slot, found.form) == (("db:5432",), TWO, "orders_b", "uri")
 
 
 @pytest.mark.parametrize(
