@@ -109,10 +109,10 @@ async def test_a_server_that_is_down_is_503_and_asked_again_later(app: Deploymen
     assert (await app.versions("server-down")) == [version]
 
 
-async def test_a_wrong_password_without_administrator_says_what_to_do(app: Deployment) -> None:
+async def test_a_wrong_password_of_a_new_secret_says_what_to_do(app: Deployment) -> None:
     await place(app, "wrong-password")
     await app.set_password("wrong-password_bad", secrets.token_urlsafe(20))
-    await refused(app, "wrong-password", 502, "admin")
+    await refused(app, "wrong-password", 502, "working value", "adopt=reset&slots=wrong-password_bad")
 
 
 async def test_a_role_without_login_is_told(app: Deployment) -> None:

@@ -10,6 +10,7 @@ async def test_a_password_changed_by_hand_is_reconciled_by_the_administrator(app
     await app.put("pg-admin", app.admin, life=None)
     value = await app.role("drift_app")
     await app.put("drift-by-admin", value, {"rotator": "postgres"})
+    assert (await app.rotate("drift-by-admin")).json["outcome"] == "rotated"
     await app.set_password("drift_app", secrets.token_urlsafe(24))
     assert not await logs_in(value)
     answer = await app.rotate("drift-by-admin")
@@ -19,7 +20,8 @@ async def test_a_password_changed_by_hand_is_reconciled_by_the_administrator(app
 
 async def test_without_an_administrator_the_refusal_says_what_to_do(app: Deployment) -> None:
     value = await app.role("locked_app")
-    version = await app.put("locked", value, {"rotator": "postgres"})
+    await app.put("locked", value, {"rotator": "postgres"})
+    version = (await app.rotate("locked")).json["version"]
     await app.set_password("locked_app", secrets.token_urlsafe(24))
     answer = await app.rotate("locked")
     assert answer.status == 502, answer.text
