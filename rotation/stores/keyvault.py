@@ -179,6 +179,7 @@ class KeyVaultStore:
             properties.created_on or read_at,
             properties.expires_on,
             read_at,
+            properties.not_before,
         )
 
 
