@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import indexing, outside
+from bench import counted_host, indexing, outside
 from bench.figures import Figure, show
 from local.children import ROOT
 from local.stack import Stack
@@ -18,14 +18,20 @@ from local.stack import Stack
 def main() -> int:
     """0: every bound holds. 1: one does not."""
     figures = indexing.run()
-    with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as data, Stack(Path(data)) as stack:
-        # The vault's own events would rotate what is measured, at moments that nobody chose.
-        stack.vault_control.post("event-endpoint", {"url": None})
-        figures += outside.run(stack)
-        figures += _inside(stack)
+    with tempfile.TemporaryDirectory(prefix="keyturn-bench-") as data:
+        figures += _stack(Path(data))
     figures.sort(key=lambda one: one.name)
     show(figures)
     return 0 if all(one.holds for one in figures) else 1
+
+
+def _stack(data: Path) -> list[Figure]:
+    ledger_calls = data / "ledger-calls"
+    settings = {counted_host.CALLS_FILE: str(ledger_calls)}
+    with Stack(data, settings=settings, popen=counted_host.popen) as stack:
+        # The vault's own events would rotate what is measured, at moments that nobody chose.
+        stack.vault_control.post("event-endpoint", {"url": None})
+        return [*outside.run(stack, ledger_calls), *_inside(stack)]
 
 
 def _inside(stack: Stack) -> list[Figure]:

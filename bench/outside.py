@@ -1,4 +1,4 @@
-"""What is seen from outside of the running app: (c) the calls that a rotation by event costs, (f) memory."""
+"""What is seen from outside of the running app: (c) a rotation's calls to vault and ledger, (f) memory."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
@@ -21,14 +24,22 @@ BUSY_WITH = 200
 WITHIN_S = 120.0
 
 
-def run(stack: Stack) -> list[Figure]:
-    """(f) idle first, then (c), then (f) busy, in the same process."""
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """What one rotation asked for, in order. vault: of the companion too. ledger: the methods of its port."""
+
+    vault: list[str]
+    ledger: list[str]
+
+
+def run(stack: Stack, ledger_calls: Path) -> list[Figure]:
+    """(f) idle first, then (c), then (f) busy, in the same process. ledger_calls: where the host notes them."""
     idle = memory(stack)
-    figures = calls(stack)
+    figures = calls(stack, ledger_calls)
     return [*figures, *busy(stack, idle)]
 
 
-def calls(stack: Stack) -> list[Figure]:
+def calls(stack: Stack, ledger_calls: Path) -> list[Figure]:
     """Each kind once, by the event that Key Vault would send."""
     server = stack.ready["postgres"]
     other, current = role(server, "bench_b"), role(server, "bench_a")
@@ -45,14 +56,20 @@ def calls(stack: Stack) -> list[Figure]:
         for value in values:
             version = put(stack, name, value, tags)
         # The first rotation also gets to know the secret; those that follow, year after year, are what counts.
-        first = rotated(stack, name, version)
-        second = rotated(stack, name, due_again(stack, name))
-        creations = second.count(Operation.SET.value)
-        how = f"{creations} of them creations; {len(first)} the first time, when the secret is not known yet"
-        found.append(Figure(f"c  vault calls, {kind}", len(second), "calls", how, most))
+        first = rotated(stack, ledger_calls, name, version)
+        second = rotated(stack, ledger_calls, name, due_again(stack, name))
+        creations = second.vault.count(Operation.SET.value)
+        how = f"{creations} of them creations; {len(first.vault)} the first time, when the secret is not known yet"
+        found.append(Figure(f"c  vault calls, {kind}", len(second.vault), "calls", how, most))
+        how = f"{_counts(second.ledger)}; the first time {len(first.ledger)}: {_counts(first.ledger)}"
+        found.append(Figure(f"c  ledger calls, {kind}", len(second.ledger), "calls", how))
         if most:
             found.append(Figure(f"c  creations, {kind}", creations, "calls", "of the calls above", 2))
     return found
+
+
+def _counts(calls: Sequence[str]) -> str:
+    return ", ".join(f"{count} {call}" for call, count in Counter(calls).items())
 
 
 def busy(stack: Stack, idle: float) -> list[Figure]:
@@ -107,9 +124,10 @@ def _drained(stack: Stack) -> None:
         time.sleep(0.02)
 
 
-def rotated(stack: Stack, name: str, version: str) -> list[str]:
-    """Rotate by event -> the vault's operations, companion included."""
+def rotated(stack: Stack, ledger_calls: Path, name: str, version: str) -> Calls:
+    """Rotate by event -> what that asked for."""
     stack.vault_control.delete("calls")
+    ledger_calls.write_text("")
     data = {"VaultName": "kv-demo", "ObjectType": "Secret", "ObjectName": name, "Version": version}
     event = {
         "id": f"{name}-{version}", "topic": "/t", "subject": name, "eventType": "Microsoft.KeyVault.SecretExpired",
@@ -117,9 +135,10 @@ def rotated(stack: Stack, name: str, version: str) -> list[str]:
     }  # fmt: skip
     ask(stack, "POST", "/runtime/webhooks/eventgrid?functionName=near_expiry", [event])
     _drained(stack)
-    made = [one["operation"] for one in stack.vault_control.get("calls") if (one["name"] or "").startswith(name)]
+    to_ledger = ledger_calls.read_text().split()
+    to_vault = [one["operation"] for one in stack.vault_control.get("calls") if (one["name"] or "").startswith(name)]
     assert latest(stack, name) != version, f"{name} was not rotated"
-    return made
+    return Calls(to_vault, to_ledger)
 
 
 def ask(stack: Stack, method: str, path: str, body: Any = None) -> Any:

@@ -27,4 +27,5 @@ def of_outcome(outcome: Outcome) -> dict[str, str]:
         version=outcome.version,
         previous_version=outcome.previous_version,
         operation_id=outcome.operation_id,
+        code=outcome.code,
     )

@@ -15,7 +15,7 @@ from handlers.problems import result_of
 from handlers.reading import rotator_of, vault_of
 from handlers.start import Running
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
-from rotation.model import Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
+from rotation.model import Adopt, Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.spec import checked_name, checked_word, is_companion
 
@@ -36,15 +36,17 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         raise Malformed("if_version is blank: name a version, or leave it out", field="if_version")
     if wanted is not None:
         checked_word(wanted, "if_version")
+    adopt, slots = _adopt(ask)
     request = RotationRequest(
-        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags")
-    )
+        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags"),
+        adopt=adopt, slots=slots,
+    )  # fmt: skip
     if dry_run:
         return Answer(200, as_json(await app.engine.plan(request)))
     try:
         outcome = await app.engine.handle(request)
     except RotationError as error:
-        await app.notifier.tell(Outcome(result_of(error), ref, error.message))
+        await app.notifier.tell(Outcome(result_of(error), ref, error.message, code=error.code))
         raise
     await app.notifier.tell(outcome)
     if outcome.result is Result.SUPERSEDED:
@@ -95,6 +97,19 @@ def _force(text: object) -> Force:
     if wish is None:
         raise Malformed("force is true or grace", field="force")
     return wish
+
+
+def _adopt(ask: Ask) -> tuple[Adopt, tuple[str, ...]]:
+    """How the secret shall get its credential, and the slots that an operator names for it."""
+    text = ask.query.get("adopt", Adopt.NO.value).lower()
+    if text not in {*Adopt}:
+        raise Malformed("adopt is takeover or reset", field="adopt")
+    slots = tuple(slot.strip() for slot in ask.query["slots"].split(",")) if "slots" in ask.query else ()
+    if not all(slots) or len(set(slots)) < len(slots):
+        raise Malformed("slots are names with one comma between, each once", field="slots")
+    if slots and text != Adopt.RESET:
+        raise Malformed("slots are named for adopt=reset alone: leave them out", field="slots")
+    return Adopt(text), slots
 
 
 def _filter(body: bytes) -> tuple[dict[str, list[str]], Force]:

@@ -38,6 +38,7 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "expires_on": outcome.expires_on.isoformat() if outcome.expires_on else None,
         "duration_ms": outcome.duration_ms,
         "detail": outcome.detail,
+        **({"code": outcome.code} if outcome.code else {}),
     }
 
 

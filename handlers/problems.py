@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rotation.errors import (
+    BoundElsewhere,
     Busy,
     Denied,
     Disabled,
@@ -25,6 +26,7 @@ _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (Denied, 403),
     (NotFound, 404),
     (Busy, 409),
+    (BoundElsewhere, 409),
     (Stale, 409),
     (Unusable, 422),
     (Disabled, 422),

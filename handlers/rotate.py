@@ -50,4 +50,4 @@ async def rotate(app: App, message: str) -> None:
 
 
 def _failed(request: RotationRequest, error: RotationError) -> Outcome:
-    return Outcome(result_of(error), request.ref, error.message, version=request.version)
+    return Outcome(result_of(error), request.ref, error.message, version=request.version, code=error.code)

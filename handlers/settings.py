@@ -21,6 +21,9 @@ _NCRONTAB = r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+"
 _TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
 _WORKERS_TRUE = frozenset({"1", "true", "t", "yes", "y"})
 
+# A storage account's resource id, by its parts; those that are empty are anybody's.
+_ACCOUNT = ("", "subscriptions", "", "resourcegroups", "", "providers", "microsoft.storage", "storageaccounts", "")
+
 
 class HttpAuth(StrEnum):
     """What stands in front of the HTTP functions."""
@@ -33,6 +36,7 @@ class Settings(Frozen):
     """vaults: short name -> URL without a trailing slash. ledger: a container's URL, or a directory.
 
     telemetry: the worker has loaded OpenTelemetry.
+    storage_account, own_accounts: what the app lives on; the host's account by its name, and all by their resource ids.
     vault_creations: of new versions in ten seconds, in each vault. server_connections: to each database server.
     """
 
@@ -44,6 +48,7 @@ class Settings(Frozen):
     client_id: str | None
     sweep_schedule: str
     storage_account: str | None
+    own_accounts: tuple[str, ...]
     queue_service: str | None
     endpoints: Endpoints
     telemetry: bool
@@ -66,6 +71,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         client_id=environment.get("AZURE_CLIENT_ID") or None,
         sweep_schedule=_schedule(environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE),
         storage_account=_storage_account(environment),
+        own_accounts=_own_accounts(environment.get("ROTATION_OWN_ACCOUNTS", "")),
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
         telemetry=any(environment.get(name, "").lower().strip() in _WORKERS_TRUE for name in _TELEMETRY),
@@ -156,6 +162,26 @@ def _storage_account(environment: Mapping[str, str]) -> str | None:
         if dot and rest.startswith(f"{service}."):
             return account
     return None
+
+
+def _own_accounts(text: str) -> tuple[str, ...]:
+    """Told by their ids, so that a policy's scope over one of them is seen; by an account's name alone it is not."""
+    found = tuple(one for one in (part.strip() for part in text.split(",")) if one)
+    for one in found:
+        parts = one.lower().split("/")
+        like = (
+            len(parts) == len(_ACCOUNT)
+            and not parts[0]
+            and all(part and part == (form or part) for part, form in zip(parts[1:], _ACCOUNT[1:], strict=True))
+        )
+        if not like or not parts[-1].isalnum():
+            raise Misconfigured(
+                "ROTATION_OWN_ACCOUNTS: each storage account is written as its resource id, "
+                "/subscriptions/ID/resourceGroups/NAME/providers/Microsoft.Storage/storageAccounts/NAME, "
+                "separated by commas",
+                field="ROTATION_OWN_ACCOUNTS",
+            )
+    return found
 
 
 def _queue_service(environment: Mapping[str, str]) -> str | None:

@@ -31,11 +31,12 @@ def load_policy(settings: Settings) -> Policy:
         ROTATORS,
         needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
         needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
+        takes_turns={name for name, kind in ROTATORS.items() if kind.takes_turns},
         alphabets=ALPHABETS,
     )
     account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
-    protect(policy, OwnResources((settings.storage_account,) if settings.storage_account else (), account))
-    return policy
+    accounts = (*settings.own_accounts, *((settings.storage_account,) if settings.storage_account else ()))
+    return protect(policy, OwnResources(accounts, account))
 
 
 def package_number() -> str | None:

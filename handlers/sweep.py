@@ -14,6 +14,7 @@ from handlers.telemetry import OK
 from handlers.wiring import App
 from rotation.errors import RotationError
 from rotation.ports import Vault
+from rotation.sharing import shared
 
 log = logging.getLogger("keyturn.sweep")
 AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
@@ -35,8 +36,19 @@ async def sweep(app: App) -> list[str]:
             await _sweep(app, name, vault, asked)
 
     await asyncio.gather(*(one(name, vault) for name, vault in app.vaults.items()))
+    await _tell_shared(app)
     await app.poison.tell()
     return asked.messages
+
+
+async def _tell_shared(app: App) -> None:
+    """After an upgrade from a package that knew no owners: name what shares a credential, before its first run."""
+    refs = [ref for name in app.vaults for ref in app.sweeper.unbound.get(name, [])]
+    for one in await shared(refs, app.vaults, app.policy, app.rotator):
+        log.warning(
+            "shared: %s ask for %s at %s; one secret owns a credential, and only the first of them to run keeps it",
+            ", ".join(map(str, one.secrets)), one.slot, one.target, extra=dimensions("shared", one.secrets[0]),
+        )  # fmt: skip
 
 
 async def _sweep(app: App, name: str, vault: Vault, asked: _Asked) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,6 +38,7 @@ class App:
     vaults: Mapping[str, Vault]
     ledger: Ledger
     policy: Policy
+    rotator: Callable[[str], Rotator]
     notifier: Notifier
     delay: Delay
     telemetry: Telemetry
@@ -87,6 +88,7 @@ async def build(settings: Settings, policy: Policy) -> App:
         vaults,
         ledger,
         policy,
+        rotator,
         notifier,
         Delay(settings.queue_service, identity, session),
         watch,

@@ -333,6 +333,7 @@ module app 'modules/function-app.bicep' = {
     insightsName: monitoring.outputs.insightsName
     vaultUris: map(allVaults, vault => 'https://${vault.name}${environment().suffixes.keyvaultDns}')
     ledgerUrl: 'https://${ledgerAccount}.blob.${environment().suffixes.storage}/${ledgerContainer}'
+    ownAccountIds: [hostStorageId, ledgerStorageId]
     outcomeTopicEndpoint: outcomes.?outputs.endpoint ?? ''
     sweepSchedule: sweepSchedule
     vaultCreations: vaultCreations

@@ -8,13 +8,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rotation.errors import Refused
 from rotation.model import SecretRef
 
 FOLDER = "_bindings"
+
+
+def vault_folder(vault: str) -> str:
+    """Where the histories of a vault's secrets stand.
+
+    Raises:
+        Refused: the name is none of a vault, and might be that of the bindings' folder.
+    """
+    if vault.startswith("_"):
+        raise Refused(
+            "no vault's name begins with an underscore: the ledger keeps such names for itself", field="ROTATION_VAULTS"
+        )
+    return vault.lower()
 
 
 def credential_key(realm: str, slot: str) -> str:
@@ -82,3 +96,25 @@ class Bindings:
     def owner(self) -> SecretRef | None:
         """The last record's; None: nobody owned it yet."""
         return self.records[-1].owner if self.records else None
+
+
+def parse_bindings(data: bytes) -> tuple[Binding, ...]:
+    """All bindings of a history, oldest first. A torn line (a crash while writing) was never answered: it is none.
+
+    Raises:
+        Refused: a line is whole, and no binding. Who owns the credential can't be told then, so nobody does.
+    """
+    return tuple(_whole(data.split(b"\n")[:-1]))
+
+
+def _whole(lines: Sequence[bytes]) -> Iterator[Binding]:
+    for line in lines:
+        try:
+            yield Binding.from_line(line.decode(errors="replace"))
+        except json.JSONDecodeError:
+            continue  # no beginning of an object is JSON, but for the whole of it
+        except (ValueError, KeyError, TypeError):
+            raise Refused(
+                "who owns the credential can't be told: its history in the ledger's folder _bindings holds a line that "
+                "this package can't read; deploy the package that wrote it, or restore the history"
+            ) from None

@@ -30,6 +30,9 @@ def why_wait(
     now: datetime,
 ) -> Wait | None:
     """None: rotate now. Else what is waited for: the due date, the interval, or the window."""
+    if secret.not_before is not None and now < secret.not_before and not request.demanded:
+        begins = secret.not_before
+        return Wait(f"its latest version is not valid before {begins:%Y-%m-%d %H:%M} UTC", begins, due=False)
     due = due_at(spec, secret.expires_on, secret.created_on)
     early = EARLY if request.early else timedelta()
     if not request.demanded and now < due - early:

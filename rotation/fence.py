@@ -21,11 +21,12 @@ T = TypeVar("T")
 class Limits:
     """Seconds.
 
-    `vault_call` and `provider_call` bound one call with all its retries; `margin` is what a request that we gave up on
-    may still need to arrive. `function_timeout` is host.json's: no run of ours is older.
+    `vault_call`, `ledger_call` and `provider_call` bound one call with all its retries; `margin` is what a request that
+    we gave up on may still need to arrive. `function_timeout` is host.json's: no run of ours is older.
     """
 
     vault_call: float = 15.0
+    ledger_call: float = 15.0
     provider_call: float = 30.0
     margin: float = 5.0
     function_timeout: float = 600.0
@@ -50,6 +51,10 @@ class Fence:
     async def provider_write(self, call: Callable[[], Awaitable[T]]) -> T:
         """A change at the provider; errors as `vault_write`."""
         return await self._write(call, self.limits.provider_call, "the provider")
+
+    async def ledger_write(self, call: Callable[[], Awaitable[T]]) -> T:
+        """A write to the ledger that the lease does not guard; errors as `vault_write`."""
+        return await self._write(call, self.limits.ledger_call, "the ledger")
 
     async def _write(self, call: Callable[[], Awaitable[T]], limit: float, whom: str) -> T:
         if self._lease.remaining() <= limit + self.limits.margin:

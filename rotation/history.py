@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
+from rotation.asked import Asked
 from rotation.records import Record, Step
 
+UNPROMISED_HOURS = 72  # what a tag that is not there means; the package before wrote no promise
+SKEW = timedelta(minutes=5)  # between the vault's clock, which grace is counted by, and ours
 NAMES_A_VERSION = frozenset({Step.PUBLISHED, Step.ADOPTED, Step.REPAIRED})
 PROVES_A_VERSION = frozenset({Step.VERIFIED, Step.ADOPTED, Step.ROTATED, Step.REPAIRED})
 
@@ -25,13 +28,20 @@ class Staged:
 
 @dataclass(frozen=True, slots=True)
 class Open:
-    """An operation that may have changed the provider and has no published successor."""
+    """An operation that may have changed the provider and has no published successor.
+
+    tags, asked, grace_hours, in_place: as it was begun; None, and false, where the package before began it.
+    """
 
     operation_id: str
     slot: str | None
     base_version: str | None
     reason: str
     actor: str
+    tags: Mapping[str, str] | None = None
+    asked: Asked | None = None
+    grace_hours: int | None = None
+    in_place: bool = False
 
 
 class History:
@@ -58,11 +68,55 @@ class History:
     def open_operation(self) -> Open | None:
         """The operation to finish before anything else. A repair or an adoption closes it: another value won."""
         for record in reversed(self._records):
-            if record.step in NAMES_A_VERSION:
+            if record.step in NAMES_A_VERSION or record.given_up:
                 return None
             if record.step is Step.APPLYING:
-                return Open(record.operation_id, record.slot, record.previous_version, record.reason, record.actor)
+                asked = Asked.from_record(record.asked)
+                known = self.versions().get(record.previous_version or "")
+                return Open(
+                    record.operation_id, record.slot, record.previous_version, record.reason, record.actor,
+                    record.tags, asked, record.grace_hours,
+                    in_place=record.slot is not None and (record.slot == known or _only(asked) == record.slot),
+                )  # fmt: skip
         return None
+
+    def operations(self) -> frozenset[str]:
+        """Every operation that may have changed the provider."""
+        return frozenset(record.operation_id for record in self._records if record.step is Step.APPLYING)
+
+    def asked(self) -> Asked | None:
+        """What was proven last; None: nothing yet."""
+        return next((Asked.from_record(record.asked) for record in reversed(self._records) if record.asked), None)
+
+    def gave_up(self) -> bool:
+        """Whether an operation was given up since something was proven: then it is proven anew."""
+        last = next((record for record in reversed(self._records) if record.given_up or record.asked), None)
+        return last is not None and last.given_up is True
+
+    def tags_of(self, version: str) -> Mapping[str, str] | None:
+        """With which tags a version was last known."""
+        records = self._newest_first(NAMES_A_VERSION)
+        return next((record.tags for record in records if record.version == version and record.tags), None)
+
+    def promised(self, version: str) -> int:
+        """For how many hours the slot of a version lives on once it is superseded; 0 where nothing was promised."""
+        found = (record for record in self._newest_first(NAMES_A_VERSION) if record.version == version)
+        return max((record.grace_hours or 0 for record in found), default=0)
+
+    def in_grace(self, slot: str, now: datetime) -> bool:
+        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times."""
+        superseded_at: datetime | None = None
+        for record in self._newest_first({*NAMES_A_VERSION, Step.RETIRED}):
+            if record.step is Step.RETIRED and record.slot == slot:
+                return False
+            if record.step is Step.RETIRED:
+                continue
+            if record.slot == slot and superseded_at is not None:
+                promise = timedelta(hours=record.grace_hours if record.grace_hours is not None else UNPROMISED_HOURS)
+                if now < superseded_at + promise + SKEW:
+                    return True
+            superseded_at = record.at
+        return False
 
     def staged(self) -> list[Staged]:
         """All values ever staged, newest first."""
@@ -110,6 +164,12 @@ class History:
                 waiting.add(record.slot)
         return frozenset(waiting - {latest_slot})
 
+    def waiting(self, latest_slot: str) -> frozenset[str]:
+        """Of those, the ones that are still asked for: others neither block a rotation nor are retired."""
+        asked = self.asked()
+        unretired = self.unretired(latest_slot)
+        return unretired & frozenset(asked.slots) if asked is not None and asked.slots else unretired
+
     def tags(self) -> Mapping[str, str] | None:
         """The tags of the last version that had any: what `restore` brings back."""
         return next((record.tags for record in self._newest_first(NAMES_A_VERSION) if record.tags), None)
@@ -117,3 +177,7 @@ class History:
     def last(self) -> Record | None:
         """The newest record."""
         return self._records[-1] if self._records else None
+
+
+def _only(asked: Asked | None) -> str | None:
+    return asked.slots[0] if asked is not None and len(asked.slots) == 1 else None

@@ -70,12 +70,14 @@ class Claim:
     current_slot: the slot that the value itself names (a connection string's user); None where it names none. A tag is
         never believed.
     form: the form in which the value is written, by the name that the tag `format` has for it.
+    confidential: what must not be seen of the value, where that is not all of it: its password.
     """
 
     targets: tuple[str, ...]
     slots: tuple[str, ...]
     current_slot: str | None
     form: str | None = None
+    confidential: tuple[SecretValue, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ class Proof:
 
     realm: who the provider says it is, so that a slot means the same credential under every name of the provider: such
         as "postgresql:7321…" (a server's own identifier) or "storage:ordersprod". None: it owns nothing at a provider.
+    at: the one of the claim's targets where a change would be made; None where there is only one.
     """
 
     slot: str
     realm: str | None
+    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,3 +290,4 @@ class Outcome:
     expires_on: datetime | None = None
     duration_ms: int | None = None
     retry_after_s: int | None = None
+    code: str | None = None  # of the error that it was, where it was one

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING
 from rotation.errors import Denied
 from rotation.frozen import Frozen
 from rotation.targets import Target, permitted
-from rotation.terms import Admin, PasswordRules, Tls
+from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
 
 if TYPE_CHECKING:
     from rotation.model import Claim, SecretRef, Spec
     from rotation.windows import Window
 
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
+TWO = 2  # slots that take turns
+STORAGE_ROTATOR = "storage-key"
 
 _PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
@@ -27,7 +29,8 @@ class Permit(Frozen):
     """The terms on which a rule lets a secret be rotated.
 
     rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
-    ("*",) where any will do. max_validity_days: None for no limit. verify_every: None for never.
+    ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
+    for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
     """
 
@@ -41,6 +44,22 @@ class Permit(Frozen):
     jitter_percent: int = 5
     password: PasswordRules = PasswordRules()
     tls: Tls = Tls.VERIFY_FULL
+    pairs: tuple[tuple[str, str], ...] = ()
+    min_grace_hours: int = 0
+
+    def permits_slot(self, slot: str) -> bool:
+        """Whether it is one of those named, or none need be."""
+        return not self.slots or ANY_SLOT in self.slots or slot in self.slots
+
+    def permits_turn(self, slots: tuple[str, ...]) -> bool:
+        """Whether these two take turns: they are one of `pairs`, or without any the only two that are named.
+
+        Otherwise a secret could have the roles of two others take turns, and break both.
+        """
+        if not self.slots or ANY_SLOT in self.slots:
+            return True
+        turns = self.pairs or ((self.slots,) if len(set(self.slots)) == TWO else ())
+        return set(slots) in [set(turn) for turn in turns]
 
 
 class Rule(Frozen):
@@ -74,6 +93,20 @@ class Rule(Frozen):
                 covered = True
         return covered
 
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether a pattern after `!` is about this name.
+
+        One that takes out a secret and its companion alike, such as "!orders-*", leaves the secret to other rules, and
+        is not about the companion.
+        """
+        name = ref.name.lower()
+        whose = name.removesuffix(COMPANION_SUFFIX)
+        return ref.vault.lower() in self.vaults and any(
+            fnmatchcase(name, pattern[1:]) and (whose == name or not fnmatchcase(whose, pattern[1:]))
+            for pattern in self.secrets
+            if pattern.startswith("!")
+        )
+
     def objection(self, spec: "Spec", claim: "Claim") -> "Objection | None":
         """The first thing that stands against it; None: the rule permits it."""
         which = f"of the policy's rule {self.permit.rule}"
@@ -84,14 +117,16 @@ class Rule(Frozen):
                 # A target is read from the secret's value; a malformed one may show more of it than a host.
                 shown = target if re.fullmatch(_PRESENTABLE, target) else "(malformed)"
                 return Objection(1, "target", f"target {shown} is not among the `targets` {which}")
-        if self.permit.slots and ANY_SLOT not in self.permit.slots:
-            for slot in claim.slots:
-                if slot not in self.permit.slots:
-                    return Objection(2, "slots", f"slot {slot!a:.80} is not among the `slots` {which}")
+        for slot in claim.slots:
+            if not self.permit.permits_slot(slot):
+                return Objection(2, "slots", f"slot {slot!a:.80} is not among the `slots` {which}")
+        if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
+            two = " and ".join(f"{slot!a:.80}" for slot in claim.slots)
+            return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
         most = self.permit.max_validity_days
         if most is not None and spec.validity_days > most:
             message = f"validity-days {spec.validity_days} is above the `max-validity-days` {most} {which}"
-            return Objection(3, "validity-days", message)
+            return Objection(4, "validity-days", message)
         return None
 
 
@@ -104,20 +139,35 @@ class Objection(Frozen):
 
 
 class Policy(Frozen):
-    """All rules, in the order of the file. Without any, everything is denied."""
+    """All rules, in the order of the file. Without any, everything is denied.
+
+    own_accounts: names, in lower case, of the storage accounts that the app lives on; see `rotation.self_protection`.
+    """
 
     rules: tuple[Rule, ...] = ()
+    own_accounts: frozenset[str] = frozenset()
 
     def covers(self, ref: "SecretRef") -> bool:
         """Whether any rule is about this secret; what it permits is another question."""
         return any(rule.covers(ref) for rule in self.rules)
 
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether a rule takes this name out, so that nothing of the app's may be written there (a staged value)."""
+        return any(rule.excludes(ref) for rule in self.rules)
+
+    def covered_by_none(self, ref: "SecretRef") -> Denied:
+        """What to say where no rule is about this secret."""
+        return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+
     def permit(self, ref: "SecretRef", spec: "Spec", claim: "Claim") -> Permit:
         """The terms of the first rule that permits all of it.
 
         Raises:
-            Denied: names what is missing from the rule that came closest, or that no rule covers the secret.
+            Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
+                no rule can permit.
         """
+        self._spare_own_accounts(spec, claim)
+        self._spare_administrators(claim)
         closest: Objection | None = None
         for rule in self.rules:
             if not rule.covers(ref):
@@ -128,8 +178,32 @@ class Policy(Frozen):
             if closest is None or objection.passed > closest.passed:
                 closest = objection
         if closest is None:
-            raise Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+            raise self.covered_by_none(ref)
         raise Denied(closest.message, field=closest.field)
+
+    def _spare_own_accounts(self, spec: "Spec", claim: "Claim") -> None:
+        """By name, which is unique in the world: where an account stands, a scope does not say."""
+        for target in claim.targets if spec.rotator == STORAGE_ROTATOR else ():
+            name = target.rstrip("/").rpartition("/")[2].lower()
+            if name in self.own_accounts:
+                raise Denied(
+                    f"this app lives on the storage account {name!a:.80}, so no rule can permit its keys: "
+                    "name another in the tag target",
+                    field="target",
+                )
+
+    def _spare_administrators(self, claim: "Claim") -> None:
+        """A new password would lock the app out, and stand in somebody's secret. Any rule may name it, or "*"."""
+        for rule in self.rules:
+            admin = rule.permit.admin
+            if admin is None or admin.user not in claim.slots:
+                continue
+            if any(permitted(rule.targets, target) for target in claim.targets):
+                raise Denied(
+                    f"slot {admin.user!a:.80} is the administrator of the policy's rule {rule.permit.rule}, "
+                    "so no rule can permit its password",
+                    field="slots",
+                )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """policy.toml -> a `Policy`. Every mistake in it is told with its line, all at once.
 
 The keys and what they mean stand in the sample policy.toml. Where a key is left out: max-validity-days 365,
-min-interval-hours 24, verify-hours 24 (0: never), expiry-jitter-percent 5, passwords of 40 url-safe characters,
-tls "verify-full", no administrator, no window, no targets, no slots.
+min-grace-hours 0, min-interval-hours 24, verify-hours 24 (0: never), expiry-jitter-percent 5, passwords of 40 url-safe
+characters, tls "verify-full", no administrator, no window, no targets, no slots, no pairs.
 """
 
 import os
@@ -14,7 +14,7 @@ from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
 from rotation.policy import Policy, Rule
 from rotation.policy_rules import Known, Problems, Table, read_rule
-from rotation.self_protection import covered_administrators
+from rotation.self_protection import covered_administrators, exposed_administrators
 
 
 class Finding(Frozen):
@@ -30,18 +30,19 @@ def load(
     *,
     needs_slots: Collection[str] = (),
     needs_target: Collection[str] = (),
+    takes_turns: Collection[str] = (),
     alphabets: Collection[str] = ("url-safe",),
 ) -> Policy:
     """The policy of a file.
 
     known_rotators, alphabets: the names that rules may use. needs_slots, needs_target: rotators whose rules must list
-    slots, or targets.
+    slots, or targets. takes_turns: those whose rules must list pairs of slots where they list more than two.
 
     Raises:
         Misconfigured: field "ROTATION_POLICY"; the first mistake with file and line, and how many more there are.
     """
     name = os.fspath(path)
-    policy, findings = check(read_text(name), Known(known_rotators, needs_slots, needs_target, alphabets))
+    policy, findings = check(read_text(name), Known(known_rotators, needs_slots, needs_target, takes_turns, alphabets))
     if findings:
         more = f" (and {len(findings) - 1} more)" if findings[1:] else ""
         raise Misconfigured(f"{name}:{findings[0].line}: {findings[0].message}{more}", field="ROTATION_POLICY")
@@ -83,6 +84,7 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
         for rule, vault, secret in covered_administrators(policy):
             place = ("rule", rule.permit.rule - 1, "secrets")
             problems.add(place, f'`secrets` covers the administrator\'s {vault}/{secret}; add "!{secret}" to the list')
+        problems.found.extend(exposed_administrators(policy))
     if not problems.found:
         return policy, []
     from rotation.toml_lines import Lines  # noqa: PLC0415  only for a file that is wrong

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rotation.frozen import Frozen
-from rotation.policy import ANY_SLOT, Permit, Rule
-from rotation.targets import Host, Target, parse_target
+from rotation.policy import ANY_SLOT, TWO, Permit, Rule
+from rotation.targets import Host, Target, parse_target, repeated
 from rotation.terms import Admin, PasswordRules, Tls
 from rotation.windows import Window, parse_window
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rotation.toml_lines import Path
 
 KEYS = (
-    "vaults", "secrets", "rotators", "targets", "slots", "admin", "admin-user", "max-validity-days",
-    "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
+    "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days",
+    "min-grace-hours", "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
 )  # fmt: skip
 PASSWORD_KEYS = ("length", "alphabet")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
@@ -28,11 +28,16 @@ T = TypeVar("T")
 
 
 class Known(Frozen):
-    """What the rules may name. needs_slots, needs_target: rotators whose rules must list slots, or targets."""
+    """What the rules may name.
+
+    needs_slots, needs_target: rotators whose rules must list slots, or targets. takes_turns: rotators whose rules must
+    list pairs of slots, where they list more than two.
+    """
 
     rotators: Collection[str]
     needs_slots: Collection[str] = ()
     needs_target: Collection[str] = ()
+    takes_turns: Collection[str] = ()
     alphabets: Collection[str] = ("url-safe",)
 
 
@@ -119,7 +124,9 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             rule=number,
             slots=table.each("slots", _slot),
             admin=_admin(table),
+            pairs=_pairs(table),
             max_validity_days=table.number("max-validity-days", 1, 3650, 365),
+            min_grace_hours=table.number("min-grace-hours", 0, 8760, 0),
             min_interval=timedelta(hours=table.number("min-interval-hours", 0, 8760, 24)),
             window=_window(table),
             verify_every=timedelta(hours=table.number("verify-hours", 0, 8760, 24)) or None,
@@ -129,6 +136,11 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
         ),
     )
     _refuse_wide_open(table, rule, known)
+    for index, name in repeated(rule.targets):
+        place = (*table.place, "targets", index)
+        table.problems.add(
+            place, f"`targets` names one server or resource twice, before as {name:.200}; keep one of them"
+        )
     return rule
 
 
@@ -143,6 +155,12 @@ def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:
     if ANY_SLOT in rule.permit.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
         message = '`slots` "*" permits any role, so each of the `targets` must be localhost, 127.0.0.1 or [::1]'
         table.problems.add((*table.place, "slots"), f"{message}; list the roles")
+    turning = [rotator for rotator in rule.rotators if rotator in known.takes_turns]
+    if turning and len(set(rule.permit.slots)) > TWO and "pairs" not in table.values:
+        from rotation.policy_pairs import such_as  # noqa: PLC0415  only for a file that is wrong
+
+        message = f"{turning[0]} takes two of the `slots` in turn, and here are more: say which two, such as"
+        table.problems.add((*table.place, "slots"), f"{message} {such_as(rule.permit.slots)}")
 
 
 def _is_loopback(target: Target) -> bool:
@@ -180,6 +198,14 @@ def _slot(text: str) -> str:
     if text != text.strip() or not text or not text.isprintable() or "," in text or "*" in text:
         raise ValueError("a slot is the exact name of a role or key; list each")
     return text
+
+
+def _pairs(table: Table) -> tuple[tuple[str, str], ...]:
+    if "pairs" not in table.values:
+        return ()
+    from rotation.policy_pairs import read_pairs  # noqa: PLC0415  most rules have none, and a start need not load it
+
+    return read_pairs(table)
 
 
 def _one_of(text: str, known: Collection[str]) -> str:

@@ -78,6 +78,14 @@ class Rotator(Protocol):
         """
         ...
 
+    async def realm(self, job: Job, slot: str) -> str | None:
+        """Who the provider says it is, by whatever of `job.logins(slot)` is let in: for what is set anew unproven.
+
+        Raises:
+            Rejected: every login was refused. Unreachable.
+        """
+        ...
+
     async def verify(self, job: Job, credential: Credential) -> None:
         """Prove that a consumer who reads `credential.value` gets in, and as `credential.slot`. Changes nothing.
 
@@ -288,6 +296,25 @@ class RemovesOrphans(Protocol):
         self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
     ) -> Sequence[str]:
         """Slots made before `before` by one of `operations`, and not `known`; the engine retires each."""
+        ...
+
+
+class TellsProvidersApart(Protocol):
+    """What only some rotators can do, and need: a copy of a provider goes by the same name of its own (`Proof.realm`).
+
+    A server that was restored from another's backup is one, and its roles are other credentials.
+    """
+
+    async def same_provider(self, job: Job, target: str) -> bool:
+        """Is the provider behind `target` the very one where job's change would be made? Changes nothing.
+
+        target: as another secret's binding recorded it (`Claim.targets`). `job.current.value` is proven there too, so
+        only a target that the policy permits to this secret may be asked about.
+
+        Raises:
+            Rejected: the value is refused where its own change would be made; where `target` refuses it, that is no.
+            Unreachable, Refused: nobody can tell.
+        """
         ...
 
 

@@ -2,102 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 
-from rotation.errors import Denied, NotYet, Rejected, Unreachable, Unusable
+from rotation.asked import Asked
+from rotation.errors import NotYet, RotationError, Unreachable
 from rotation.fence import within
 from rotation.history import Open
-from rotation.model import Credential, Secret, Spec
-from rotation.records import Step
+from rotation.model import Credential, Proof, Secret, SecretValue, Spec
+from rotation.records import Record, Step
 from rotation.run import Run, Subject, operation_id
+from rotation.spec import parse
 
 Permits = Callable[[Secret, Spec], Subject]
 
 
-async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
-    """Prove the latest version, and write down whose it is. -> (its slot, whether that finished an operation).
-
-    A slot is never believed from a tag: each that comes into question is tried, and the provider decides.
+async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+    """Whose the latest version (or `value`) is, by a login where consumers and changes go.
 
     Raises:
-        Rejected: it works as none of them. Unreachable: nobody can tell, a provider that says "not yet" included.
+        Rejected: it is refused. Unreachable: nobody can tell, a provider that says "not yet" included.
+        Unusable: it works, and whose it is can't be told.
     """
-    secret = subject.secret
-    unfinished = run.history.open_operation()
-    ours = unfinished is not None and await _is_staged_value(run, subject, unfinished)
-    known = run.history.versions().get(secret.version)
-    for slot in _slots_in_question(run, subject, unfinished if ours else None):
-        try:
-            await _verify(run, subject, Credential(secret.value, slot))
-        except Rejected:
-            continue
-        break
-    else:
-        raise Rejected("the latest version is refused by the provider")
-
-    publication = run.history.publication(secret.version)
-    if known is not None:
-        await run.append(
-            run.note(Step.VERIFIED, operation_id(secret.ref, secret.version), version=secret.version, slot=slot)
-        )
-        if (
-            publication is None
-            or publication.step is not Step.PUBLISHED
-            or run.history.was_finished(publication.operation_id)
-        ):
-            return slot, False
-        await _finish(run, publication.operation_id, secret, slot)
-        return slot, True
-    if unfinished is not None and ours and _is_slot_of(unfinished, slot, secret):
-        # Killed between writing the new version and recording it.
-        await run.append(
-            run.note(
-                Step.PUBLISHED, unfinished.operation_id, version=secret.version,
-                previous_version=unfinished.base_version, slot=slot, tags=secret.tags,
-            )
-        )  # fmt: skip
-        await _finish(run, unfinished.operation_id, secret, slot)
-        return slot, True
-    await run.append(
-        run.note(
-            Step.ADOPTED, operation_id(secret.ref, secret.version, "adopt"), version=secret.version, slot=slot,
-            detail="written by somebody else; it works", tags=secret.tags,
-        )
-    )  # fmt: skip
-    return slot, False
+    current = Credential(value or subject.secret.value, subject.claim.current_slot or "")
+    job = run.job(subject, current, operation_id(subject.ref, subject.secret.version))
+    try:
+        with run.watch.step("prove", subject.secret.version):
+            return await within(run.fence.limits.provider_call, "the provider", subject.rotator.prove(job))
+    except NotYet as not_yet:
+        raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
 
 
-async def working_value(run: Run, subject: Subject, permitted: Permits) -> Credential | None:
-    """The newest credential that works: staged values that the ledger names, then known versions.
-
-    Each is claimed and permitted anew: an old value may name another server.
+async def verify(run: Run, subject: Subject, credential: Credential) -> None:
+    """Prove a credential whose slot is known.
 
     Raises:
-        Unreachable: nobody can tell.
+        Rejected, Unreachable: as `prove`.
     """
-    async for credential in _candidates(run, subject):
-        try:
-            candidate = permitted(replace(subject.secret, value=credential.value), subject.spec)
-            await _verify(run, candidate, credential)
-        except (Rejected, Denied, Unusable):
-            continue
-        return credential
-    return None
-
-
-async def _candidates(run: Run, subject: Subject) -> AsyncIterator[Credential]:
-    staged = run.history.staged()
-    latest = subject.secret
-    for one in [s for s in staged if not s.settled]:
-        if one.slot is not None and (value := await run.staged_value(one)) is not None:
-            yield Credential(value, one.slot)
-    for version, slot in run.history.versions().items():
-        if version != latest.version and (value := await run.older_value(version)) is not None:
-            yield Credential(value, slot)
-
-
-async def _verify(run: Run, subject: Subject, credential: Credential) -> None:
     job = run.job(subject, credential, operation_id(subject.ref, subject.secret.version))
     try:
         with run.watch.step("verify", subject.secret.version):
@@ -106,23 +47,105 @@ async def _verify(run: Run, subject: Subject, credential: Credential) -> None:
         raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
 
 
-def _slots_in_question(run: Run, subject: Subject, ours: Open | None) -> list[str]:
+async def record_proven(
+    run: Run, subject: Subject, slot: str, asked: Asked, unfinished: Open | None, *, anew: bool
+) -> bool:
+    """Write down whose the latest version is, now that it is proven and bound. -> whether that finished an operation.
+
+    anew: what is asked for was not proven before, or is another than it was.
+    """
+    secret = subject.secret
+    publication = run.history.publication(secret.version)
+    if publication is not None:
+        name = operation_id(secret.ref, secret.version, "adopt" if anew else "rotate")
+        if anew:
+            await run.append(_adopted(run, subject, name, slot, asked, "what it asks for is proven to be its own"))
+        else:
+            await run.append(run.note(Step.VERIFIED, name, version=secret.version, slot=slot))
+        if publication.step is not Step.PUBLISHED or run.history.was_finished(publication.operation_id):
+            return False
+        await _finish(run, publication.operation_id, secret, slot)
+        return True
+    if (
+        unfinished is not None
+        and _is_slot_of(unfinished, slot, secret)
+        and await _is_staged_value(run, subject, unfinished)
+    ):
+        # Killed between writing the new version and recording it.
+        await run.append(
+            run.note(
+                Step.PUBLISHED, unfinished.operation_id, version=secret.version,
+                previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
+                grace_hours=max(unfinished.grace_hours or 0, subject.promise_h),
+            )
+        )  # fmt: skip
+        await _finish(run, unfinished.operation_id, secret, slot)
+        return True
+    name = operation_id(secret.ref, secret.version, "adopt")
+    await run.append(_adopted(run, subject, name, slot, asked, "written by somebody else; it works"))
+    return False
+
+
+def _adopted(run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str) -> Record:
+    left = sorted(run.history.unretired(slot) - frozenset(asked.slots)) if asked.slots else []
+    if left:
+        run.told.append(f"{', '.join(left)} is no longer asked for: end it by hand, nobody else does")
+        detail = f"{detail}; {run.told[-1]}"
+    return run.note(
+        Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,
+        asked=asked, grace_hours=subject.promise_h,
+    )  # fmt: skip
+
+
+def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, value: SecretValue) -> Subject:
+    """An older value, with the tags that its version had when the ledger last saw it.
+
+    Raises:
+        Unusable, Denied: they can't be understood, or are not permitted any more.
+    """
+    tags: Mapping[str, str] = run.history.tags_of(version) or subject.secret.tags
+    spec = parse(tags) or subject.spec
+    return permitted(replace(subject.secret, value=value, tags=tags), spec)
+
+
+async def working_value(
+    run: Run, subject: Subject, permitted: Permits, slots: frozenset[str] | None
+) -> tuple[Credential, Subject] | None:
+    """The newest credential that works: staged values that the ledger names, then known versions.
+
+    slots: those that are bound to this secret; None: it owns nothing at a provider. Each value is read and permitted
+    anew, as it was: an old one may name another server. None is written over a value of another form.
+
+    Raises:
+        Unreachable: nobody can tell.
+    """
+    async for credential, version in _candidates(run, subject):
+        if slots is not None and credential.slot not in slots:
+            continue
+        try:
+            candidate = as_it_was(run, subject, version, permitted, credential.value)
+            if candidate.claim.form != subject.claim.form:
+                continue
+            await verify(run, candidate, credential)
+        except Unreachable:
+            raise
+        except RotationError:
+            continue
+        return credential, candidate
+    return None
+
+
+async def _candidates(run: Run, subject: Subject) -> AsyncIterator[tuple[Credential, str]]:
+    """With the version whose tags it goes by."""
+    latest = subject.secret
     known = run.history.versions()
-    latest = subject.secret.version
-    if latest in known:
-        return [known[latest]]
-    asked = [
-        ours.slot if ours else None,
-        subject.claim.current_slot,
-        *list(known.values())[:1],
-        *subject.claim.slots,
-    ]
-    permitted = subject.permit.slots
-    slots = [s for s in dict.fromkeys(asked) if s is not None]
-    if permitted and "*" not in permitted:
-        slots = [s for s in slots if s in permitted]
-    # Where the provider assigns slots and nobody named one, the version's own id serves as well as any.
-    return slots or ([] if subject.claim.slots else [latest])
+    newest = next(iter(known), latest.version)
+    for one in [s for s in run.history.staged() if not s.settled]:
+        if one.slot is not None and (value := await run.staged_value(one)) is not None:
+            yield Credential(value, one.slot), newest
+    for version, slot in known.items():
+        if version != latest.version and (value := await run.older_value(version)) is not None:
+            yield Credential(value, slot), version
 
 
 async def _is_staged_value(run: Run, subject: Subject, unfinished: Open) -> bool:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol, runtime_checkable
 
+from rotation.asked import Asked
 from rotation.fence import within
-from rotation.model import Credential, Force, Job
+from rotation.model import Credential, Force, Job, Versions
 from rotation.ports import LEASE_S
 from rotation.records import Step
 from rotation.run import Run, Subject, operation_id
@@ -20,28 +21,38 @@ from rotation.spec import companion
 class FindsOrphans(Protocol):
     """The runtime face of `ports.RemovesOrphans`: only some rotators have it."""
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]: ...
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]: ...
 
 
-async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
+def waiting(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
+    """Older slots that are asked for and ours, so that they will be retired. All others are left alone."""
+    found = run.history.unretired(latest_slot)
+    if asked.slots:
+        found &= frozenset(asked.slots)
+    if asked.realm is not None:
+        found &= run.ours()
+    return sorted(slot for slot in found if subject.permit.permits_slot(slot))  # the policy may have changed since
+
+
+async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
     """Retire every slot whose grace period is over; -> those slots.
 
-    Grace counts from when the *last* version holding the slot was superseded, by the vault's own clock: the successor's
-    creation against the Date of the answer that listed it.
+    Grace counts from when a version that holds the slot was superseded, by the vault's own clock (the successor's
+    creation against the Date of the answer that listed it), and is over when it is for every such version: each was
+    promised its own, and later tags only lengthen it.
     """
     listed = await run.versions(subject.ref.name)
     known = run.history.versions()
-    grace = timedelta(hours=subject.spec.grace_hours)
     retired: list[str] = []
-    for slot in sorted(run.history.unretired(latest_slot)):
-        permitted = subject.permit.slots
-        if permitted and "*" not in permitted and slot not in permitted:
-            continue  # the policy changed; what it permits still holds
+    for slot in waiting(run, subject, asked, latest_slot):
         holders = [place for place, version in enumerate(listed.items) if known.get(version.version) == slot]
-        over = not holders or listed.read_at >= listed.items[max(holders[0] - 1, 0)].created_on + grace
+        # Followers come here: a slot lives on until each of them is past it.
+        over = all(listed.read_at >= _over_at(run, subject, listed, place) for place in holders)
         if not over and run.request.force is not Force.GRACE:
             continue
-        await _retire(run, subject, slot, latest_slot)
+        await _retire(run, subject, asked, slot, latest_slot)
         for place in holders:
             if listed.items[place].enabled:
                 version = listed.items[place].version
@@ -50,10 +61,16 @@ async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
     return retired
 
 
-async def _retire(run: Run, subject: Subject, slot: str, latest_slot: str) -> None:
+def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> datetime:
+    """When nobody was promised the version at this place any more."""
+    promise = timedelta(hours=max(run.history.promised(listed.items[place].version), subject.promise_h))
+    return listed.items[max(place - 1, 0)].created_on + promise
+
+
+async def _retire(run: Run, subject: Subject, asked: Asked, slot: str, latest_slot: str) -> None:
     operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
     current = Credential(subject.secret.value, latest_slot)
-    job = replace(run.job(subject, current, operation), retiring=slot)
+    job = replace(run.job(subject, current, operation, realm=asked.provider), retiring=slot)
     draft = subject.rotator.draft(job)
     if draft.value is not None:
         # A parked password is staged and recorded first: without it the next rotation could not log in to the slot.
@@ -75,24 +92,27 @@ async def _retire(run: Run, subject: Subject, slot: str, latest_slot: str) -> No
         await run.unstage(parked_version)
 
 
-async def tidy(run: Run, subject: Subject, latest_slot: str) -> None:
+async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> None:
     """Disable staged leftovers, and remove credentials at the provider that no version names.
 
     Only once the latest version is proven (the caller saw to that), and only what is older than any run can be.
     """
     limits = run.fence.limits
     oldest_run = timedelta(seconds=LEASE_S + limits.function_timeout)
+    named = {staged.version for staged in run.history.staged()}  # others' versions are none of our business
     staged = await run.versions(companion(subject.ref.name))
     for version in staged.items:
-        if version.enabled and staged.read_at - version.created_on > oldest_run:
+        if version.version in named and version.enabled and staged.read_at - version.created_on > oldest_run:
             await run.unstage(version.version)
     if isinstance(subject.rotator, FindsOrphans):
         operation = operation_id(subject.ref, subject.secret.version, "orphans")
-        job = run.job(subject, Credential(subject.secret.value, latest_slot), operation)
+        current = Credential(subject.secret.value, latest_slot)
+        job = run.job(subject, current, operation, realm=asked.provider)
         known = frozenset(run.history.versions().values()) | {s.slot for s in run.history.staged() if s.slot}
         before = run.clock.now() - oldest_run
+        orphans = subject.rotator.orphans(job, known, before, run.history.operations())
         with run.watch.step("orphans"):
-            found = await within(limits.provider_call, "the provider", subject.rotator.orphans(job, known, before))
+            found = await within(limits.provider_call, "the provider", orphans)
         for slot in found:
             with run.watch.step("retire"):
                 await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))

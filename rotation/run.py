@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rotation.errors import Disabled, NotFound, Redactor, RotationError
+from rotation.asked import Asked
+from rotation.bindings import Bindings
+from rotation.errors import Disabled, NotFound, Redactor, Refused, RotationError
 from rotation.fence import Fence, Limits, within
 from rotation.history import History, Staged
 from rotation.model import (
@@ -52,9 +54,17 @@ class Subject:
     def ref(self) -> SecretRef:
         return self.secret.ref
 
+    @property
+    def promise_h(self) -> int:
+        """For how many hours what is published now lives on once it is superseded, at least."""
+        return max(self.spec.grace_hours, self.permit.min_grace_hours)
+
 
 class Run:
-    """Holds one request's lease, history and fence. `refused` collects the kinds of logins that were rejected."""
+    """Holds one request's lease, history and fence.
+
+    `refused` collects the kinds of logins that were rejected; `told` what the outcome must say besides.
+    """
 
     def __init__(
         self,
@@ -74,9 +84,17 @@ class Run:
         self.history = History(lease.records)
         self.fence = Fence(lease, limits)
         self.refused: list[LoginSource] = []
+        self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
+        self.bound_realm: str | None = None
+        self.told: list[str] = []
         self._lease = lease
         self._started = clock.monotonic()
         self._room = 0  # versions that the vault keeps room for
+
+    def ours(self) -> frozenset[str]:
+        """The slots that are bound to this secret."""
+        owner = SecretRef(self.request.ref.vault.lower(), self.request.ref.name.lower())
+        return frozenset(slot for slot, bindings in self.bound.items() if bindings.owner == owner)
 
     @property
     def elapsed_ms(self) -> int:
@@ -94,6 +112,9 @@ class Run:
         slot: str | None = None,
         detail: str | None = None,
         tags: Mapping[str, str] | None = None,
+        asked: Asked | None = None,
+        grace_hours: int | None = None,
+        given_up: bool | None = None,
     ) -> Record:
         """A record of now, ready for `append`."""
         return Record(
@@ -109,6 +130,9 @@ class Run:
             duration_ms=self.elapsed_ms,
             detail=detail,
             tags=tags,
+            asked=None if asked is None else asked.to_record(),
+            grace_hours=grace_hours,
+            given_up=given_up,
         )
 
     async def append(self, *records: Record) -> None:
@@ -156,11 +180,24 @@ class Run:
         value = draft.value
         self.redactor.add(value)
         name = self.request.ref.name
+        await self._refuse_foreign_companion(name)
         tags = companion_tags(name, operation_id=operation, slot=draft.slot)
         await self._use_room()
         with self.watch.step("stage"):
             kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
         return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
+
+    async def _refuse_foreign_companion(self, name: str) -> None:
+        """What a value was staged into before is ours; else it must be free, or say that it is meant for this."""
+        if self.history.staged():
+            return
+        found = (await self.versions(companion(name))).items
+        if found and found[0].tags.get("staged-for", "").lower() != name.lower():
+            raise Refused(
+                f"{companion(name)} is a secret of somebody else's (it has no tag staged-for = {name}), and new values "
+                "are staged under that name: rename it, or this secret",
+                field="name",
+            )
 
     async def staged_value(self, staged: Staged) -> SecretValue | None:
         """What was staged, even if disabled since (it is enabled to be read, then disabled again). None: it is gone."""
@@ -204,8 +241,16 @@ class Run:
 
     # jobs
 
-    def job(self, subject: Subject, current: Credential, operation: str, *, resumed: bool = False) -> Job:
-        """What the rotator may know."""
+    def job(
+        self,
+        subject: Subject,
+        current: Credential,
+        operation: str,
+        *,
+        resumed: bool = False,
+        realm: str | None = None,
+    ) -> Job:
+        """What the rotator may know. realm: the provider's own word of who it is, where it was proven."""
         self.redactor.add(current.value)
         return Job(
             operation_id=operation,
@@ -218,6 +263,7 @@ class Run:
             admin=subject.permit.admin,
             resumed=resumed,
             logins=lambda slot: self._logins(subject, slot, operation),
+            realm=realm,
         )
 
     async def _logins(self, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:

@@ -1,13 +1,24 @@
-"""The app never rotates what it lives on: a rotation in the middle of which the app loses its own footing can't end."""
+"""The app never rotates what it lives on: a rotation in the middle of which the app loses its own footing can't end.
+
+Nor does it show to others what it signs in with. What it lives on today: the keys of two storage accounts, though it
+signs in to them by its identity, since whoever has a key owns queue and ledger; and administrators' passwords. Of other
+kinds there is nothing: its identity is a managed one, which has no secret, and vaults, Event Grid, telemetry and the
+platform's sign-in take that alone, so that no rule of `entra-app-secret` can cover anything of the app's.
+"""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
-from rotation.policy import Policy, Rule
-from rotation.targets import Resource, Scope
+from rotation.policy import STORAGE_ROTATOR, Policy, Rule
+from rotation.targets import Host, Resource, Scope, Target
+from rotation.terms import COMPANION_SUFFIX, Tls
 
-STORAGE_ROTATOR = "storage-key"
+if TYPE_CHECKING:
+    from rotation.toml_lines import Path
+
+POSTGRES_SERVERS = "microsoft.dbforpostgresql"
 
 
 class OwnResources(Frozen):
@@ -21,12 +32,12 @@ class OwnResources(Frozen):
     ledger_account: str | None = None
 
 
-def protect(policy: Policy, own: OwnResources) -> None:
-    """Refuse a policy of which a rule covers a credential that the app itself lives on.
+def protect(policy: Policy, own: OwnResources) -> Policy:
+    """The policy, with what it must not permit at any run; refused where a rule covers what the app itself lives on.
 
     Account names are unique in the world, so a rule that names an account is told by its name. A scope is told by the
     account's resource id only: an account known by its bare name may stand in any scope, and no scope is refused
-    for it. So hand in resource ids where they are known.
+    for it. So hand in resource ids where they are known; what is known by its name alone is denied at each run.
 
     Raises:
         Misconfigured: field "ROTATION_POLICY"; names the rule and the remedy.
@@ -37,17 +48,78 @@ def protect(policy: Policy, own: OwnResources) -> None:
             f'add "!{secret}" to its `secrets`',
             field="ROTATION_POLICY",
         )
-    owned = [(account, "its own storage") for account in own.storage_accounts]
-    if own.ledger_account is not None:
-        owned.append((own.ledger_account, "its ledger"))
+    ledger = None if own.ledger_account is None else _name_of(own.ledger_account)
+    accounts = (*own.storage_accounts, *((own.ledger_account,) if own.ledger_account is not None else ()))
     for rule in policy.rules:
-        for account, use in owned:
+        for account in accounts:
             if STORAGE_ROTATOR in rule.rotators and _covers_account(rule, account.strip().lower()):
+                use = "its ledger" if _name_of(account) == ledger else "its own storage"
                 raise Misconfigured(
                     f"rule {rule.permit.rule} of the policy covers the keys of the storage account "
                     f"{account!a:.200}, which this app needs for {use}: take it out of the rule's `targets`",
                     field="ROTATION_POLICY",
                 )
+    return Policy(policy.rules, frozenset(_name_of(account) for account in accounts))
+
+
+def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":
+    """Where in the file a rule would have an administrator's login changed, or shown; and what to write."""
+    for rule in policy.rules:
+        place = ("rule", rule.permit.rule - 1)
+        yield from ((place + key, message) for key, message in (*_changed(rule, policy), *_shown(rule)))
+
+
+def _changed(rule: Rule, policy: Policy) -> "Iterator[tuple[Path, str]]":
+    for other in policy.rules:
+        user = other.permit.admin.user if other.permit.admin is not None else None
+        if user in rule.permit.slots and (other is rule or _meet(rule, other)):
+            whose = "`admin-user`" if other is rule else f"`admin-user` of rule {other.permit.rule} on the same server"
+            message = f"`slots` names the administrator {user!a:.80}, {whose}; take it out of the list"
+            yield ("slots", rule.permit.slots.index(user)), message
+            return
+
+
+def _meet(one: Rule, other: Rule) -> bool:
+    """Whether two rules name a server in common; ports aside, since the roles of a server are those of its pooler."""
+    return not {_place(target) for target in one.targets}.isdisjoint(_place(target) for target in other.targets)
+
+
+def _place(target: Target) -> str:
+    if isinstance(target, Host):
+        return "localhost" if target.loopback else target.name
+    return target.id
+
+
+def _shown(rule: Rule) -> "Iterator[tuple[Path, str]]":
+    admin = rule.permit.admin
+    if admin is None:
+        return
+    if admin.secret is not None and admin.secret.endswith(COMPANION_SUFFIX):
+        message = f"`admin` {admin.secret!a:.80}: staged values are kept under such a name"
+        yield ("admin",), f'{message}; write admin = "secret:NAME", a secret of its own'
+    hosts = [(index, target) for index, target in enumerate(rule.targets) if isinstance(target, Host)]
+    if admin.kind == "identity":
+        for index, host in hosts:
+            if not host.azures:
+                message = f"`targets` {host.name:.200} is no server of Azure's, and would be shown this app's own token"
+                yield ("targets", index), f'{message}; write admin = "secret:NAME", or take it out'
+                break
+    if rule.permit.tls is Tls.DISABLE and any(not _here(target) for target in rule.targets):
+        message = '`tls` "disable" would show the administrator\'s login to the network between'
+        yield ("tls",), f'{message}; write tls = "verify-full"'
+
+
+def _here(target: Target) -> bool:
+    """Whether no login of an administrator leaves this machine for it; to accounts and applications none goes."""
+    match target:
+        case Host():
+            return target.loopback
+        case Resource():
+            return f"/{POSTGRES_SERVERS}/" not in target.id
+        case Scope():
+            below = target.id.partition("/providers/")[2]
+            return below != "" and not f"{below}/".startswith(f"{POSTGRES_SERVERS}/")
+    return True
 
 
 def covered_administrators(policy: Policy) -> Iterator[tuple[Rule, str, str]]:
@@ -65,10 +137,14 @@ def covered_administrators(policy: Policy) -> Iterator[tuple[Rule, str, str]]:
 
 
 def _covers_account(rule: Rule, account: str) -> bool:
-    name = account.rstrip("/").rpartition("/")[2]
+    name = _name_of(account)
     for target in rule.targets:
         if isinstance(target, Resource) and target.id.rpartition("/")[2] == name:
             return True
         if isinstance(target, Scope) and account.startswith(target.id + "/"):
             return True
     return False
+
+
+def _name_of(account: str) -> str:
+    return account.strip().lower().rstrip("/").rpartition("/")[2]

@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from rotation.errors import Malformed, Unusable
 from rotation.model import Spec
+from rotation.terms import COMPANION_SUFFIX
 
 # Our name of each tag, and Microsoft's samples' name for the same, as it is spelled there.
 SAMPLE_NAMES = {"validity-days": "ValidityPeriodDays", "slot": "CredentialId", "target": "ProviderAddress"}
@@ -27,7 +28,6 @@ DEFAULT_VALIDITY_DAYS, DEFAULT_LEAD_DAYS, DEFAULT_GRACE_HOURS = 90, 30, 72
 MOST_TAGS, LONGEST_TAG = 15, 256
 # "Azure Key Vault keys, secrets, and certificates overview", Object identifiers: names of 1 to 127 characters.
 LONGEST_NAME = 127
-COMPANION_SUFFIX = "--staged"
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
 # Names of vaults and versions are more limited; this much keeps a log's line one line, and a queue's message short.
 _WORD = re.compile(r"[!-~]{1,127}")

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 
 from rotation.errors import Disabled, NotFound, Unusable
 from rotation.history import History
-from rotation.model import RotationRequest, Secret, SecretItem, Spec
+from rotation.model import RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
@@ -68,17 +68,20 @@ class Sweeper:
 
     expiring: of each vault, what the last sweep saw of managed secrets that end soon and are not rotated: within seven
     days, or within half of their lead where that is shorter; and those that have ended.
+    unbound: of each vault, what the last sweep saw that a package before rotated, which knew no owners.
     """
 
     ledger: Ledger
     policy: Policy
     seen: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    unbound: dict[str, list[SecretRef]] = field(default_factory=dict)
     expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
         entries = {entry.name: entry async for entry in self.ledger.entries(vault.name)}
         expiring = self.expiring[vault.name] = []
+        self.unbound[vault.name] = []
         seen = self.seen.setdefault(vault.name, {})
         for name in seen.keys() - entries.keys():
             del seen[name]
@@ -153,6 +156,8 @@ class Sweeper:
     async def _read(self, item: SecretItem, entry: LedgerEntry) -> None:
         spec = parse(item.tags)
         history = History(await self.ledger.read(item.ref))
+        if history.versions() and history.asked() is None:
+            self.unbound[item.ref.vault].append(item.ref)
         latest = next(iter(history.versions()), None)
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
@@ -186,7 +191,8 @@ def _look_at(history: History, spec: Spec) -> datetime:
     """When this history asks to be looked at again, whatever the vault's listing says."""
     at_once = datetime.fromtimestamp(0, UTC)
     versions = history.versions()
-    if history.open_operation() is not None or not versions:
+    # A history of the package before says nothing of what was proven: it is proven at once.
+    if history.open_operation() is not None or not versions or history.asked() is None or history.gave_up():
         return at_once
     latest, slot = next(iter(versions.items()))
     proven = history.proven_at(latest)
@@ -194,6 +200,7 @@ def _look_at(history: History, spec: Spec) -> datetime:
         return at_once
     publication = history.publication(latest)
     moments = [proven + CHECK_EVERY]
-    if publication is not None and history.unretired(slot):
-        moments.append(publication.at + timedelta(hours=spec.grace_hours))
+    if publication is not None and history.waiting(slot):
+        promised = max(history.promised(version) for version in versions)
+        moments.append(publication.at + timedelta(hours=max(promised, spec.grace_hours)))
     return min(moments)

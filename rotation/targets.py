@@ -5,6 +5,7 @@ space: anybody can own `orders-evil` in it and be handed a password over perfect
 """
 
 import re
+from collections.abc import Iterator, Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 from rotation.frozen import Frozen
@@ -12,6 +13,12 @@ from rotation.frozen import Frozen
 POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
 MOST_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
+# "Endpoints" of Azure, Azure Government and Azure operated by 21Vianet: of Azure Database for PostgreSQL.
+AZURE_POSTGRES = (
+    ".postgres.database.azure.com",
+    ".postgres.database.usgovcloudapi.net",
+    ".postgres.database.chinacloudapi.cn",
+)
 
 # Texts, not compiled: the start, which reads the policy, compiles those alone that this policy needs.
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
@@ -36,6 +43,11 @@ class Host(Frozen):
         if _is_ipv4(self.name):
             return IPv4Address(self.name).is_loopback
         return self.name in {"localhost", "[::1]"}
+
+    @property
+    def azures(self) -> bool:
+        """Whether only Azure Database for PostgreSQL can answer to the name."""
+        return self.name.endswith(AZURE_POSTGRES)
 
     def permits(self, claimed: str) -> bool:
         form = re.fullmatch(_WITH_PORT, claimed)
@@ -81,6 +93,33 @@ def permitted(targets: tuple[Target, ...], claimed: str) -> bool:
         return False
     folded = _one_spelling(claimed.lower())
     return any(target.permits(folded) for target in targets)
+
+
+def repeated(targets: Sequence[Target]) -> Iterator[tuple[int, str]]:
+    """The index of each target that another before it says already, and by what name; only where that is certain.
+
+    This machine's names (localhost, 127.0.0.1, [::1]) may stand side by side, since the values of one machine write now
+    one, now the other. So may a flexible server's id and its host name: a secret whose tag `target` is the id names its
+    host as well, and must be permitted both.
+    """
+    seen: dict[Target | str, list[Target]] = {}
+    for index, target in enumerate(targets):
+        same = seen.setdefault(_server(target.name) if isinstance(target, Host) else target, [])
+        for other in same:
+            if not isinstance(target, Host) or not isinstance(other, Host) or _share_a_port(target, other):
+                yield index, other.name if isinstance(other, Host) else other.id
+                break
+        same.append(target)
+
+
+def _share_a_port(one: Host, other: Host) -> bool:
+    return one.ports is None or other.ports is None or not one.ports.isdisjoint(other.ports)
+
+
+def _server(host: str) -> str:
+    """An IPv4 address written as IPv6 ("[::ffff:192.0.2.7]", RFC 4291, 2.5.5.2) is the same server."""
+    mapped = IPv6Address(host[1:-1]).ipv4_mapped if host.startswith("[") else None
+    return str(mapped or host)
 
 
 def _one_spelling(claimed: str) -> str:

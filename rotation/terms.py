@@ -10,6 +10,8 @@ from typing import NoReturn
 
 from rotation.frozen import Frozen
 
+COMPANION_SUFFIX = "--staged"  # of the name of the secret that holds another's staged values
+
 
 class SecretValue:
     """Text that must never be seen: repr, str, format and pickle do not show it.

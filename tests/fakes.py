@@ -10,13 +10,26 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotation.errors import Busy, Disabled, LeaseLost, NotFound, Refused, Rejected, Unreachable, Unusable
+from rotation.bindings import Binding, Bindings, vault_folder
+from rotation.errors import (
+    Busy,
+    Disabled,
+    LeaseLost,
+    MovedElsewhere,
+    NotFound,
+    Overtaken,
+    Refused,
+    Rejected,
+    Unreachable,
+    Unusable,
+)
 from rotation.model import (
     Claim,
     Credential,
     Draft,
     Job,
     LoginSource,
+    Proof,
     Secret,
     SecretItem,
     SecretRef,
@@ -167,6 +180,7 @@ class InMemoryLedger:
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
+        self._bindings: dict[str, list[Binding]] = {}
 
     async def acquire(self, ref: SecretRef, *, create: bool) -> "InMemoryLease | None":
         await self.hook("before", "acquire", ref.name)
@@ -187,9 +201,32 @@ class InMemoryLedger:
         history = self._histories.get(_key(ref))
         return tuple(history.records) if history else ()
 
+    async def bindings(self, credential: str) -> Bindings:
+        await self.hook("before", "bindings", credential)
+        found = tuple(self._bindings.get(credential, ()))
+        return Bindings(found, len(found))
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        await self.hook("before", "bind", credential)
+        kept = self._bindings.setdefault(credential, [])
+        if len(kept) != position:
+            raise Overtaken("somebody else wrote a binding since")
+        kept.append(binding)
+        await self.hook("after", "bind", credential)
+
+    def records(self, ref: SecretRef) -> Sequence[Record]:
+        """Behind the app's back."""
+        history = self._histories.get(_key(ref))
+        return tuple(history.records) if history else ()
+
+    def owners(self) -> dict[str, str]:
+        """Behind the app's back: slot -> the secret that owns it."""
+        return {kept[-1].slot: str(kept[-1].owner) for kept in self._bindings.values() if kept}
+
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
+        folder = vault_folder(vault)
         for ref, history in list(self._histories.items()):
-            if ref.vault == vault.lower():
+            if ref.vault == folder:
                 over = history.holder is not None and history.until <= self._clock.monotonic()
                 yield LedgerEntry(ref.name, str(len(history.records)), over)
 
@@ -238,7 +275,7 @@ class InMemoryLease:
 
 
 def _key(ref: SecretRef) -> SecretRef:
-    return SecretRef(ref.vault.lower(), ref.name.lower())
+    return SecretRef(vault_folder(ref.vault), ref.name.lower())
 
 
 class FakeServer:
@@ -249,6 +286,7 @@ class FakeServer:
         self.admin = admin
         self.changes: list[str] = []
         self.down = False
+        self.realm = "server:1"
         self.hook: Hook = no_hook
 
     def login(self, slot: str, password: str) -> None:
@@ -290,9 +328,21 @@ class FakeRotator:
         return f"{self._random.getrandbits(64):016x}"
 
     def claim(self, spec: Spec, secret: Secret) -> Claim:
-        slot, _ = parts(secret.value)
+        slot, password = parts(secret.value)
         slots = {"in-place": (slot,), "alternating": spec.slots, "two-keys": ("key1", "key2")}.get(self.kind, ())
-        return Claim((TARGET,), slots, slot)
+        return Claim((TARGET,), slots, slot, form="plain", confidential=(SecretValue(password),))
+
+    async def prove(self, job: Job) -> Proof:
+        slot, password = parts(job.current.value)
+        self.server.login(slot, password)
+        return Proof(slot, None if self.kind == "made-here" else self.server.realm)
+
+    async def realm(self, job: Job, slot: str) -> str | None:
+        async for login in job.logins(slot):
+            if login.source in {LoginSource.ADMIN_IDENTITY, LoginSource.ADMIN_SECRET}:
+                self._log_in_as_admin(login.value)
+                break
+        return None if self.kind == "made-here" else self.server.realm
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None:
@@ -353,6 +403,8 @@ class FakeRotator:
             raise Rejected("the administrator was refused")
 
     async def _log_in_and_change(self, job: Job, slot: str, new: str) -> None:
+        if job.realm is not None and job.realm != self.server.realm:
+            raise MovedElsewhere("this is another server than the one that was proven")
         async for login in job.logins(slot):
             try:
                 if login.source in {LoginSource.ADMIN_IDENTITY, LoginSource.ADMIN_SECRET}:

@@ -53,6 +53,11 @@ class World:
         if self.kind == "alternating":
             self.tags["slots"] = "a,b"
 
+    def allow(self, **terms: object) -> None:
+        """Change terms of the rule."""
+        fields = {name: getattr(self.permit, name) for name in Permit.__annotations__}
+        self.permit = Permit(**(fields | terms))
+
     async def start(self) -> "World":
         """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""
         await self.vault.set("pg-admin", SecretValue("admin-password"), tags={})
@@ -121,8 +126,9 @@ class World:
         return self.vault.latest(NAME)
 
     def staged_enabled(self) -> list[Secret]:
-        """Staged values that could still be read."""
-        return [secret for secret in self.vault.all(companion(NAME)) if secret.enabled]
+        """Staged values that could still be read. What a killed run left unnamed was never applied: it is no login."""
+        named = {record.staged_version for record in self.ledger.records(REF)}
+        return [one for one in self.vault.all(companion(NAME)) if one.enabled and one.version in named]
 
     @property
     def now(self) -> datetime:

@@ -35,6 +35,9 @@ param vaultUris string[]
 @description('The ledger\'s container, as a URL.')
 param ledgerUrl string
 
+@description('The ids of the storage accounts that the app lives on: no rule of its policy may cover them.')
+param ownAccountIds string[]
+
 @description('The outcome topic. Empty: none.')
 param outcomeTopicEndpoint string
 
@@ -104,6 +107,7 @@ var settings = union(
     ROTATION_GRAPH_ENDPOINT: graphEndpoint
     ROTATION_HTTP_AUTH: httpAuth
     ROTATION_LEDGER: ledgerUrl
+    ROTATION_OWN_ACCOUNTS: join(ownAccountIds, ',')
     ROTATION_POLICY: 'policy.toml'
     ROTATION_POSTGRES_SCOPE: 'https://ossrdbms-aad${environment().suffixes.sqlServerHostname}/.default'
     ROTATION_SERVER_CONNECTIONS: string(serverConnections)

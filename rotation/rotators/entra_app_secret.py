@@ -13,46 +13,28 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import ClientSession
 
-from rotation.errors import NotYet, Refused, Rejected, Unusable
-from rotation.formats import Value, read
-from rotation.model import Claim, Credential, Draft, Job, Secret, SecretRef, SecretValue, Spec
+from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, Unusable
+from rotation.formats import Value
+from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretRef, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.azure_rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Answer, Plane, session
+from rotation.rotators.entra_application import LONG_AGO, Application, Password, parse_application
+from rotation.rotators.entra_value import client_ids, read_secret
 
 SETTLES_AFTER = timedelta(minutes=10)  # a secret that is refused although Graph lists it, and older, is rejected
 ASK_AGAIN_S = 30
 PERMISSION = "Application.ReadWrite.OwnedBy"
-LONG_AGO, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)  # old secrets may have no dates
 
 # "Microsoft Entra authentication and authorization error codes". The second was seen for a moment after a new secret
 # was added to an application whose old ones had all expired.
 INVALID_SECRET, EXPIRED_SECRETS = 7000215, 7000222
 
 _GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
-_CLIENT_ID_NAMES = {"clientid", "client_id", "client-id", "appid", "app_id"}
-
-
-@dataclass(frozen=True, slots=True)
-class _Password:
-    """What Graph tells of a client secret. hint: its first three characters, where Graph knows them."""
-
-    key_id: str
-    name: str
-    hint: str
-    start: datetime
-    end: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Application:
-    client_id: str
-    passwords: Mapping[str, _Password]
 
 
 class EntraAppSecret:
@@ -72,9 +54,8 @@ class EntraAppSecret:
         target = spec.target.lower() if spec.target.isascii() else ""
         if _GUID.fullmatch(target) is None:
             raise Unusable("the tag target is no object id of an app registration", field="target")
-        _read(secret.value, spec)
-        current = None if spec.current_slot is None else spec.current_slot.lower()
-        return Claim(targets=(target,), slots=(), current_slot=current)
+        value = read_secret(secret.value, spec)
+        return Claim((target,), slots=(), current_slot=None, form=value.name, confidential=(value.password,))
 
     def draft(self, job: Job) -> Draft:
         return Draft(job.retiring, None)
@@ -84,6 +65,7 @@ class EntraAppSecret:
 
         A staged one is returned as long as Graph lists it; what was lost in between comes up as an orphan.
         """
+        _check_realm(job)
         async with session() as over:
             if draft.slot is not None and draft.value is not None:
                 application = await self._application(over, job)
@@ -95,18 +77,44 @@ class EntraAppSecret:
         key_id, text = added.get("keyId"), added.get("secretText")
         if not isinstance(key_id, str) or not isinstance(text, str):
             raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
-        value = _read(job.current.value, job.spec).with_login(SecretValue(text))
+        value = read_secret(job.current.value, job.spec).with_login(SecretValue(text))
         return Credential(value, key_id.lower())
+
+    async def prove(self, job: Job) -> Proof:
+        """A token is given for the value, and one secret of the application alone begins like it."""
+        value = read_secret(job.current.value, job.spec)
+        text = value.password.reveal()
+        async with session() as over:
+            application = await self._application(over, job)
+            _check_client_id(value, application, job)
+            fitting = [one for one in application.passwords.values() if one.hint and text.startswith(one.hint)]
+            alive = [one for one in fitting if one.end > self._services.now()]
+            if fitting and not alive:
+                raise _expired(fitting[0], job)
+            # First whether it works at all: what is rejected is mended otherwise than what can't be told apart.
+            await self._log_in(over, job, application, max((one.start for one in alive), default=LONG_AGO), text)
+        if len(alive) != 1:
+            raise Unusable(
+                f"Entra accepts the value, and {len(alive)} of the secrets that Microsoft Graph shows of {_name(job)} "
+                "begin like it: remove the others, or add a secret to the application by hand and write that",
+                field="value",
+            )
+        return Proof(alive[0].key_id, _realm(job))
+
+    async def realm(self, job: Job, slot: str) -> str | None:  # noqa: ARG002  the port's signature
+        """Object ids are unique, so nobody need be asked."""
+        return _realm(job)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         """The key id's secret, by what Graph shows of it, and one that a token is given for.
 
         Entra does not say by which of an application's secrets a client came in; the first three characters do.
         """
-        text = _read(credential.value, job.spec).password.reveal()
+        value = read_secret(credential.value, job.spec)
+        text = value.password.reveal()
         async with session() as over:
             application = await self._application(over, job)
-            _check_client_id(credential.value, application, job)
+            _check_client_id(value, application, job)
             password = application.passwords.get(credential.slot.lower())
             if password is None:
                 if credential.value != job.current.value:  # added a moment ago, and read from where it is not known yet
@@ -117,12 +125,13 @@ class EntraAppSecret:
             if not text.startswith(password.hint):
                 raise Rejected(f"the value is not the secret of {_name(job)} that the key id names")
             if password.end <= self._services.now():
-                raise Rejected(f"the secret of {_name(job)} expired on {password.end:%Y-%m-%d}")
-            await self._log_in(over, job, application, password, text)
+                raise _expired(password, job)
+            await self._log_in(over, job, application, password.start, text)
 
     async def retire(self, job: Job, slot: str) -> None:
         if slot.lower() == job.current.slot.lower():
             raise Refused(f"the secret {slot!a:.60} of {_name(job)} is in use; it is not removed")
+        _check_realm(job)
         async with session() as over:
             answer = await self._graph.post(over, _path(job, "/removePassword"), {"keyId": slot})
             if answer.status in {BAD_REQUEST, NOT_FOUND}:
@@ -131,33 +140,39 @@ class EntraAppSecret:
                     return
         _judge(answer, job)
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]:
         """Key ids of secrets that this secret's operations added; see `rotation.ports.RemovesOrphans`.
 
-        Others' are left alone, also those that were made for another secret in a vault and the same application.
+        Others' are left alone: those made for another secret in a vault and the same application, and those whose name
+        says that they are ours and no operation of ours made, since whoever adds a secret may name it as he likes.
         """
+        names = {_prefix(job.ref) + operation for operation in operations if operation}
         async with session() as over:
             application = await self._application(over, job)
         kept = {slot.lower() for slot in known} | {job.current.slot.lower()}
         return [
             password.key_id
             for password in application.passwords.values()
-            if password.name.startswith(_prefix(job.ref)) and password.key_id not in kept and password.start < before
+            if password.name in names and password.key_id not in kept and password.start < before
         ]
 
-    async def _application(self, over: ClientSession, job: Job) -> _Application:
+    async def _application(self, over: ClientSession, job: Job) -> Application:
         query = {"$select": "appId,passwordCredentials"}
         body = _judge(await self._graph.get(over, _path(job), **query), job)
         try:
-            passwords = [_parse_password(raw) for raw in body["passwordCredentials"]]
-            return _Application(str(body["appId"]), {one.key_id: one for one in passwords})
+            return parse_application(body)
         except (KeyError, TypeError, ValueError, AttributeError):
             raise Refused(f"what Microsoft Graph tells of {_name(job)} can't be understood") from None
 
     async def _log_in(
-        self, over: ClientSession, job: Job, application: _Application, password: _Password, text: str
+        self, over: ClientSession, job: Job, application: Application, start: datetime, text: str
     ) -> None:
-        """Ask for a token as a consumer does: the client credentials grant; the token is thrown away."""
+        """Ask for a token as a consumer does: the client credentials grant; the token is thrown away.
+
+        start: since when the secret is there.
+        """
         form = {
             "grant_type": "client_credentials",
             "client_id": application.client_id,
@@ -171,7 +186,7 @@ class EntraAppSecret:
         if not {INVALID_SECRET, EXPIRED_SECRETS} & set(numbers):
             told = ", ".join(f"AADSTS{number}" for number in numbers) or answer.told
             raise Refused(f"Entra gives {_name(job)} no token ({told}): does it have a service principal, enabled?")
-        if self._services.now() - password.start < SETTLES_AFTER:
+        if self._services.now() - start < SETTLES_AFTER:
             raise NotYet(f"the new secret of {_name(job)} is not accepted everywhere yet", retry_after_s=ASK_AGAIN_S)
         raise Rejected(f"Entra does not accept the secret of {_name(job)}")
 
@@ -193,36 +208,23 @@ class EntraAppSecret:
         return end.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def _read(value: SecretValue, spec: Spec) -> Value:
-    """The value's form. A bare secret may hold any character, so only JSON is recognised."""
-    is_json = value.reveal().lstrip().startswith("{")
-    return read(value, spec.format or (None if is_json else "plain"))
+def _check_client_id(value: Value, application: Application, job: Job) -> None:
+    if client_ids(value) - {application.client_id.lower()}:
+        raise Unusable(f"the client id in the value is not that of {_name(job)}", field="value")
 
 
-def _check_client_id(value: SecretValue, application: _Application, job: Job) -> None:
-    try:
-        fields = json.loads(value.reveal())
-    except ValueError:
-        return
-    if not isinstance(fields, dict):
-        return
-    for name, text in fields.items():
-        if name.lower() in _CLIENT_ID_NAMES and str(text).lower() != application.client_id.lower():
-            raise Unusable(f"the client id in the value is not that of {_name(job)}", field="value")
+def _expired(password: Password, job: Job) -> Rejected:
+    return Rejected(f"the secret of {_name(job)} expired on {password.end:%Y-%m-%d}")
 
 
-def _parse_password(raw: Mapping[str, Any]) -> _Password:
-    return _Password(
-        key_id=raw["keyId"].lower(),
-        name=raw.get("displayName") or "",
-        hint=raw.get("hint") or "",
-        start=_moment(raw.get("startDateTime")) or LONG_AGO,
-        end=_moment(raw.get("endDateTime")) or NEVER,
-    )
+def _realm(job: Job) -> str:
+    """Object ids are unique in the world, as GUIDs are."""
+    return f"entra:{job.claim.targets[0]}"
 
 
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
+def _check_realm(job: Job) -> None:
+    if job.realm not in {None, _realm(job)}:
+        raise MovedElsewhere(f"the tag target names {_name(job)} now, and another one was proven: ask again")
 
 
 def _judge(answer: Answer, job: Job) -> Mapping[str, Any]:

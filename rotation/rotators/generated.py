@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from random import Random
 
 from rotation.errors import Rejected, Unusable
-from rotation.model import Claim, Credential, Draft, Job, Secret, SecretValue, Spec
+from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
+from rotation.rotators.bare import has_the_shape_of_a_key, other_thing
 
 KEY_BYTES = 32  # 256 bits, in every form but the longest
 LONG_KEY_BYTES = 64  # the key of HMAC-SHA-512, as long as its hash (RFC 7518, section 3.2)
@@ -73,12 +74,13 @@ class Generated:
                 field="format",
             )
         # A value from before is known by its version: it has no name of its own.
-        return Claim(targets=(), slots=(), current_slot=spec.current_slot or secret.version)
+        form = _form_of(secret.value.reveal(), spec)
+        return Claim(targets=(), slots=(), current_slot=secret.version, form=form)
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None:
             return Draft(job.retiring, None)
-        form = FORMS[job.spec.format or _recognised(job.current.value.reveal())]
+        form = FORMS[_form_of(job.current.value.reveal(), job.spec)]
         slot = hashlib.sha256(f"slot {job.operation_id}".encode()).hexdigest()[:SLOT_LENGTH]
         return Draft(slot, SecretValue(form.make(self._services.random)))
 
@@ -86,6 +88,15 @@ class Generated:
         assert draft.value is not None  # noqa: S101  every draft of ours has both
         assert draft.slot is not None  # noqa: S101
         return Credential(draft.value, draft.slot)
+
+    async def prove(self, job: Job) -> Proof:
+        """Nobody but the vault knows the value, so it is whatever the vault has it for."""
+        await self.verify(job, job.current)
+        return Proof(job.current.slot, None)
+
+    async def realm(self, job: Job, slot: str) -> str | None:  # noqa: ARG002  the port's signature
+        """Nobody holds it but the vault."""
+        return None
 
     async def verify(self, job: Job, credential: Credential) -> None:
         """A value of the form that the tag names, or any that is not blank: nobody else can say what is right.
@@ -102,8 +113,32 @@ class Generated:
         """No provider holds it; the engine disables the versions."""
 
 
+def _form_of(text: str, spec: Spec) -> str:
+    """The form of a value that is a key alone: only such a one may be replaced whole.
+
+    Raises:
+        Unusable: it is something else.
+    """
+    other = other_thing(text)
+    if spec.format is not None:
+        if other is not None or not FORMS[spec.format].usable(text):
+            raise Unusable(
+                f"the value is {other or 'another thing'} and no {spec.format}, which the tag format says it is, and "
+                "would be replaced whole: correct the tag, or keep the value in another secret",
+                field="value",
+            )
+        return spec.format
+    if other is not None or not has_the_shape_of_a_key(text):
+        raise Unusable(
+            f"the value is {other or 'of no known form'} and would be replaced whole: set the tag format to one of "
+            f"{', '.join(FORMS)} if it is a key alone, or keep it in another secret",
+            field="value",
+        )
+    return _recognised(text)
+
+
 def _recognised(text: str) -> str:
-    """The form of a value that has no `format` tag."""
+    """The form of a key that has no `format` tag."""
     if _HEX_KEY.fullmatch(text):
         return "hex"
     if len(text) % 4 == 0:

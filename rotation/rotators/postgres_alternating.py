@@ -10,10 +10,10 @@ from __future__ import annotations
 import contextlib
 
 from rotation.errors import Refused, Unusable
-from rotation.model import Claim, Credential, Draft, Job, Secret, Spec
+from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, Spec
 from rotation.ports import Services
-from rotation.rotators import postgres_change
-from rotation.rotators.postgres_login import logged_in, prove
+from rotation.rotators import postgres_change, postgres_proof, postgres_same_server
+from rotation.rotators.postgres_login import logged_in
 from rotation.rotators.postgres_place import place_of, read_login
 from rotation.rotators.postgres_role import NoSuchRole, set_password
 
@@ -26,7 +26,8 @@ class PostgresAlternating:
 
     def claim(self, spec: Spec, secret: Secret) -> Claim:
         place = place_of(spec, secret.value)
-        role = read_login(secret.value, spec).user
+        form = read_login(secret.value, spec)
+        role = form.user
         if role is None:
             raise Unusable(
                 "the value names no role, so that nobody could know which of the two it is: "
@@ -37,7 +38,7 @@ class PostgresAlternating:
             raise Unusable("the tag slots does not name two roles, as in orders_a,orders_b", field="slots")
         if role not in spec.slots:
             raise Unusable(f"the value's role {role!a} is none of the two that the tag slots names", field="slots")
-        return Claim(targets=place.targets, slots=spec.slots, current_slot=role)
+        return Claim(place.targets, spec.slots, role, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None and job.admin is not None:
@@ -50,7 +51,16 @@ class PostgresAlternating:
         return await postgres_change.apply(job, draft, self._services)
 
     async def verify(self, job: Job, credential: Credential) -> None:
-        await prove(job, credential, self._services)
+        await postgres_proof.verify(job, credential, self._services)
+
+    async def prove(self, job: Job) -> Proof:
+        return await postgres_proof.prove(job, self._services)
+
+    async def realm(self, job: Job, slot: str) -> str | None:
+        return await postgres_proof.realm(job, slot, self._services)
+
+    async def same_provider(self, job: Job, target: str) -> bool:
+        return await postgres_same_server.same_provider(job, target, self._services)
 
     async def retire(self, job: Job, slot: str) -> None:
         """With an administrator the role has no password afterwards; without, the parked one, which no consumer knows.

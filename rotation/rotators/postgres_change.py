@@ -8,8 +8,8 @@ from rotation.passwords import generate
 from rotation.ports import Services
 from rotation.rotators.postgres_login import logged_in, logs_in_for_changes
 from rotation.rotators.postgres_place import read_login
+from rotation.rotators.postgres_refusals import AsksOtherwise
 from rotation.rotators.postgres_role import check_lasts, set_password
-from rotation.rotators.postgres_session import AsksOtherwise
 
 
 def new_value(job: Job, role: str, services: Services) -> SecretValue:
@@ -39,7 +39,11 @@ async def apply(job: Job, draft: Draft, services: Services) -> Credential:
 
 
 async def holds(job: Job, credential: Credential, services: Services) -> bool:
-    """Whether the server where changes are made accepts a credential already."""
+    """Whether the server where changes are made accepts a credential already.
+
+    Raises:
+        MovedElsewhere: it is another one than was proven. Unreachable, Refused: nobody can tell.
+    """
     try:
         await logs_in_for_changes(job, credential, services)
     except (Rejected, AsksOtherwise):

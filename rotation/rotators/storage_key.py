@@ -15,9 +15,9 @@ from typing import Any
 
 from aiohttp import ClientSession
 
-from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
-from rotation.formats import Value, read
-from rotation.model import Claim, Credential, Draft, Job, Secret, SecretValue, Spec
+from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
+from rotation.formats import Value
+from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.azure_rest import (
     BUSY_S,
@@ -30,6 +30,7 @@ from rotation.rotators.azure_rest import (
     Plane,
     session,
 )
+from rotation.rotators.storage_value import read_key
 
 KEYS = ("key1", "key2")
 API_VERSION = "2023-05-01"
@@ -45,8 +46,6 @@ _ID = re.compile(
     r"/resourcegroups/(?!\.)(?:[a-z0-9_()-]|\.(?![./])){1,90}"
     r"/providers/microsoft\.storage/storageaccounts/(?P<name>[a-z0-9]{3,24})"
 )
-_PLAIN_KEY = re.compile(r"[A-Za-z0-9+/]{86}==")  # 64 bytes
-_ACCOUNT_NAME = re.compile(r"(?:^|;)\s*AccountName\s*=\s*([^;\s]*)\s*(?=;|$)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +71,17 @@ class StorageKey:
         slots = spec.slots or KEYS
         if set(slots) != set(KEYS):
             raise Unusable("the tag slots is not key1,key2 or key2,key1; leave it out", field="slots")
-        if spec.current_slot is not None and spec.current_slot not in slots:
-            raise Unusable("the tag slot is neither key1 nor key2", field="slot")
-        _read(secret.value, spec)
-        named = _ACCOUNT_NAME.search(secret.value.reveal())
-        if named is not None and named[1].lower() != account["name"]:
-            raise Unusable("the value's AccountName is not the account of the tag target", field="value")
-        return Claim(targets=(target,), slots=tuple(slots), current_slot=spec.current_slot)
+        value = read_key(secret.value, spec, account["name"])
+        return Claim(
+            targets=(target,), slots=tuple(slots), current_slot=None, form=value.name, confidential=(value.password,)
+        )
 
     def draft(self, job: Job) -> Draft:
         if job.retiring is not None:
             return Draft(job.retiring, None)
+        if job.current.slot not in job.claim.slots:
+            # With neither known to be in use, either might be.
+            raise Unusable(f"nothing proved yet which key of {_name(job)} the value is: ask again", field="value")
         other = next(slot for slot in job.claim.slots if slot != job.current.slot)
         return Draft(other, None)
 
@@ -92,17 +91,36 @@ class StorageKey:
         A repetition regenerates it once more, which harms nobody: a key that was never published has no consumers.
         Whether an earlier try did it can't be told; the account knows when a key was made, but not by whom.
         """
+        _check_realm(job)
         slot = draft.slot or self.draft(job).slot or ""
         async with session() as over:
             if draft.value is not None:
                 listed = (await self._keys(over, job)).get(slot)
-                if listed is not None and listed.value == _read(draft.value, job.spec).password:
+                if listed is not None and listed.value == _read(draft.value, job).password:
                     return Credential(draft.value, slot)
             key = await self._regenerate(over, job, slot)
-        return Credential(_read(job.current.value, job.spec).with_login(key.value), slot)
+        return Credential(_read(job.current.value, job).with_login(key.value), slot)
+
+    async def prove(self, job: Job) -> Proof:
+        """The account lists the value as one of its keys, and its blob service accepts it."""
+        key = _read(job.current.value, job).password
+        async with session() as over:
+            listed = await self._keys(over, job)
+            slots = [slot for slot in KEYS if slot in listed and listed[slot].value == key]
+            if not slots:
+                raise Rejected(f"the value is none of the keys of {_name(job)}")
+            if len(slots) > 1:
+                raise Unusable(f"both keys of {_name(job)} are the same: regenerate the one that nobody uses")
+            endpoint = await self._blob_endpoint(over, job)
+            await self._log_in(over, job, endpoint, listed[slots[0]])
+        return Proof(slots[0], _realm(job))
+
+    async def realm(self, job: Job, slot: str) -> str | None:  # noqa: ARG002  the port's signature
+        """Account names are unique in the world, so nobody need be asked."""
+        return _realm(job)
 
     async def verify(self, job: Job, credential: Credential) -> None:
-        key = _read(credential.value, job.spec).password
+        key = _read(credential.value, job).password
         async with session() as over:
             listed = (await self._keys(over, job)).get(credential.slot)
             if listed is None or listed.value != key:
@@ -112,6 +130,7 @@ class StorageKey:
 
     async def retire(self, job: Job, slot: str) -> None:
         """Regenerates the old key, so that nobody knows it. Again, where it was done already: to no harm."""
+        _check_realm(job)
         async with session() as over:
             await self._regenerate(over, job, slot)
 
@@ -184,10 +203,8 @@ class StorageKey:
         return Rejected(f"the blob service of {_name(job)} does not accept the key")
 
 
-def _read(value: SecretValue, spec: Spec) -> Value:
-    """The value's form. A bare key ends in "==", which other forms could claim."""
-    plain = spec.format is None and _PLAIN_KEY.fullmatch(value.reveal()) is not None
-    return read(value, "plain" if plain else spec.format)
+def _read(value: SecretValue, job: Job) -> Value:
+    return read_key(value, job.spec, _account_name(job))
 
 
 def _parse_keys(body: Mapping[str, Any], job: Job) -> dict[str, _Key]:
@@ -222,6 +239,16 @@ def _keys_not_allowed(job: Job) -> Refused:
 
 def _account_name(job: Job) -> str:
     return job.claim.targets[0].rsplit("/", 1)[1]
+
+
+def _realm(job: Job) -> str:
+    """An account's name is its own in all of Azure ("Storage account overview"), whatever group its id names."""
+    return f"storage:{_account_name(job)}"
+
+
+def _check_realm(job: Job) -> None:
+    if job.realm not in {None, _realm(job)}:
+        raise MovedElsewhere(f"the tag target names {_name(job)} now, and another account was proven: ask again")
 
 
 def _name(job: Job) -> str:

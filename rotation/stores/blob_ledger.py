@@ -9,23 +9,23 @@ Sources: Microsoft Learn, "Lease Blob", "Append Block" (Storage REST reference).
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rotation.errors import Busy, LeaseLost, Refused, RotationError, Unreachable
+from rotation.bindings import FOLDER, Binding, Bindings, vault_folder
+from rotation.errors import LeaseLost, RotationError
 from rotation.model import SecretRef
 from rotation.ports import LEASE_S, LedgerEntry
 from rotation.records import Record, parse_lines
+from rotation.stores import blob_bindings
+from rotation.stores.blob_calls import NoBlobError, create_missing, translated
 
 if TYPE_CHECKING:
     from azure.core.credentials import AzureNamedKeyCredential
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.exceptions import HttpResponseError
     from azure.storage.blob.aio import BlobClient
 
 MOST_BLOCKS = 45_000
-_NOT_FOUND, _CONFLICT, _LOST, _SERVER = 404, 409, 412, 500
 _CALL_S = 10
 
 
@@ -57,13 +57,13 @@ class BlobLedger:
         while True:
             asked = self._monotonic()
             try:
-                with _translated():
+                with translated():
                     held = await blob.acquire_lease(lease_duration=round(self._lease_s))
                 break
-            except _NoBlobError:
+            except NoBlobError:
                 if not create:
                     return None
-                await self._create(blob)
+                await create_missing(blob)
         lease = BlobLease(self, ref, held, asked + self._lease_s)
         try:
             await lease.load()
@@ -76,10 +76,10 @@ class BlobLedger:
         return parse_lines("".join([text async for text, _ in self.parts(ref)]))
 
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
-        found = self._container.list_blobs(name_starts_with=f"{vault.lower()}/")
+        found = self._container.list_blobs(name_starts_with=f"{vault_folder(vault)}/")
         while True:
             try:
-                with _translated():
+                with translated():
                     blob = await anext(found)
             except StopAsyncIteration:
                 return
@@ -87,15 +87,21 @@ class BlobLedger:
             if "." not in name:  # a later part's appends change the first part's lease, and so its etag
                 yield LedgerEntry(name, str(blob.etag), blob.lease.state in {"expired", "broken"})
 
+    async def bindings(self, credential: str) -> Bindings:
+        return await blob_bindings.read(self._owners(credential))
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        await blob_bindings.append(self._owners(credential), position, binding)
+
     async def parts(self, ref: SecretRef) -> AsyncIterator[tuple[str, int]]:
         """(text, blocks) of each of a secret's blobs, in order."""
         part = 0
         while True:
             try:
-                with _translated():
+                with translated():
                     stream = await self._blob(ref, part).download_blob(encoding="utf-8")
                     text = await stream.readall()
-            except _NoBlobError:
+            except NoBlobError:
                 return
             blocks = stream.properties.append_blob_committed_block_count or 0
             yield text, blocks
@@ -107,8 +113,8 @@ class BlobLedger:
         """One block, at `position` and nowhere else: sent again after a lost answer, it can't stand there twice."""
         blob = self._blob(ref, part)
         if part and position == 0:
-            await self._create(blob)
-        with _translated():
+            await create_missing(blob)
+        with translated():
             await blob.append_block(data, lease=lease if part == 0 else None, appendpos_condition=position)
 
     def monotonic(self) -> float:
@@ -129,16 +135,10 @@ class BlobLedger:
 
     def _blob(self, ref: SecretRef, part: int = 0) -> BlobClient:
         suffix = f".{part}" if part else ""
-        return self._container.get_blob_client(f"{ref.vault.lower()}/{ref.name.lower()}{suffix}.jsonl")
+        return self._container.get_blob_client(f"{vault_folder(ref.vault)}/{ref.name.lower()}{suffix}.jsonl")
 
-    async def _create(self, blob: BlobClient) -> None:
-        from azure.core import MatchConditions  # noqa: PLC0415  lazy, as above
-
-        try:
-            with _translated():
-                await blob.create_append_blob(match_condition=MatchConditions.IfMissing)
-        except Busy:
-            return  # another was quicker
+    def _owners(self, credential: str) -> BlobClient:
+        return self._container.get_blob_client(f"{FOLDER}/{credential}.jsonl")
 
 
 class BlobLease:
@@ -171,7 +171,7 @@ class BlobLease:
 
     async def renew(self) -> None:
         asked = self._ledger.monotonic()
-        with _translated():
+        with translated():
             await self._held.renew()
         self._until = asked + self._ledger.lease_s
 
@@ -192,44 +192,7 @@ class BlobLease:
         if self._held.id is None:
             return  # the SDK forgets the id of a lease that it gave back
         try:
-            with _translated():
+            with translated():
                 await self._held.release()
         except RotationError:
             return
-
-
-class _NoBlobError(RotationError):
-    """There is no such blob."""
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    from azure.core.exceptions import AzureError, HttpResponseError  # noqa: PLC0415  lazy, as above
-
-    try:
-        yield
-    except HttpResponseError as error:
-        told = _told(error)
-    except AzureError:
-        told = Unreachable("the ledger's storage does not answer; what was written may stand there")
-    else:
-        return
-    raise told
-
-
-def _told(error: HttpResponseError) -> RotationError:
-    code = str(getattr(error, "error_code", "") or "")
-    status = error.status_code or 0
-    if code == "ContainerNotFound":
-        return Refused(
-            "the ledger's container is not there: create it, or set ROTATION_LEDGER", field="ROTATION_LEDGER"
-        )
-    if status == _NOT_FOUND:
-        return _NoBlobError("there is no such blob")
-    if code in {"LeaseAlreadyPresent", "BlobAlreadyExists", "LeaseIsBreakingAndCannotBeAcquired"}:
-        return Busy("another run works on this secret; it is asked again shortly", retry_after_s=30)
-    if status in {_CONFLICT, _LOST}:
-        return LeaseLost("the lease is no longer ours; nothing was written, and the next run goes on from here")
-    if status >= _SERVER or status == 0:
-        return Unreachable("the ledger's storage failed; what was written may stand there")
-    return Refused("the ledger's storage refuses: the app's identity needs the role Storage Blob Data Contributor")

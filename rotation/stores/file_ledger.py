@@ -7,7 +7,6 @@ here: the lease of a process that is gone is free at once, so that a killed app 
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import json
 import os
@@ -17,16 +16,15 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 from urllib.parse import quote
 
+from rotation.bindings import FOLDER, Binding, Bindings, vault_folder
 from rotation.errors import Busy, LeaseLost, Unreachable
 from rotation.model import SecretRef
 from rotation.ports import LEASE_S, LedgerEntry
 from rotation.records import Record, parse_lines
-
-P = ParamSpec("P")
-R = TypeVar("R")
+from rotation.stores import file_bindings
+from rotation.stores.disk import append_whole, mend, on_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +51,33 @@ class FileLedger:
         path = self._path(ref)
         asked = self._monotonic()
         held = _Held(uuid.uuid4().hex, os.getpid(), asked + self._lease_s, _boot())
-        text = await _on_disk(self._acquire, path, held, create)
+        text = await on_disk(self._acquire, path, held, create)
         if text is None:
             return None
         return FileLease(path, held, parse_lines(text), self._lease_s, self._monotonic)
 
     async def read(self, ref: SecretRef) -> Sequence[Record]:
-        return parse_lines(await _on_disk(_text, self._path(ref)))
+        return parse_lines(await on_disk(_text, self._path(ref)))
 
     async def entries(self, vault: str) -> AsyncIterator[LedgerEntry]:
-        for entry in await _on_disk(self._entries, vault):
+        for entry in await on_disk(self._entries, vault):
             yield entry
+
+    async def bindings(self, credential: str) -> Bindings:
+        return await on_disk(file_bindings.read, self._owners(credential))
+
+    async def bind(self, credential: str, position: int, binding: Binding) -> None:
+        await on_disk(file_bindings.append, self._owners(credential), position, binding)
+
+    def _owners(self, credential: str) -> Path:
+        return self._directory / FOLDER / f"{quote(credential, safe='')}.jsonl"
+
+    def _folder(self, vault: str) -> Path:
+        return self._directory / quote(vault_folder(vault), safe="")
 
     def _path(self, ref: SecretRef) -> Path:
         # Key Vault's names hold letters, digits and dashes; whatever else comes is made harmless.
-        return self._directory / quote(ref.vault.lower(), safe="") / f"{quote(ref.name.lower(), safe='')}.jsonl"
+        return self._folder(ref.vault) / f"{quote(ref.name.lower(), safe='')}.jsonl"
 
     def _acquire(self, path: Path, held: _Held, create: bool) -> str | None:  # noqa: FBT001  called by position
         if not path.exists():
@@ -81,12 +91,12 @@ class FileLedger:
                     "another run works on this secret; it is asked again shortly",
                     retry_after_s=max(1, round(now.until - self._monotonic())),
                 )
-            _mend(path)
+            mend(path)
             lease.write(held)
         return _text(path)
 
     def _entries(self, vault: str) -> list[LedgerEntry]:
-        directory = self._directory / quote(vault.lower(), safe="")
+        directory = self._folder(vault)
         names = {path.name for path in directory.iterdir()} if directory.exists() else set()
         found = []
         for name in sorted(name for name in names if name.endswith(".jsonl")):
@@ -123,16 +133,16 @@ class FileLease:
     async def renew(self) -> None:
         asked = self._monotonic()
         renewed = _Held(self._held.holder, self._held.pid, asked + self._lease_s, self._held.boot)
-        await _on_disk(self._replace, renewed)
+        await on_disk(self._replace, renewed)
         self._held = renewed
 
     async def append(self, *records: Record) -> None:
-        await _on_disk(self._append, "".join(record.to_line() for record in records))
+        await on_disk(self._append, "".join(record.to_line() for record in records))
         self._records.extend(records)
 
     async def release(self) -> None:
         try:
-            await _on_disk(self._replace, None)
+            await on_disk(self._replace, None)
         except (LeaseLost, Unreachable):
             return
 
@@ -146,13 +156,7 @@ class FileLease:
             self._still_ours(lease)
             if self.remaining() <= 0:
                 raise LeaseLost("the lease ran out; nothing was written, and the next run goes on from here")
-            before = self._path.stat().st_size if self._path.exists() else 0
-            try:
-                _write(self._path, lines.encode())
-            except OSError:
-                # All or none: what a full disk took of the lines is given back.
-                os.truncate(self._path, before)
-                raise
+            append_whole(self._path, lines.encode())
 
     def _still_ours(self, lease: _LeaseFile) -> None:
         held = lease.read()
@@ -188,16 +192,6 @@ def _guarded(path: Path) -> Iterator[_LeaseFile]:
         os.close(descriptor)
 
 
-async def _on_disk(call: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    try:
-        return await asyncio.to_thread(call, *args, **kwargs)
-    except OSError as error:
-        reason = os.strerror(error.errno or 0)
-    raise Unreachable(
-        f"the ledger's directory can't be used ({reason}): see ROTATION_LEDGER, its rights and free space"
-    )
-
-
 def _is_over(held: _Held, now: float) -> bool:
     return held.until <= now or held.boot != _boot() or not _alive(held.pid)
 
@@ -224,23 +218,3 @@ def _boot() -> str:
 
 def _text(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.exists() else ""
-
-
-def _mend(path: Path) -> None:
-    """Take away a last line that a crash left unfinished: it was never answered, and would spoil the next one."""
-    if not path.exists():
-        path.touch(0o600)
-        return
-    data = path.read_bytes()
-    if data and not data.endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
-
-
-def _write(path: Path, data: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        while data:
-            data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -1,11 +1,25 @@
-"""What the harnesses share."""
+"""What the harnesses share, and each ledger to hold to its port."""
 
-from collections.abc import Iterator
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
+from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from azure.storage.blob.aio import ContainerClient
 
+from local.azurite import ACCOUNT, LocalAzurite, Missing
 from local.certificates import Certificates, ensure
+from rotation.stores.blob_ledger import BlobLedger
+from rotation.stores.file_ledger import FileLedger
+from tests.contract.ledgers import APP_MAY, SHORTEST_LEASE_S, Opened
+from tests.fakes import FakeClock, InMemoryLedger
 from tests.integration.postgres_fixtures import Owner, running
+from tests.rights_used import note_ledger
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +31,58 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def postgres_owner() -> Iterator[Owner]:
     with running() as owner:
         yield owner
+
+
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzurite]:
+    emulator = LocalAzurite(tmp_path_factory.mktemp("azurite"))
+    try:
+        emulator.start()
+    except Missing as missing:
+        pytest.skip(str(missing))
+    yield emulator
+    emulator.stop()
+    note_ledger(emulator.data / "azurite.log")
+
+
+@pytest.fixture
+async def container(azurite: LocalAzurite, request: pytest.FixtureRequest) -> AsyncIterator[str]:
+    url = f"{azurite.url}/ledger-{os.getpid()}-{abs(hash(request.node.name))}"
+    async with ContainerClient.from_container_url(url, AzureNamedKeyCredential(ACCOUNT, azurite.key)) as client:
+        await client.create_container()
+        yield url
+        await client.delete_container()
+
+
+@pytest.fixture
+async def blobs(azurite: LocalAzurite, container: str) -> AsyncIterator[Callable[..., BlobLedger]]:
+    opened: list[BlobLedger] = []
+
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    name = container.rsplit("/", 1)[1]
+
+    def open_one(most_blocks: int, may: ContainerSasPermissions = APP_MAY) -> BlobLedger:
+        signed: Any = AzureSasCredential(
+            generate_container_sas(ACCOUNT, name, azurite.key, permission=may, expiry=ends)
+        )
+        opened.append(BlobLedger(container, signed, lease_s=SHORTEST_LEASE_S, most_blocks=most_blocks))
+        return opened[-1]
+
+    yield open_one
+    for ledger in opened:
+        await ledger.close()
+
+
+@pytest.fixture(params=["in-memory", "files", "blobs", "blobs-that-roll-over"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
+    clock = FakeClock()
+
+    async def time_passes() -> None:
+        clock.ahead(seconds=61)
+
+    if request.param == "in-memory":
+        return Opened(InMemoryLedger(clock), time_passes)
+    if request.param == "files":
+        return Opened(FileLedger(tmp_path, monotonic=clock.monotonic), time_passes)
+    open_one = request.getfixturevalue("blobs")
+    return Opened(open_one(2 if "roll" in request.param else 100), lambda: asyncio.sleep(SHORTEST_LEASE_S + 1))

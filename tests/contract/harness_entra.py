@@ -65,7 +65,7 @@ class EntraHarness:
 
     async def fresh(self) -> tuple[Spec, Secret]:
         added = self._place.azure.graph.add_secret(APPLICATION, "made by hand")
-        spec = make_spec("entra-app-secret", target=APPLICATION, current_slot=added["keyId"])
+        spec = make_spec("entra-app-secret", target=APPLICATION)
         return spec, make_secret(self._write(added["secretText"]))
 
     async def works(self, value: SecretValue, slot: str) -> bool:

@@ -71,7 +71,7 @@ class StorageKeyHarness:
 
     async def fresh(self) -> tuple[Spec, Secret]:
         key = self._place.azure.arm.keys(ACCOUNT)["key1"]
-        return make_spec("storage-key", target=ACCOUNT, current_slot="key1"), make_secret(self._write(key))
+        return make_spec("storage-key", target=ACCOUNT), make_secret(self._write(key))
 
     async def works(self, value: SecretValue, slot: str) -> bool:
         key = key_in(value)

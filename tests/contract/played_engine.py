@@ -15,20 +15,24 @@ class PlayedEngine:
     seen: every value that passed by, for the search for leaks.
     """
 
-    def __init__(self, harness: Harness, spec: Spec, secret: Secret) -> None:
+    def __init__(self, harness: Harness, spec: Spec, secret: Secret, slot: str) -> None:
         self.harness = harness
         self.spec = spec
         self.secret = secret
         self.staged: list[Credential] = []
-        self.current = Credential(secret.value, self.claim().current_slot or secret.version)
+        self.current = Credential(secret.value, slot)
         self.versions = [*harness.earlier, self.current]
         self.seen: set[SecretValue] = {version.value for version in self.versions}
         self._operations = 1
 
     @classmethod
     async def onboard(cls, harness: Harness) -> "PlayedEngine":
-        """With the harness's first credential as the latest version."""
-        return cls(harness, *await harness.fresh())
+        """With the harness's first credential as the latest version; whose it is, the provider says."""
+        spec, secret = await harness.fresh()
+        unproven = cls(harness, spec, secret, "")
+        named = Credential(secret.value, unproven.claim().current_slot or "")
+        proof = await harness.rotator.prove(replace(unproven.job(), current=named))
+        return cls(harness, spec, secret, proof.slot)
 
     @property
     def rotator(self) -> Rotator:
@@ -73,7 +77,6 @@ class PlayedEngine:
         self._operations += 1
         tags = {**self.secret.tags, "slot": credential.slot}
         self.secret = replace(self.secret, version=f"{self._operations:032x}", value=credential.value, tags=tags)
-        self.spec = replace(self.spec, current_slot=credential.slot)
         self.current = credential
         self.versions.append(credential)
 

@@ -47,7 +47,7 @@ class RotatorSuite:
         assert bool(claim.targets) is harness.traits.has_provider
         assert all(target == target.lower() for target in claim.targets)
         assert bool(claim.slots) is not harness.traits.assigns_slots or not harness.traits.has_provider
-        assert not claim.slots or claim.current_slot in claim.slots
+        assert not claim.slots or claim.current_slot in {None, *claim.slots}
 
     async def test_draft_decides_without_asking_anybody(self, harness: Harness, engine: PlayedEngine) -> None:
         job = engine.job()
@@ -226,7 +226,7 @@ async def _provoke_errors(harness: Harness, engine: PlayedEngine, wrong: SecretV
             if not harness.traits.in_place:
                 await engine.retire(old.slot)
     with listening():
-        locked_out = PlayedEngine(harness, engine.spec, replace(engine.secret, value=wrong))
+        locked_out = PlayedEngine(harness, engine.spec, replace(engine.secret, value=wrong), engine.current.slot)
         locked_out.seen = engine.seen
         await locked_out.apply(locked_out.job(), locked_out.draft(locked_out.job()))
     assert errors

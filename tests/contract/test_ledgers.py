@@ -1,117 +1,23 @@
 """Every ledger keeps `rotation.ports.Ledger`: the files, the blobs (real leases in Azurite), and the tests' own."""
 
 import asyncio
-import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
-from local.azurite import ACCOUNT, LocalAzurite, Missing
+from local.azurite import ACCOUNT, LocalAzurite
 from rotation.errors import Busy, LeaseLost, Refused, Unreachable
 from rotation.model import SecretRef
-from rotation.ports import Lease, Ledger
-from rotation.records import Record, Step
+from rotation.records import Step
 from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
-from tests.fakes import FakeClock, InMemoryLedger
-from tests.rights_used import note_ledger
-
-REF = SecretRef("kv-demo", "orders-db")
-SHORTEST_LEASE_S = 15  # that blob storage grants
-# What the app may do there, as "Create a service SAS" writes the data actions blobs/read and blobs/write: the emulator
-# knows no roles, but it refuses what a signature does not permit.
-APP_MAY = ContainerSasPermissions(read=True, list=True, write=True)
-
-
-def record(step: Step = Step.APPLYING, detail: str | None = None) -> Record:
-    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    return Record(
-        at,
-        step,
-        "op",
-        "near-expiry",
-        "event-grid",
-        slot='ünï; "x"\n',
-        tags={"rotator": "postgres", "half": "\ud800"},
-        detail=detail,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A ledger, and how its leases run out."""
-
-    ledger: Ledger
-    run_out: Callable[[], Awaitable[None]]
-
-    async def lease(self, ref: SecretRef = REF) -> Lease:
-        lease = await self.ledger.acquire(ref, create=True)
-        assert lease is not None
-        return lease
-
-
-@pytest.fixture(scope="session")
-def azurite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAzurite]:
-    emulator = LocalAzurite(tmp_path_factory.mktemp("azurite"))
-    try:
-        emulator.start()
-    except Missing as missing:
-        pytest.skip(str(missing))
-    yield emulator
-    emulator.stop()
-    note_ledger(emulator.data / "azurite.log")
-
-
-@pytest.fixture
-async def container(azurite: LocalAzurite, request: pytest.FixtureRequest) -> AsyncIterator[str]:
-    url = f"{azurite.url}/ledger-{os.getpid()}-{abs(hash(request.node.name))}"
-    async with ContainerClient.from_container_url(url, AzureNamedKeyCredential(ACCOUNT, azurite.key)) as client:
-        await client.create_container()
-        yield url
-        await client.delete_container()
-
-
-@pytest.fixture
-async def blobs(azurite: LocalAzurite, container: str) -> AsyncIterator[Callable[[int], BlobLedger]]:
-    opened: list[BlobLedger] = []
-
-    ends = datetime.now(UTC) + timedelta(hours=1)
-    name = container.rsplit("/", 1)[1]
-    signed: Any = AzureSasCredential(
-        generate_container_sas(ACCOUNT, name, azurite.key, permission=APP_MAY, expiry=ends)
-    )
-
-    def open_one(most_blocks: int) -> BlobLedger:
-        opened.append(BlobLedger(container, signed, lease_s=SHORTEST_LEASE_S, most_blocks=most_blocks))
-        return opened[-1]
-
-    yield open_one
-    for ledger in opened:
-        await ledger.close()
-
-
-@pytest.fixture(params=["in-memory", "files", "blobs", "blobs-that-roll-over"])
-def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Opened:
-    clock = FakeClock()
-
-    async def time_passes() -> None:
-        clock.ahead(seconds=61)
-
-    if request.param == "in-memory":
-        return Opened(InMemoryLedger(clock), time_passes)
-    if request.param == "files":
-        return Opened(FileLedger(tmp_path, monotonic=clock.monotonic), time_passes)
-    open_one = request.getfixturevalue("blobs")
-    return Opened(open_one(2 if "roll" in request.param else 100), lambda: asyncio.sleep(SHORTEST_LEASE_S + 1))
+from tests.contract.ledgers import REF, Opened, record
 
 
 async def test_what_was_appended_is_read_in_order_and_whole(opened: Opened) -> None:

@@ -13,6 +13,7 @@ GROUP = f"{SUBSCRIPTION}/resourceGroups/rg-orders"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stordersprod"
 APPLICATION = "aaaaaaaa-2222-3333-4444-555555555555"
 KEY = "A" * 86 + "=="
+CLIENT_SECRET = "abC8Q~" + "x" * 34
 DATABASES = ("postgres", "postgres-alternating")
 
 
@@ -64,7 +65,7 @@ def good(rotator: str, permitted: int) -> Trial:
     """What the policy permits, so that it is connected to."""
     values = {
         "storage-key": (KEY, {"target": ACCOUNT, "slot": "key1"}),
-        "entra-app-secret": ("a-client-secret", {"target": APPLICATION}),
+        "entra-app-secret": (CLIENT_SECRET, {"target": APPLICATION}),
     }
     value, more = values.get(rotator, (f"postgresql://{ROLE}:pw@127.0.0.1:{permitted}/orders", {}))
     return Trial("what is permitted", rotator, value, tags_of(rotator, **more))
@@ -230,7 +231,7 @@ def other_applications() -> Iterator[Trial]:
     for application in applications:
         for tag in ("target", "ProviderAddress"):
             tags = {"rotator": "entra-app-secret", tag: application}
-            yield Trial(f"the tag {tag} names {application!a}", "entra-app-secret", "a-client-secret", tags)
+            yield Trial(f"the tag {tag} names {application!a}", "entra-app-secret", CLIENT_SECRET, tags)
 
 
 def unknown_rotators(permitted: int) -> Iterator[Trial]:

@@ -104,6 +104,7 @@ async def test_with_app_service_authentication_in_front_no_key_is_asked_for(tmp_
         ({"ROTATION_OUTCOME_TOPIC": "http://topic"}, "ROTATION_OUTCOME_TOPIC"),
         ({"ROTATION_POLICY": "nowhere.toml"}, "nowhere.toml"),
         ({"ROTATION_SWEEP_SCHEDULE": "every hour"}, "ROTATION_SWEEP_SCHEDULE"),
+        ({"ROTATION_OWN_ACCOUNTS": "stkeyturn"}, "ROTATION_OWN_ACCOUNTS"),
     ],
 )
 async def test_a_missing_or_wrong_setting_stops_the_start(tmp_path: Path, settings: dict[str, str], said: str) -> None:
@@ -117,13 +118,38 @@ async def test_a_missing_or_wrong_setting_stops_the_start(tmp_path: Path, settin
         (RULE.replace('"orders.example.com"', '"orders-*.postgres.database.azure.com"'), "targets"),
         (RULE + 'admin = "secret:orders-admin"\n', "orders-admin"),
         (RULE.replace("postgres", "storage-key").replace("orders.example.com", LEDGER_ACCOUNT), "stkeyturn"),
+        (RULE.replace('s"]\n', 's-alternating"]\n').replace('"orders_app"', '"a", "b", "c"'), 'pairs = [["a", "b"]]'),
+        (RULE + 'admin = "secret:pg"\nadmin-user = "orders_app"\n', "policy.toml:7: `slots` names the administrator"),
+        (RULE + 'admin = "secret:pg"\ntls = "disable"\n', 'write tls = "verify-full"'),
+        (RULE + 'admin = "secret:pg--staged"\n', "staged values"),
+        (RULE + 'admin = "identity"\n', "this app's own token"),
     ],
-    ids=["no-toml", "glob-over-hosts", "covers-its-administrator", "covers-its-ledger"],
+    ids=[
+        "no-toml",
+        "glob-over-hosts",
+        "covers-its-administrator",
+        "covers-its-ledger",
+        "no-pairs",
+        "administrator-among-slots",
+        "no-tls",
+        "administrator-in-a-companion",
+        "token-elsewhere",
+    ],
 )
 async def test_a_policy_that_cant_stand_stops_the_start(tmp_path: Path, policy: str, said: str) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(policy)
     await refused(tmp_path, said, ROTATION_POLICY=str(file))
+
+
+async def test_a_scope_over_the_apps_own_accounts_stops_the_start_where_their_ids_are_told(tmp_path: Path) -> None:
+    scope = f"{LEDGER_ACCOUNT.partition('/providers')[0]}/*"
+    file = tmp_path / "policy.toml"
+    file.write_text(RULE.replace("postgres", "storage-key").replace("orders.example.com", scope))
+    own = {"ROTATION_POLICY": str(file), "ROTATION_OWN_ACCOUNTS": LEDGER_ACCOUNT}
+    await refused(tmp_path, "stkeyturn", **own)
+    code, _, error = await start(tmp_path, **(own | {"ROTATION_OWN_ACCOUNTS": ""}))
+    assert code == 0, error  # known by its name alone: denied at each rotation
 
 
 async def refused(tmp_path: Path, said: str, **settings: str) -> None:

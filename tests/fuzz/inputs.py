@@ -147,12 +147,12 @@ claims = st.tuples(
 )
 
 RULE_KEYS = (
-    "vaults", "secrets", "rotators", "targets", "slots", "admin", "admin-user", "max-validity-days", "window",
-    "min-interval-hours", "verify-hours", "expiry-jitter-percent", "tls", "password",
+    "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days", "window",
+    "min-grace-hours", "min-interval-hours", "verify-hours", "expiry-jitter-percent", "tls", "password",
 )  # fmt: skip
 GOOD_RULE = (
     'vaults = ["kv-a"]', 'secrets = ["orders-*", "!orders-x"]', 'rotators = ["postgres"]',
-    'targets = ["db.example.com"]', 'slots = ["a", "b"]', 'admin = "identity"', 'tls = "verify-full"',
+    'targets = ["db.example.com"]', 'slots = ["a", "b"]', 'admin = "secret:pg-admin"', 'tls = "verify-full"',
     'window = "Sat,Sun 01:00-05:00 Europe/Berlin"', "max-validity-days = 90",
 )  # fmt: skip
 toml_values = st.one_of(

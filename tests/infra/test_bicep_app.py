@@ -10,6 +10,9 @@ from tests.infra.promised import holds
 
 MAIN = read(INFRA / "main.bicep")
 APP = read(INFRA / "modules/function-app.bicep")
+STORAGE = (
+    "/subscriptions/44444444-4444-4444-4444-444444444444/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts"
+)
 
 
 def settings() -> dict[str, Value]:
@@ -27,6 +30,7 @@ def test_the_app_starts_with_the_settings_that_are_deployed() -> None:
         "ROTATION_HTTP_AUTH": "entra",
         "ROTATION_SWEEP_SCHEDULE": str(MAIN.params["sweepSchedule"].value),
         "ROTATION_OUTCOME_TOPIC": "https://evgt.westeurope-1.eventgrid.azure.net/api/events",
+        "ROTATION_OWN_ACCOUNTS": f"{STORAGE}/stkeyturn,{STORAGE}/stlkeyturn",
         "ROTATION_POLICY": "policy.toml",
         "ROTATION_ARM_ENDPOINT": "https://management.azure.com/",
         "ROTATION_GRAPH_ENDPOINT": "https://graph.microsoft.com",
@@ -40,6 +44,7 @@ def test_the_app_starts_with_the_settings_that_are_deployed() -> None:
     read_back = from_environment(answers | {"WEBSITE_AUTH_ENABLED": "True"}, ROOT)
     assert read_back.queue_service == "https://stkeyturn.queue.core.windows.net"
     assert read_back.storage_account == "stkeyturn"
+    assert read_back.own_accounts == (f"{STORAGE}/stkeyturn", f"{STORAGE}/stlkeyturn")
     assert read_back.endpoints.arm == "https://management.azure.com"
 
 
@@ -47,6 +52,16 @@ def test_every_setting_that_the_app_reads_is_deployed() -> None:
     source = (ROOT / "handlers" / "settings.py").read_text()
     reads = set(re.findall(r'"((?:ROTATION|AZURE|AzureWebJobs)_?\w+)"', source))
     assert reads - settings().keys() == {"AzureWebJobsStorage__accountName"}  # what the two URIs stand for
+
+
+def test_the_app_is_told_of_every_storage_account_that_it_lives_on() -> None:
+    assert settings()["ROTATION_OWN_ACCOUNTS"] == "join(ownAccountIds, ',')"
+    told = at(MAIN.modules["app"].body, "params.ownAccountIds")
+    assert told == [Computed("hostStorageId"), Computed("ledgerStorageId")]
+    made = {at(one.body, "params.name") for one in MAIN.modules.values() if one.type == "modules/storage.bicep"}
+    ids = {str(MAIN.variables[name].value) for name in ("hostStorageId", "ledgerStorageId")}
+    assert made == {Computed("hostAccount"), Computed("ledgerAccount")}
+    assert all(any(f"/storageAccounts/${{{one.text}}}'" in told for told in ids) for one in made)  # type: ignore[union-attr]
 
 
 def test_the_host_signs_in_by_the_identity_and_no_setting_pretends_to_be_the_platform_s() -> None:

@@ -18,7 +18,8 @@ def test_steps_are_commands_and_sql_that_quote_what_they_name(
     policy = tmp_path / "policy.toml"
     roles = {"slots": ['we"ird', "plain"], "admin": "identity", "admin-user": "o'turn"}
     policy.write_text(
-        rule(["entra-app-secret"], [APPLICATION]) + rule(["postgres"], ["orders.example.com", SERVER], **roles)
+        rule(["entra-app-secret"], [APPLICATION])
+        + rule(["postgres"], ["orders-two.postgres.database.azure.com", SERVER], **roles)
     )
     code, out, _ = run(capsys, "steps", policy, "--principal", PRINCIPAL)
     assert code == 0

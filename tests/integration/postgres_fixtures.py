@@ -197,7 +197,7 @@ def job_of(
     spec = spec or make_spec("postgres")
     secret = make_secret(value)
     claim = rotator.claim(spec, secret)
-    slot = claim.current_slot or ""
+    slot = claim.current_slot or claim.slots[0]
     job = Job(
         operation_id="0123456789abcdef01234567",
         ref=secret.ref,

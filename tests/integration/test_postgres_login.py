@@ -14,7 +14,7 @@ import pytest
 
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
-from rotation.model import Admin, Credential, Job, Login, LoginSource, SecretValue, Tls
+from rotation.model import Admin, Credential, Endpoints, Job, Login, LoginSource, SecretValue, Tls
 from rotation.rotators.postgres import Postgres
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
@@ -31,6 +31,7 @@ from tests.integration.postgres_fixtures import (
 )
 
 IDENTITY = Admin("identity")
+HERE = Endpoints(arm="https://localhost:1")  # a stand-in for Azure's planes: tokens go to this machine
 BY_IDENTITY = Login(LoginSource.ADMIN_IDENTITY, None, None)
 
 
@@ -144,7 +145,7 @@ async def test_a_certificate_of_another_name_is_refused(
     async def here(_endpoint: object) -> list[str]:
         return ["127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_session._addresses", here)
+    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", here)
     job = job_of(rotator, owner.value(owner.role(), host="db.example.com"), tls=Tls.VERIFY_FULL)
     with pytest.raises(Refused, match="not valid for this name"):
         await rotator.verify(job, job.current)
@@ -185,7 +186,7 @@ async def test_a_server_without_tls_is_refused_where_the_policy_wants_it(plain: 
 async def test_a_token_logs_in_as_the_role_that_it_says(owner: Owner, trusting: None, claims: dict[str, str]) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, claims)
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
     assert tokens.scopes == ["https://ossrdbms-aad.database.windows.net/.default"]
@@ -204,7 +205,7 @@ def administrator(owner: Owner, tokens: Tokens, claims: dict[str, str]) -> Role:
 async def test_the_policys_word_on_the_administrators_role_goes_before_the_tokens(owner: Owner, trusting: None) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, {"upn": "somebody else"})
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     login = replace(BY_IDENTITY, user=admin.name)
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[login])
     await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
@@ -213,7 +214,7 @@ async def test_the_policys_word_on_the_administrators_role_goes_before_the_token
 async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
     role, tokens = plain.role(), Tokens()
     administrator(plain, tokens, {"upn": "{}"})
-    rotator = Postgres(make_services(tokens))
+    rotator = Postgres(make_services(tokens, HERE))
     async with Proxy(plain.server.port) as proxy:
         value = plain.value(role, port=proxy.port)
         job = job_of(rotator, value, tls=Tls.DISABLE, admin=IDENTITY, logins=[BY_IDENTITY])
@@ -222,9 +223,58 @@ async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
         assert not proxy.connections
 
 
+@pytest.mark.parametrize(
+    ("arm", "host", "shown"),
+    [
+        ("https://management.azure.com", "orders.postgres.database.azure.com", True),
+        ("https://management.azure.com", "orders.private.postgres.database.azure.com", True),
+        ("https://management.usgovcloudapi.net", "orders.postgres.database.usgovcloudapi.net", True),
+        ("https://management.chinacloudapi.cn", "orders.postgres.database.chinacloudapi.cn", True),
+        ("https://localhost:1", "localhost", True),
+        ("https://management.azure.com", "127.0.0.1", False),
+        ("https://management.azure.com", "db.example.com", False),
+        ("https://management.azure.com", "postgres.database.azure.com", False),
+        ("https://management.azure.com", "orders.postgres.database.azure.com.evil.example", False),
+        ("https://management.azure.com", "evilpostgres.database.azure.com", False),
+        ("https://management.azure.com", "orders.postgres.database.usgovcloudapi.net", False),
+        ("https://management.usgovcloudapi.net", "orders.postgres.database.azure.com", False),
+        ("https://management.example", "orders.postgres.database.azure.com", False),
+        ("https://localhost:1", "orders.postgres.database.azure.com", False),
+    ],
+)
+async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
+    monkeypatch: pytest.MonkeyPatch, arm: str, host: str, shown: bool
+) -> None:
+    asked: list[str] = []
+
+    async def connect(endpoint: object, account: object, _tls: Tls) -> None:
+        asked.append(str(endpoint))
+        raise Unreachable("as far as it goes")
+
+    monkeypatch.setattr("rotation.rotators.postgres_login.connect", connect)
+    tokens = Tokens(token(upn="admin"))
+    rotator = Postgres(make_services(tokens, Endpoints(arm=arm)))
+    value = f"postgresql://app:secret@{host}/app"
+    job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
+    with pytest.raises(Unreachable if shown else Refused, match="far" if shown else 'admin = "secret:NAME"'):
+        await rotator.apply(job, rotator.draft(job))
+    assert bool(asked) is shown
+    assert bool(tokens.scopes) is shown, "it is not even asked for"
+
+
+async def test_of_several_servers_none_is_shown_the_token_unless_all_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = Tokens(token(upn="admin"))
+    rotator = Postgres(make_services(tokens))
+    value = "postgresql://app:secret@orders.postgres.database.azure.com,db.example.com/app"
+    job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
+    with pytest.raises(Refused, match=r"db\.example\.com"):
+        await rotator.apply(job, rotator.draft(job))
+    assert not tokens.scopes
+
+
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.W10.c", "a.eyJ1cG4iOjF9.c", "a.ÿ.c"])
 async def test_a_token_that_does_not_say_its_role_is_told(owner: Owner, text: str) -> None:
-    rotator = Postgres(make_services(Tokens(text)))
+    rotator = Postgres(make_services(Tokens(text), HERE))
     job = job_of(rotator, owner.value(owner.role()), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Refused, match="admin-user") as raised:
         await rotator.apply(job, rotator.draft(job))
@@ -345,7 +395,7 @@ async def test_a_name_with_several_addresses_is_tried_at_each(
     async def two(_endpoint: object) -> list[str]:
         return ["::1", "127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_session._addresses", two)
+    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", two)
     job = job_of(rotator, plain.value(plain.role(), host="localhost"))
     await rotator.verify(job, job.current)
 

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -20,7 +20,10 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import Account
 from rotation.errors import NotYet, Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, SecretValue
+from rotation.rotators import postgres_neutral
 from rotation.rotators.postgres import Postgres
+from rotation.rotators.postgres_alternating import PostgresAlternating
+from rotation.rotators.postgres_neutral import Setting
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Owner,
@@ -33,6 +36,7 @@ from tests.integration.postgres_fixtures import (
     running,
     until,
 )
+from tests.standbys import standby_of
 
 ADMIN = Admin("secret", "pg-admin")
 PGBOUNCER = shutil.which("pgbouncer")
@@ -54,23 +58,8 @@ def rotator() -> Postgres:
 
 @pytest.fixture(scope="module")
 def standby(owner: Owner) -> Iterator[LocalPostgres]:
-    """A real one: a copy of the primary, which then follows it."""
-    with folder() as data:
-        account, place = Account.for_servers(), data / "cluster"
-        binaries = owner.server.binaries
-        primary = (
-            f"host={owner.server.host} port={owner.server.port} user={owner.server.admin_user} "
-            f"password={owner.server.admin_password.reveal()}"
-        )
-        place.mkdir(mode=0o700)
-        account.own(place)
-        subprocess.run(
-            [str(binaries / "pg_basebackup"), "-D", str(place), "-R", "-c", "fast", "-d", primary],
-            check=True, cwd=place, user=account.user, group=account.group, extra_groups=account.groups,
-        )  # fmt: skip
-        (data / "admin-password").write_text(owner.server.admin_password.reveal())
-        with LocalPostgres(data, durable=False) as server:
-            yield server
+    with folder() as data, standby_of(owner.server, data) as server:
+        yield server
 
 
 def at(owner: Owner, role: Role, *servers: LocalPostgres) -> str:
@@ -114,14 +103,101 @@ async def test_the_word_of_a_standby_that_lags_behind_is_not_the_last_one(
         await until(lambda: copy.sql("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
         new = await rotator.apply(job, rotator.draft(job))
         await rotator.verify(job, new)
-        with pytest.raises(NotYet) as raised:
+        with pytest.raises(Rejected):
             await rotator.verify(job, job.current)
-        assert raised.value.retry_after_s
     finally:
         copy.sql("SELECT pg_wal_replay_resume()")
     await until_it_followed(owner, standby)
     with pytest.raises(Rejected):
         await rotator.verify(job, job.current)
+
+
+@contextlib.asynccontextmanager
+async def lagging(standby: LocalPostgres, owner: Owner) -> AsyncIterator[None]:
+    copy = Owner(standby)
+    await until_it_followed(owner, standby)
+    copy.sql("SELECT pg_wal_replay_pause()")
+    await until(lambda: copy.sql("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
+    try:
+        yield
+    finally:
+        copy.sql("SELECT pg_wal_replay_resume()")
+
+
+@pytest.mark.parametrize("alternating", [False, True])
+async def test_what_the_primary_accepts_and_a_standby_does_not_yet_is_neither_accepted_nor_rejected(
+    owner: Owner, standby: LocalPostgres, alternating: bool
+) -> None:
+    """The value leads to a standby for reading; the tag target says where the primary is."""
+    roles = owner.role(), owner.role()
+    spec = make_spec(
+        "postgres-alternating" if alternating else "postgres",
+        target=f"127.0.0.1:{owner.server.port}",
+        slots=(roles[0].name, roles[1].name) if alternating else (),
+    )
+    rotator = (PostgresAlternating if alternating else Postgres)(make_services())
+    job = job_of(rotator, at(owner, roles[0], standby), spec=spec, logins=[by_admin(owner)], admin=ADMIN)
+    async with lagging(standby, owner):
+        new = await rotator.apply(job, rotator.draft(job))
+        with pytest.raises(NotYet) as raised:
+            await rotator.verify(job, new)
+        assert raised.value.retry_after_s
+        if not alternating:
+            # The standby still accepts it. Were that believed, the dead one would be published as a repair.
+            with pytest.raises(Rejected):
+                await rotator.verify(job, job.current)
+            with pytest.raises(Rejected):
+                await rotator.prove(job)
+    await until_it_followed(owner, standby)
+    await rotator.verify(job, new)
+
+
+async def test_of_a_primary_that_is_down_and_a_standby_nobody_learns_whether_a_password_works(
+    owner: Owner, rotator: Postgres, standby: LocalPostgres
+) -> None:
+    role = owner.role()
+    await until_it_followed(owner, standby)
+    async with Proxy(owner.server.port) as down:
+        pass
+    for spec in (make_spec("postgres"), make_spec("postgres", target=f"127.0.0.1:{down.port}")):
+        value = at(owner, role, standby)
+        if spec.target is None:
+            value = value.replace("@", f"@127.0.0.1:{down.port},")
+        job = job_of(rotator, value, spec=spec)
+        for call in (rotator.verify(job, job.current), rotator.prove(job)):
+            with pytest.raises(Unreachable):
+                await call
+
+
+async def test_both_servers_are_asked_side_by_side(owner: Owner, rotator: Postgres) -> None:
+    role = owner.role()
+    async with SlowServer() as slow, SlowServer() as other:
+        spec = make_spec("postgres", target=f"127.0.0.1:{other.port}")
+        job = job_of(rotator, owner.value(role, port=slow.port), spec=spec)
+        task = asyncio.create_task(rotator.verify(job, job.current))
+        await until(lambda: slow.asked and other.asked)  # neither has answered yet
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+class SlowServer:
+    """Takes a connection and says nothing."""
+
+    port, asked = 0, False
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._server.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked = bool(await reader.read(1))
+        await reader.read()
+        writer.close()
 
 
 # poolers
@@ -155,7 +231,7 @@ async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Own
         new = await rotator.apply(job, rotator.draft(job))
         assert not pooler.connections
         await rotator.verify(job, new)
-        assert (pooler.connections, direct.connections) == (1, 1)
+        assert (pooler.connections, direct.connections) == (1, 2), "one to change, one each to verify"
 
 
 class Bouncer:
@@ -262,7 +338,7 @@ async def test_a_connection_that_the_server_ends_in_the_middle_is_told_to_pass(o
 async def test_a_change_that_waits_too_long_for_another_is_told_to_pass(
     owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres_role.SETTINGS", "SET lock_timeout = '50ms'")
+    monkeypatch.setattr(postgres_neutral, "SETTINGS", (Setting("lock_timeout", "50ms", "so as not to wait"),))
     role = owner.role()
     with locked(owner):
         job = job_of(rotator, owner.value(role))
@@ -273,10 +349,24 @@ async def test_a_change_that_waits_too_long_for_another_is_told_to_pass(
 async def test_a_server_that_takes_no_writes_is_told(
     owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres_role.SETTINGS", "SET default_transaction_read_only = on")
+    monkeypatch.setattr(postgres_neutral, "TO_WRITE", "SET TRANSACTION READ ONLY")
     job = job_of(rotator, owner.value(owner.role()))
     with pytest.raises(Unreachable, match="read-only"):
         await rotator.apply(job, rotator.draft(job))
+
+
+async def test_a_change_at_the_same_moment_as_anothers_is_told_to_pass(owner: Owner, rotator: Postgres) -> None:
+    role, server = owner.role(), owner.server
+    job = job_of(rotator, owner.value(role))
+    with psycopg.connect(server.url("postgres", server.admin_user, server.admin_password).reveal()) as other:
+        other.execute(f"ALTER ROLE {role.name} CONNECTION LIMIT 5".encode())
+        task = asyncio.create_task(rotator.apply(job, rotator.draft(job)))
+        waits = "SELECT 1 FROM pg_stat_activity WHERE application_name = 'keyturn' AND wait_event_type = 'Lock'"
+        await until(lambda: owner.sql(waits))
+        other.commit()
+        with pytest.raises(Unreachable, match="XX000"):
+            await task
+    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
 
 
 async def test_a_role_that_goes_between_look_and_change_is_told(

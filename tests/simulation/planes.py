@@ -26,6 +26,7 @@ ACCOUNT = (
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourcegroups/rg"
     "/providers/microsoft.storage/storageaccounts/storders"
 )
+LENGTH = 40  # of a client secret
 OK, NOT_FOUND, UNAUTHORIZED = 200, 404, 401
 WRONG_SECRET = 7000215  # AADSTS, as Entra numbers what it refuses
 
@@ -73,7 +74,7 @@ class StorageAccount(_Planes):
         super().__init__()
         self.rotator: Rotator = ROTATORS["storage-key"].build(services)
         self.acts: Sequence[str] = ("mistake", "older", "password", "password-and-write", "no-tags", "plant")
-        self.tags = {"rotator": "storage-key", "target": ACCOUNT, "slot": "key1"}
+        self.tags = {"rotator": "storage-key", "target": ACCOUNT}
         self.targets: Sequence[str] = (ACCOUNT,)
         self._now = services.now
         self._dice = dice
@@ -189,7 +190,7 @@ class Directory(_Planes):
         self._first = self._add("the owner's", self._now() + timedelta(days=700))
         self._passwords[self._first].start -= timedelta(days=1)
         self._others: str | None = None
-        self.tags = {"rotator": "entra-app-secret", "target": APPLICATION, "slot": self._first}
+        self.tags = {"rotator": "entra-app-secret", "target": APPLICATION}
 
     def first(self) -> Sequence[SecretValue]:
         return [SecretValue(self._passwords[self._first].text)]
@@ -204,7 +205,7 @@ class Directory(_Planes):
         return self._slot_of.get(secret.value.reveal(), "")
 
     def mistaken(self, _secret: Secret) -> SecretValue:
-        return SecretValue("typo" + self._random_text())
+        return SecretValue(("typo" + self._random_text())[:LENGTH])
 
     def changed(self, secret: Secret) -> SecretValue:
         self._passwords.pop(self.slot(secret), None)
@@ -213,7 +214,7 @@ class Directory(_Planes):
         return SecretValue(made.text)
 
     def planted(self, _secret: Secret) -> SecretValue:
-        return SecretValue("planted" + self._random_text())
+        return SecretValue(("planted" + self._random_text())[:LENGTH])
 
     def add_others(self) -> None:
         self._others = self._add("of another team", self._now() + timedelta(days=700))
@@ -285,7 +286,13 @@ class Directory(_Planes):
         return key_id
 
     def _random_text(self) -> str:
-        return f"{self._dice.getrandbits(160):040x}"
+        # As varied at its beginning as Entra's: by that one is told from another.
+        return (
+            base64.urlsafe_b64encode(self._dice.getrandbits(160).to_bytes(20))
+            .decode()
+            .replace("=", "~")
+            .ljust(LENGTH, ".")
+        )
 
 
 class Nobody(_Planes):
@@ -294,7 +301,8 @@ class Nobody(_Planes):
     def __init__(self, services: Services, dice: random.Random) -> None:
         super().__init__()
         self.rotator: Rotator = ROTATORS["generated"].build(services)
-        self.acts: Sequence[str] = ("mistake", "older", "no-tags", "plant")
+        # No mistake: what is no key is refused before anything is looked at, and any key is as good as another.
+        self.acts: Sequence[str] = ("older", "no-tags", "plant")
         self.tags = {"rotator": "generated", "format": "hex"}
         self.targets: Sequence[str] = ()
         self._dice = dice

@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 from rotation.errors import Rejected, Unreachable
 from rotation.model import Secret, SecretValue, Tls
 from rotation.ports import Rotator, Services
-from rotation.rotators import ROTATORS, postgres_login
+from rotation.rotators import ROTATORS, postgres_login, postgres_proof
+from rotation.rotators.postgres_refusals import StatementRefused
 from rotation.rotators.postgres_role import PRIVILEGE, READ_ONLY
-from rotation.rotators.postgres_session import Account, Endpoint, Row, StatementRefused
+from rotation.rotators.postgres_session import Account, Endpoint, Row
 from tests.fakes import Hook, no_hook
 
 SERVER = "db.example:5432"
@@ -148,7 +149,10 @@ class Database:
 
     @contextmanager
     def simulated(self) -> Iterator[None]:
-        with patch.object(postgres_login, "connect", self._connect):
+        with (
+            patch.object(postgres_login, "connect", self._connect),
+            patch.object(postgres_proof, "connect", self._connect),
+        ):
             yield
 
     async def _connect(self, endpoint: Endpoint, account: Account, _tls: Tls) -> "_Session":
@@ -180,6 +184,7 @@ class _Session:
     """What the rotators use of `postgres_session.Session`."""
 
     backend_pid = 1
+    server_version = 180000
 
     def __init__(self, database: Database, endpoint: Endpoint, user: str) -> None:
         self.endpoint = endpoint
@@ -202,16 +207,19 @@ class _Session:
     def verifier(self, password: SecretValue, _user: str) -> str:
         return f"verifier of {password.reveal()}"
 
-    async def query(self, statement: str, *parameters: str) -> list[Row]:
-        if statement.startswith("SELECT pg_is_in_recovery()"):
-            return [("t" if self.is_standby else "f", "1")]
-        if "FROM pg_roles" in statement:
-            return [("t", "f", "f")] if parameters[0] in self._database.passwords else []
-        change = _ALTER.fullmatch(statement)
+    async def query(self, statement: str) -> list[Row]:
+        settings, _, asked = statement.rpartition("; ")
+        assert not settings or settings.startswith("SET "), "settings first"
+        if asked.startswith("SELECT pg_is_in_recovery()"):
+            return [("t" if self.is_standby else "f", "1", self._user, "0", SERVER)]
+        if asked.startswith("SELECT rolcanlogin"):
+            role = asked.rpartition(" = ")[2].strip("'")
+            return [("t", "f", "f")] if role in self._database.passwords else []
+        change = _ALTER.fullmatch(asked)
         if change is not None:
             await self._database.alter(self._user, change["role"], change["password"])
         else:
-            assert statement.startswith(("SET ", "SELECT 1")), "a statement that the simulation does not know"
+            assert asked == "SHOW server_version", "a statement that the simulation does not know"
         return []
 
 

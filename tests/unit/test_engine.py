@@ -119,17 +119,21 @@ async def test_force_grace_rotates_over_slow_consumers() -> None:
 
 async def test_a_password_changed_by_hand_is_set_anew_by_the_administrator() -> None:
     world = await World("in-place+admin").start()
+    await world.ask()
     world.server.passwords["app"] = "by hand"
-    outcome = await world.ask()
+    world.time.ahead(hours=25)
+    outcome = await world.ask("sweep")
     assert outcome.result is Result.REPAIRED
     assert world.works(world.latest)
 
 
 async def test_without_an_administrator_the_answer_says_what_to_do() -> None:
     world = await World().start()
+    await world.ask()
     world.server.passwords["app"] = "by hand"
+    world.time.ahead(hours=25)
     with pytest.raises(Rejected, match="name an administrator"):
-        await world.ask()
+        await world.ask("sweep")
     assert [r.step for r in await world.ledger.read(REF)][-1] is Step.FAILED
 
 

@@ -58,9 +58,12 @@ class FindsOne(FakeRotator):
     """A provider with a credential that no version names."""
 
     asked: frozenset[str] = frozenset()
+    operations: frozenset[str] = frozenset()
 
-    async def orphans(self, job: Job, known: frozenset[str], before: datetime) -> Sequence[str]:
-        self.asked = known
+    async def orphans(
+        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
+    ) -> Sequence[str]:
+        self.asked, self.operations = known, operations
         return [] if self.server.passwords.get("lost") is None else ["lost"]
 
 
@@ -75,6 +78,9 @@ async def test_what_no_version_names_is_removed_at_the_provider() -> None:
     await world.ask("sweep")
     assert world.server.passwords["lost"] is None
     assert world.latest.tags["slot"] in finds.asked
+    records = await world.ledger.read(REF)
+    assert {record.operation_id for record in records if record.step is Step.APPLYING} <= finds.operations
+    assert finds.operations <= {record.operation_id for record in records}
     steps = [(record.step, record.slot) for record in await world.ledger.read(REF)]
     assert (Step.RETIRED, "lost") in steps
     assert world.works(world.latest)

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 
 from rotation.errors import Rejected, Unusable
-from rotation.model import Credential, Job, SecretValue
+from rotation.model import Credential, Job, Proof, SecretValue
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
 from tests.contract.harness_generated import SERVICES
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
+
+LONG = base64.b64encode(bytes(range(64))).decode()
+OF_FORM = {None: "whatever", "api-key": "whatever", "hex": "0f", "base64": "AAAA"}
 
 
 @pytest.fixture
@@ -19,11 +22,13 @@ def rotator() -> Rotator:
     return ROTATORS["generated"].build(SERVICES)
 
 
-def job(rotator: Rotator, form: str | None, value: str = "whatever") -> Job:
-    return make_job(rotator, make_spec("generated", form=form), make_secret(value), "old")
+def job(rotator: Rotator, form: str | None, value: str | None = None) -> Job:
+    """To replace a value, or one of the form."""
+    present = OF_FORM.get(form, LONG) if value is None else value
+    return make_job(rotator, make_spec("generated", form=form), make_secret(present), "old")
 
 
-def drafted(rotator: Rotator, form: str | None, value: str = "whatever") -> str:
+def drafted(rotator: Rotator, form: str | None, value: str | None = None) -> str:
     draft = rotator.draft(job(rotator, form, value))
     assert draft.value is not None
     return draft.value.reveal()
@@ -59,7 +64,6 @@ async def test_each_format_has_its_form_and_passes_its_own_verification(
         ("0f" * 16, r"[A-Za-z0-9_-]{43}"),
         ("pässwörd", r"[A-Za-z0-9_-]{43}"),
         ("????", r"[A-Za-z0-9_-]{43}"),
-        ("", r"[A-Za-z0-9_-]{43}"),
     ],
 )
 def test_without_a_format_the_form_of_the_present_value_is_kept_where_it_is_known(
@@ -81,10 +85,15 @@ def test_the_slot_is_another_one_for_each_operation_and_the_same_on_a_retry(rota
     assert slots[0] == slots[1] != slots[2]
 
 
-def test_a_value_from_before_is_known_by_its_version(rotator: Rotator) -> None:
-    secret = make_secret("whatever")
-    assert rotator.claim(make_spec("generated"), secret).current_slot == secret.version
-    assert rotator.claim(make_spec("generated", current_slot="mine"), secret).current_slot == "mine"
+@pytest.mark.parametrize("tagged", [None, "mine"])
+async def test_a_value_from_before_is_known_by_its_version_whatever_the_tag_slot_says(
+    rotator: Rotator, tagged: str | None
+) -> None:
+    spec, secret = make_spec("generated", current_slot=tagged), make_secret("whatever")
+    claim = rotator.claim(spec, secret)
+    assert (claim.targets, claim.slots, claim.current_slot) == ((), (), secret.version)
+    proven = await rotator.prove(make_job(rotator, spec, secret, claim.current_slot or ""))
+    assert proven == Proof(secret.version, None)
 
 
 def test_nothing_is_staged_before_an_old_value_is_retired(rotator: Rotator) -> None:

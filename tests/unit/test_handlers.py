@@ -169,7 +169,10 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(
         yield replace(REQUEST, ref=SecretRef(vault.name, "second"))
 
     vaults = {name: SimpleNamespace(name=name) for name in ("broken", "kv")}
-    sweeper, poison = SimpleNamespace(requests=requests, expiring={}), SimpleNamespace(tell=mocker.AsyncMock())
+    sweeper, poison = (
+        SimpleNamespace(requests=requests, expiring={}, unbound={}),
+        SimpleNamespace(tell=mocker.AsyncMock()),
+    )
     app: Any = SimpleNamespace(vaults=vaults, sweeper=sweeper, delay=None, telemetry=Off(), poison=poison)
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)

@@ -17,21 +17,32 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.terms"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset(
-        {"rotation.records", "rotation.toml_lines", "rotation.windows", "rotation.targets", "rotation.passwords"}
+        {
+            "rotation.records",
+            "rotation.bindings",
+            "rotation.asked",
+            "rotation.toml_lines",
+            "rotation.windows",
+            "rotation.targets",
+            "rotation.passwords",
+        }
     ),
     frozenset({"rotation.ports", "rotation.formats", "rotation.watch"}),
     frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
     frozenset({"rotation.policy"}),
-    frozenset({"rotation.policy_rules", "rotation.self_protection"}),
+    frozenset({"rotation.policy_rules", "rotation.policy_pairs", "rotation.self_protection"}),
     frozenset({"rotation.policy_file"}),
-    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence"}),
+    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence", "rotation.sharing"}),
     frozenset({"rotation.run"}),
-    frozenset({"rotation.repair", "rotation.retirement"}),
+    frozenset({"rotation.repair", "rotation.retirement", "rotation.outcomes", "rotation.ownership"}),
+    frozenset({"rotation.parts"}),
+    frozenset({"rotation.change"}),
+    frozenset({"rotation.mending"}),
     frozenset({"rotation.engine", "rotation.sweeper"}),
 )
 # `python -m rotation.policy check` is a command that operators know; its few lines hand over to where the work is.
 COMMANDS = {("rotation.policy", "rotation.policy_check")}
-ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "records", "formats", "passwords"}
+ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "records", "formats", "passwords", "bindings"}
 
 
 def module_of(path: Path) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import Denied
-from rotation.model import Claim, PasswordRules, SecretRef, Spec, Tls
+from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.policy import Permit, Policy, Rule
 from rotation.targets import parse_target
 
@@ -21,14 +21,16 @@ def rule(
     rotators: tuple[str, ...] = ("postgres",),
     targets: tuple[str, ...] = (SERVER,),
     slots: tuple[str, ...] = ("orders_a", "orders_b"),
+    pairs: tuple[tuple[str, str], ...] = (),
     max_validity_days: int | None = 90,
+    admin: Admin | None = None,
 ) -> Rule:
     return Rule(
         vaults=vaults,
         secrets=secrets,
         rotators=rotators,
         targets=tuple(parse_target(target) for target in targets),
-        permit=Permit(rule=number, slots=slots, max_validity_days=max_validity_days),
+        permit=Permit(rule=number, slots=slots, pairs=pairs, max_validity_days=max_validity_days, admin=admin),
     )
 
 
@@ -70,6 +72,8 @@ def test_a_permit_starts_from_the_defaults_that_a_rule_has() -> None:
         jitter_percent=5,
         password=PasswordRules(40, "url-safe"),
         tls=Tls.VERIFY_FULL,
+        pairs=(),
+        min_grace_hours=0,
     )
 
 
@@ -173,9 +177,12 @@ def test_permissions_are_never_put_together_from_two_rules() -> None:
 def test_a_denial_names_what_is_missing_from_the_rule_that_came_closest() -> None:
     far, near, nearest = rule(1, rotators=("generated",)), rule(2, targets=("x.example",)), rule(3, slots=("x",))
     too_short = rule(4, max_validity_days=7)
+    unpaired = rule(5, slots=("orders_a", "orders_b", "c"), pairs=(("orders_a", "c"),))
     assert "rule 2" in denial(Policy((far, near)), spec(), claim()).message
     assert "rule 3" in denial(Policy((far, nearest, near)), spec(), claim()).message
     assert "rule 4" in denial(Policy((nearest, too_short, far)), spec(), claim()).message
+    assert "rule 5" in denial(Policy((nearest, unpaired, far)), spec(), claim()).message
+    assert "rule 4" in denial(Policy((unpaired, too_short)), spec(), claim()).message
 
 
 def test_of_two_rules_equally_close_the_first_is_named() -> None:
@@ -186,3 +193,137 @@ def test_of_two_rules_equally_close_the_first_is_named() -> None:
 def test_a_name_that_is_none_is_shown_without_its_control_characters() -> None:
     denied = denial(Policy((rule(),)), spec(), claim(), SecretRef("kv-orders", "x\n\u202eevil"))
     assert "\\n\\u202eevil" in denied.message
+
+
+# which slots take turns
+
+FOUR = ("a", "b", "c", "d")
+PAIRS = (("a", "b"), ("c", "d"))
+
+
+@pytest.mark.parametrize(
+    ("slots", "pairs", "asked"),
+    [
+        (FOUR, PAIRS, ("a", "b")),
+        (FOUR, PAIRS, ("d", "c")),
+        (FOUR, PAIRS, ("b",)),
+        (FOUR, PAIRS, ()),
+        ((*FOUR, "e"), PAIRS, ("e",)),
+        (FOUR, (), ("c",)),
+        (("a", "b"), (), ("b", "a")),
+        (("a", "b", "a"), (), ("b", "a")),
+        (("a", "b"), (("a", "b"),), ("b", "a")),
+        (("a",), (), ("a",)),
+        ((), (), ("key1", "key2")),
+        (("*",), (), ("whoever", "else")),
+    ],
+)
+def test_two_slots_that_take_turns_are_permitted(
+    slots: tuple[str, ...], pairs: tuple[tuple[str, str], ...], asked: tuple[str, ...]
+) -> None:
+    assert Policy((rule(slots=slots, pairs=pairs),)).permit(ORDERS, spec(), claim(slots=asked)).pairs == pairs
+
+
+@pytest.mark.parametrize(
+    ("slots", "pairs", "asked"),
+    [
+        (FOUR, PAIRS, ("a", "c")),
+        (FOUR, PAIRS, ("b", "c")),
+        (FOUR, PAIRS, ("a", "a")),
+        ((*FOUR, "e"), PAIRS, ("a", "e")),
+        (FOUR, (), ("a", "b")),  # which two is not said
+        (("a", "b"), (), ("a", "a")),
+        (("a",), (), ("a", "a")),
+    ],
+)
+def test_two_slots_of_different_pairs_are_denied(
+    slots: tuple[str, ...], pairs: tuple[tuple[str, str], ...], asked: tuple[str, str]
+) -> None:
+    denied = denial(Policy((rule(slots=slots, pairs=pairs),)), spec(), claim(slots=asked))
+    assert denied.field == "slots"
+    assert denied.message == (
+        f"slots {asked[0]!r} and {asked[1]!r} do not take turns: they are none of the `pairs` of the policy's rule 1"
+    )
+
+
+def test_a_slot_that_is_not_listed_is_named_before_any_pair_is_looked_at() -> None:
+    denied = denial(Policy((rule(slots=FOUR, pairs=PAIRS),)), spec(), claim(slots=("a", "x")))
+    assert "slot 'x' is not among" in denied.message
+
+
+# an administrator's own role
+
+ADMIN = Admin("secret", "pg-admin", "boss")
+
+
+@pytest.mark.parametrize("slots", [("*",), ("orders_a", "boss")])
+@pytest.mark.parametrize("asked", [("boss",), ("orders_a", "boss")])
+def test_the_administrator_of_a_rule_is_no_slot_whatever_the_rule_lists(
+    slots: tuple[str, ...], asked: tuple[str, ...]
+) -> None:
+    denied = denial(Policy((rule(slots=slots, admin=ADMIN),)), spec(), claim(slots=asked))
+    assert denied.field == "slots"
+    assert denied.message == (
+        "slot 'boss' is the administrator of the policy's rule 1, so no rule can permit its password"
+    )
+
+
+def test_no_other_rule_permits_the_administrator_of_a_rule_with_the_same_target() -> None:
+    policy = Policy((rule(1, slots=("*",)), rule(2, vaults=("kv-other",), admin=ADMIN)))
+    assert "rule 2" in denial(policy, spec(), claim(slots=("boss",))).message
+    assert policy.permit(ORDERS, spec(), claim(slots=("bos",)))
+    wide = Policy((rule(1, slots=("*",), targets=(SERVER, "other.example.com")), rule(2, admin=ADMIN)))
+    assert "rule 2" in denial(wide, spec(), claim(f"{SERVER}:5432", "other.example.com:5432", slots=("boss",))).message
+
+
+def test_a_role_of_the_administrator_s_name_on_another_server_is_another_role() -> None:
+    policy = Policy((rule(1, slots=("*",)), rule(2, targets=("other.example.com",), admin=ADMIN)))
+    assert policy.permit(ORDERS, spec(), claim(slots=("boss",))).rule == 1
+
+
+def test_an_administrator_whose_role_is_not_named_stands_in_nobody_s_way() -> None:
+    policy = Policy((rule(slots=("*",), admin=Admin("secret", "pg-admin")),))
+    assert policy.permit(ORDERS, spec(), claim(slots=("boss",))).admin == Admin("secret", "pg-admin")
+
+
+# the app's own accounts
+
+ACCOUNT = "/subscriptions/s/resourceGroups/rg-a/providers/Microsoft.Storage/storageAccounts/StApp"
+
+
+@pytest.mark.parametrize("target", [ACCOUNT, ACCOUNT.replace("rg-a", "RG-B/x")])
+@pytest.mark.parametrize("asked", [ACCOUNT, ACCOUNT.lower(), ACCOUNT.upper()])
+def test_no_rule_permits_the_keys_of_an_account_that_the_app_lives_on(target: str, asked: str) -> None:
+    scope = "/subscriptions/s/resourceGroups/rg-a/*"
+    rules = (rule(rotators=("storage-key", "postgres"), targets=(scope, target), slots=()),)
+    claimed = claim(asked, slots=("key1", "key2"))
+    denied = denial(Policy(rules, frozenset({"stapp"})), spec("storage-key"), claimed)
+    assert denied.field == "target"
+    assert denied.message.startswith("this app lives on the storage account 'stapp', so no rule can permit its keys: ")
+    assert Policy(rules, frozenset({"stapp2", "tapp"})).permit(ORDERS, spec("storage-key"), claimed)
+    assert Policy(rules, frozenset({"stapp"})).permit(ORDERS, spec("postgres"), claimed)
+
+
+# where nothing is staged
+
+
+@pytest.mark.parametrize(
+    ("secrets", "name", "excluded"),
+    [
+        (("orders-*",), "orders-db--staged", False),
+        (("orders-*", "!orders-db--staged"), "orders-db--staged", True),
+        (("orders-*", "!orders-db--staged"), "ORDERS-db--STAGED", True),
+        (("orders-*", "!orders-db--staged"), "orders-db2--staged", False),
+        (("orders-*", "!*--staged"), "orders-db--staged", True),
+        (("xorders-db--staged", "!x"), "orders-db--staged", False),
+        (("x", "!orders-db--staged"), "orders-db--staged", True),  # whatever else the rule is about
+        (("*", "!orders-*"), "orders-db--staged", False),  # about the secret, which another rule may cover
+        (("*", "!orders-license"), "orders-license", True),
+        (("*", "!orders-license"), "orders-license2", False),
+        (("*", "!--staged"), "--staged", True),
+    ],
+)
+def test_a_name_that_a_rule_takes_out_is_excluded(secrets: tuple[str, ...], name: str, excluded: bool) -> None:
+    policy = Policy((rule(1, secrets=("*",)), rule(2, secrets=secrets)))
+    assert policy.excludes(SecretRef("KV-Orders", name)) is excluded
+    assert not policy.excludes(SecretRef("kv-other", name))

@@ -58,6 +58,114 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     assert set(known.rotators) == set(ROTATORS)
     assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
     assert set(known.needs_target) == set(ROTATORS) - {"generated"}
+    assert set(known.takes_turns) == {"postgres-alternating"}
+
+
+# what a sound policy may mean otherwise than it says
+
+SHARED = """\
+[[rule]]
+vaults = ["kv-a"]
+secrets = ["orders-db-*"]
+rotators = ["postgres"]
+targets = ["db.example.com"]
+slots = ["a", "b"]
+"""
+NARROW = "narrow it if one secret should own one"
+ACCOUNTS = "/subscriptions/s/resourceGroups/g/*"
+
+
+def warned(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> list[str]:
+    path = tmp_path / "policy.toml"
+    path.write_text(text, "utf-8")
+    assert main(["check", str(path)]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.endswith(", sound\n")
+    return [line.removeprefix(f"{path}:") for line in shown.err.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, "secret that matches orders-db-* have any of 2 slots on 1 target: 2 credentials;"),
+        ({"slots": '["a"]'}, "orders-db-* have 1 slot on 1 target: 1 credential;"),
+        ({"slots": '["a", "b", "a"]'}, "any of 2 slots on 1 target: 2 credentials;"),
+        ({"targets": '["x", "y", "z"]'}, "any of 2 slots on any of 3 targets: 6 credentials;"),
+        ({"slots": '["*"]', "targets": '["localhost"]'}, "any slot on 1 target: any number of credentials;"),
+        ({"targets": f'["{ACCOUNTS}"]'}, "any of 2 slots on any target of a scope: any number of credentials;"),
+        ({"secrets": '["*", "!x"]'}, "every secret that matches * have"),
+        ({"secrets": '["one", "!x-*", "a*", "b-*-c"]'}, "every secret that matches a* or b-*-c have"),
+        ({"rotators": '["generated", "postgres"]'}, "2 credentials;"),
+        ({"rotators": '["storage-key"]', "slots": ""}, "any slot on 1 target: any number of credentials;"),
+    ],
+)  # fmt: skip
+def test_a_rule_that_many_secrets_share_is_warned_of_with_its_numbers(
+    changes: dict[str, str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = warned(tmp_path, capsys, changed(changes))
+    assert line.startswith("3: warning: rule 1 lets every secret that matches ")
+    assert said in line
+    assert line.endswith(NARROW)
+
+
+def changed(changes: dict[str, str]) -> str:
+    lines = dict(line.split(" = ") for line in SHARED.splitlines()[1:]) | changes
+    return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"secrets": '["orders-db", "!x-*"]'},
+        {"rotators": '["generated"]'},  # made for the secret itself
+        {"secrets": '["orders-db"]', "targets": f'["{ACCOUNTS}"]'},
+    ],
+)
+def test_a_rule_that_gives_no_choice_to_many_is_not_warned_of(
+    changes: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert warned(tmp_path, capsys, changed(changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("orders", "orders.example.com"),
+        ("orders.example.com", "orders"),
+        ("o.postgres.database.azure.com", "o.privatelink.postgres.database.azure.com"),
+    ],
+)
+def test_two_names_that_may_be_one_server_are_warned_of(
+    one: str, other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = {"secrets": '["orders-db"]', "targets": f'["x.example.com",\n"{one}",\n"{other}"]'}
+    (line,) = warned(tmp_path, capsys, changed(targets))
+    assert line.startswith(
+        f"7: warning: rule 1: {one} and {other} may be one server, whose roles would have two owners"
+    )
+    assert line.endswith("; keep the name that the values have")
+
+
+@pytest.mark.parametrize(
+    "targets",
+    ['"orders.example.com", "orders2.example.com"', '"orders", "order"', '"orders.example.com", "orders.example.com:9"',
+     '"localhost", "127.0.0.1", "[::1]"', '"example.com", "orders.example.com"', '"10.0.0.1", "10.0.0.10"'],
+)  # fmt: skip
+def test_two_names_of_two_servers_are_not(targets: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert warned(tmp_path, capsys, changed({"secrets": '["orders-db"]', "targets": f"[{targets}]"})) == []
+
+
+def test_warnings_come_in_the_order_of_the_lines_and_not_with_mistakes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = changed({"targets": '["orders", "orders.example.com"]'})
+    assert [line.partition(":")[0] for line in warned(tmp_path, capsys, SHARED + both)] == ["3", "9", "11"]
+    turned = "".join([both.splitlines(keepends=True)[at] for at in (0, 1, 3, 4, 2, 5)])
+    assert [line.partition(":")[0] for line in warned(tmp_path, capsys, turned)] == ["4", "5"]
+    path = tmp_path / "policy.toml"
+    path.write_text(SHARED + "colour = 1\n", "utf-8")
+    assert main(["check", str(path)]) == 2
+    assert "warning: " not in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["policy.toml", "local/policy.toml"])

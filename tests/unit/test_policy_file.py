@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotation.errors import Misconfigured
+from local.postgres import ADMIN
+from rotation.errors import Denied, Misconfigured
 from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.policy import Permit, Policy
 from rotation.policy_file import Finding, check, load
@@ -21,6 +22,7 @@ NAMES = Known(
     rotators=KNOWN,
     needs_slots=("postgres", "postgres-alternating"),
     needs_target=("postgres", "postgres-alternating", "storage-key", "entra-app-secret"),
+    takes_turns=("postgres-alternating",),
 )
 ROOT = Path(__file__).parents[2]
 SAMPLE, LOCAL = ROOT / "policy.toml", ROOT / "local" / "policy.toml"
@@ -60,11 +62,13 @@ def test_a_rule_with_every_key_is_read_whole() -> None:
 vaults = ["KV-Orders"]
 secrets = ["Orders-DB-*", "!orders-db-admin"]
 rotators = ["postgres", "postgres-alternating"]
-targets = ["db.example.com"]
-slots = ["orders_a", "Orders B"]
+targets = ["localhost", "[::1]:5433"]
+slots = ["orders_a", "Orders B", "c"]
+pairs = [["Orders B", "orders_a"]]
 admin = "secret:Orders-DB-Admin"
 admin-user = "pgadmin"
 max-validity-days = 30
+min-grace-hours = 8760
 min-interval-hours = 0
 window = "Sat 01:00-05:00 UTC"
 verify-hours = 6
@@ -77,7 +81,9 @@ tls = "disable"
     assert rule.secrets == ("orders-db-*", "!orders-db-admin")
     assert rule.permit == Permit(
         rule=1,
-        slots=("orders_a", "Orders B"),
+        slots=("orders_a", "Orders B", "c"),
+        pairs=(("Orders B", "orders_a"),),
+        min_grace_hours=8760,
         admin=Admin("secret", "orders-db-admin", "pgadmin"),
         max_validity_days=30,
         min_interval=timedelta(0),
@@ -112,7 +118,8 @@ def test_verify_hours_of_zero_means_never() -> None:
 
 
 def test_the_apps_own_identity_may_be_the_administrator() -> None:
-    policy = sound(SOUND + 'admin = "identity"\nadmin-user = "keyturn"\n')
+    azures = SOUND.replace("db.example.com", "db.postgres.database.azure.com")
+    policy = sound(azures + 'admin = "identity"\nadmin-user = "keyturn"\n')
     assert policy.rules[0].permit.admin == Admin("identity", None, "keyturn")
 
 
@@ -158,7 +165,19 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('slots = [""]', "exact name"),
         ('slots = ["a\\nb"]', "exact name"),
         ('slots = ["*"]', "localhost"),
+        ("pairs = []", "not empty"),
+        ('pairs = "orders_a"', 'pairs = [["a", "b"], ["c", "d"]]'),
+        ('pairs = ["orders_a"]', "a list of two different slots"),
+        ('pairs = [["orders_a"]]', "a list of two different slots"),
+        ('pairs = [["orders_a", "orders_a"]]', "a list of two different slots"),
+        ('pairs = [["orders_a", "b", "c"]]', "a list of two different slots"),
+        ('pairs = [["orders_a", "b"]]', "'b': this is none of the rule's `slots`"),
+        ('pairs = [["Orders_a", "orders_a"]]', "'Orders_a': this is none of the rule's `slots`"),
+        ('pairs = [["orders_a", 5]]', "5: this is none of the rule's `slots`"),
+        ('pairs = [["orders_a", ["b"]]]', "this is none of the rule's `slots`"),
         ('admin = "postgres"', '"identity"'),
+        ('admin = "secret:pg-admin--staged"', 'staged values are kept under such a name; write admin = "secret:NAME"'),
+        ('admin = "secret:PG-admin--STAGED"', "staged values"),
         ('admin = "secret:"', '"identity"'),
         ('admin = "secret:a/b"', '"identity"'),
         ('admin = "Identity"', '"identity"'),
@@ -170,7 +189,13 @@ def test_rules_may_be_written_as_one_array() -> None:
         ("max-validity-days = true", "whole number"),
         ('max-validity-days = "90"', "whole number"),
         ("max-validity-days = 90.0", "whole number"),
+        ("min-grace-hours = -1", "0 to 8760"),
+        ("min-grace-hours = 8761", "0 to 8760"),
+        ("min-grace-hours = 1.5", "whole number"),
+        ("min-grace-hours = true", "whole number"),
         ("min-interval-hours = -1", "0 to 8760"),
+        ("min-interval-hours = 8761", "0 to 8760"),
+        ("verify-hours = -1", "0 to 8760"),
         ("verify-hours = 8761", "0 to 8760"),
         ("expiry-jitter-percent = 21", "0 to 20"),
         ('window = "weekends"', "Europe/Berlin"),
@@ -313,6 +338,12 @@ def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
         load(path, KNOWN, needs_slots=("storage-key",))
     with pytest.raises(Misconfigured, match="storage-key needs `targets`"):
         load(path, KNOWN, needs_target=("storage-key",))
+    path.write_text(
+        SOUND.replace('"postgres"', '"postgres-alternating"').replace('"orders_a"', '"a", "b", "c"'), "utf-8"
+    )
+    assert load(path, KNOWN).rules
+    with pytest.raises(Misconfigured, match="postgres-alternating takes two of"):
+        load(path, KNOWN, takes_turns=("postgres-alternating",))
     path.write_text(SOUND + 'password = { alphabet = "hex" }\n', "utf-8")
     assert load(path, KNOWN, alphabets=("hex",)).rules[0].permit.password.alphabet == "hex"
 
@@ -347,6 +378,7 @@ def test_the_sample_policy_states_the_defaults_as_they_are() -> None:
     assert f"Default: {defaults.max_validity_days}." in text
     assert f"Default: {defaults.min_interval // timedelta(hours=1)}." in text
     assert f"Default: {defaults.jitter_percent}." in text
+    assert f"0 to 8760. Default: {defaults.min_grace_hours}." in text
     first = sound(text).rules[0].permit
     assert (first.password, first.tls) == (defaults.password, defaults.tls)
 
@@ -375,7 +407,15 @@ def test_the_local_policy_names_an_administrator_for_secrets_made_for_trying_tha
     policy = sound(LOCAL.read_text("utf-8"))
     claim = Claim(("localhost:5432",), ("anyone",), None)
     permit = policy.permit(SecretRef("kv-demo", "orders-by-admin"), spec("postgres"), claim)
-    assert permit.admin == Admin("secret", "pg-admin")
+    assert permit.admin == Admin("secret", "pg-admin", ADMIN)
+
+
+@pytest.mark.parametrize("name", ["orders-by-admin", "orders-db"])
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_the_local_policy_gives_nobody_the_administrators_password(name: str, host: str) -> None:
+    policy = sound(LOCAL.read_text("utf-8"))
+    with pytest.raises(Denied, match=f"slot '{ADMIN}' is the administrator"):
+        policy.permit(SecretRef("kv-demo", name), spec("postgres"), Claim((f"{host}:5432",), (ADMIN,), None))
 
 
 def test_the_local_policy_reaches_no_other_machine_and_not_the_administrator() -> None:

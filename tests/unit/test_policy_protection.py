@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from rotation.errors import Misconfigured
-from rotation.model import Admin
+from rotation.errors import Denied, Misconfigured
+from rotation.model import Admin, Claim, SecretRef, Spec
 from rotation.policy import Permit, Policy, Rule
 from rotation.self_protection import OwnResources, protect
 from rotation.targets import parse_target
@@ -99,3 +99,39 @@ def test_an_administrators_secret_that_no_rule_covers_is_accepted() -> None:
         with_admin(("kv-b",), ("*",), Admin("identity"), 2),  # the same name in another vault is another secret
     )
     protect(Policy(rules), OwnResources())
+
+
+# what no start can tell is denied at each run
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        OwnResources(storage_accounts=("StApp",)),
+        OwnResources(ledger_account="stapp"),
+        OwnResources(storage_accounts=(f"{OTHER_GROUP}/providers/Microsoft.Storage/storageAccounts/stapp",)),
+        OwnResources(("x", " STAPP/ "), "y"),
+    ],
+)
+@pytest.mark.parametrize("target", [f"{GROUP}/*", f"{GROUP}/providers/Microsoft.Storage/*"])
+def test_an_account_known_by_its_name_alone_is_denied_at_each_run(own: OwnResources, target: str) -> None:
+    policy = Policy((storage_rule(target),))
+    spec = Spec("storage-key", 90, 30, 72, None, (), None, None)
+    keys = Claim((ACCOUNT.lower(),), ("key1", "key2"), None)
+    assert policy.permit(SecretRef("kv-a", "x"), spec, keys)
+    with pytest.raises(Denied, match="this app lives on the storage account 'stapp'"):
+        protect(policy, own).permit(SecretRef("kv-a", "x"), spec, keys)
+
+
+def test_what_is_protected_is_the_same_policy_with_the_names_of_its_own() -> None:
+    policy = Policy((storage_rule(f"{OTHER_GROUP}/*"),))
+    assert protect(policy, OwnResources()) == policy
+    assert protect(policy, OwnResources((ACCOUNT, "StHost"), "stledger")) == Policy(
+        policy.rules, frozenset({"stapp", "sthost", "stledger"})
+    )
+
+
+def test_an_account_of_which_the_id_is_known_too_is_told_for_what_it_is_needed() -> None:
+    policy = Policy((storage_rule(f"{GROUP}/*"),))
+    assert "its ledger" in refusal(policy, OwnResources((ACCOUNT,), "stapp"))
+    assert "its own storage" in refusal(policy, OwnResources((ACCOUNT,), "stledger"))

@@ -53,7 +53,8 @@ def claim(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> Claim:
     ],
 )
 def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[str, ...]) -> None:
-    assert claim(value) == Claim(targets=targets, slots=("app",), current_slot="app")
+    read = claim(value)
+    assert read == Claim(targets=targets, slots=("app",), current_slot="app", form=read.form)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[st
     ],
 )
 def test_for_a_bare_password_the_tags_say_it(target: str, claimed: str) -> None:
-    assert claim("secret", target=target, slots=("app",)) == Claim((claimed,), ("app",), "app")
+    assert claim("secret", target=target, slots=("app",)) == Claim((claimed,), ("app",), None, "plain")
     assert parse_target(claimed).permits(claimed)
 
 
@@ -166,18 +167,32 @@ def test_the_values_own_role_goes_before_the_tags() -> None:
     assert claim(value, slots=("other",), current_slot="other").slots == ("app",)
 
 
-def test_a_bare_passwords_role_is_the_tags() -> None:
-    assert claim("secret", target="db", slots=TWO, current_slot="orders_b").slots == ("orders_b",)
-    assert claim("secret", target="db", slots=("app",)).slots == ("app",)
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        ("postgresql://app:secret@db/orders", "uri"),
+        ("host=db user=app password=secret", "key-value"),
+        ("Host=db;Username=app;Password=secret", "ado"),
+        ("jdbc:postgresql://db/orders?user=app&password=secret", "jdbc"),
+        ('{"host": "db", "username": "app", "password": "secret"}', "json"),
+    ],
+)
+def test_the_form_in_which_the_value_is_written_is_claimed_by_its_name(value: str, form: str) -> None:
+    assert claim(value).form == form
+
+
+def test_a_bare_passwords_role_is_the_one_that_the_tag_slots_names() -> None:
+    found = claim("secret", target="db", slots=("app",))
+    assert (found.slots, found.current_slot) == (("app",), None)
     for slots in ((), TWO):
         with pytest.raises(Unusable) as raised:
-            claim("secret", target="db", slots=slots)
+            claim("secret", target="db", slots=slots, current_slot="orders_b")  # the tag `slot` is believed nowhere
         assert raised.value.field == "slots"
 
 
 def test_two_roles_take_turns_and_the_value_says_whose_it_is() -> None:
     value = "postgresql://orders_b:secret@db/orders"
-    assert claim(value, rotator=ALTERNATING, slots=TWO) == Claim(("db:5432",), TWO, "orders_b")
+    assert claim(value, rotator=ALTERNATING, slots=TWO) == Claim(("db:5432",), TWO, "orders_b", "uri")
 
 
 @pytest.mark.parametrize(

@@ -42,3 +42,69 @@ def test_a_policy_that_covers_the_account_of_an_address_is_refused(tmp_path: Pat
     own = {"AzureWebJobsStorage__blobServiceUri": "https://stapp.blob.core.windows.net"}
     with pytest.raises(Misconfigured, match="its own storage"):
         load_policy(settings(own, tmp_path))
+
+
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stapp"
+
+
+@pytest.mark.parametrize(
+    ("text", "accounts"),
+    [
+        ("", ()),
+        (" , ", ()),
+        (ACCOUNT, (ACCOUNT,)),
+        (f" {ACCOUNT},\n{ACCOUNT.upper()}2 ,", (ACCOUNT, f"{ACCOUNT.upper()}2")),
+    ],
+)
+def test_the_accounts_that_the_app_lives_on_are_read_by_their_ids(text: str, accounts: tuple[str, ...]) -> None:
+    assert settings({}).own_accounts == ()
+    assert settings({"ROTATION_OWN_ACCOUNTS": text}).own_accounts == accounts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stapp",
+        f"{ACCOUNT}/",
+        f"x{ACCOUNT}",
+        f"{ACCOUNT}/blobServices/default",
+        ACCOUNT.removeprefix("/"),
+        ACCOUNT.replace("rg-app", ""),
+        ACCOUNT.replace("storageAccounts", "accounts"),
+        ACCOUNT.replace("Microsoft.Storage", "Microsoft.Web"),
+        ACCOUNT.replace("resourceGroups", "groups"),
+        ACCOUNT.removesuffix("stapp"),
+        f"{ACCOUNT};{ACCOUNT}",
+        f"{ACCOUNT};stledger",
+        f"{ACCOUNT} stledger",
+        f"{ACCOUNT},stledger",
+        f"https://management.azure.com{ACCOUNT}",
+    ],
+)
+def test_an_account_that_is_no_id_stops_the_start(text: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^ROTATION_OWN_ACCOUNTS: each storage account is written as its") as told:
+        settings({"ROTATION_OWN_ACCOUNTS": text})
+    assert told.value.field == "ROTATION_OWN_ACCOUNTS"
+    assert "\n" not in told.value.message
+
+
+def test_a_policy_with_a_scope_over_the_apps_own_accounts_is_refused_where_their_ids_are_known(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(
+        '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["*"]\nrotators = ["storage-key"]\n'
+        f'targets = ["{GROUP}/*"]\nslots = ["key1", "key2"]\n'
+    )
+    own = {"AzureWebJobsStorage__accountName": "StApp", "ROTATION_LEDGER": "https://stledger.blob.core.windows.net/l"}
+    assert load_policy(settings(own, tmp_path)).own_accounts == {"stapp", "stledger"}
+    with pytest.raises(Misconfigured, match="its own storage"):
+        load_policy(settings(own | {"ROTATION_OWN_ACCOUNTS": ACCOUNT}, tmp_path))
+    with pytest.raises(Misconfigured, match="its ledger"):
+        load_policy(settings(own | {"ROTATION_OWN_ACCOUNTS": ACCOUNT.replace("stapp", "stledger")}, tmp_path))
+
+
+def test_the_start_asks_for_pairs_where_a_rotator_takes_turns(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text(
+        '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["x"]\nrotators = ["postgres-alternating"]\n'
+        'targets = ["db.example.com"]\nslots = ["a", "b", "c"]\n'
+    )
+    with pytest.raises(Misconfigured, match=r"policy\.toml:6: postgres-alternating takes two of the `slots` in turn"):
+        load_policy(settings({}, tmp_path))

@@ -43,7 +43,7 @@ def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
     stores = {name: SimpleNamespace(name=name) for name in counts}
     return SimpleNamespace(
         vaults=stores,
-        sweeper=SimpleNamespace(requests=requests, expiring={}),
+        sweeper=SimpleNamespace(requests=requests, expiring={}, unbound={}),
         delay=queue,
         telemetry=Off(),
         poison=SimpleNamespace(tell=AsyncMock()),

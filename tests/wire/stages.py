@@ -15,7 +15,7 @@ from local.certificates import ensure
 from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
 from tests.proof.rows import Row
-from tests.wire import database, ledger, services
+from tests.wire import database, ledger, services, standby
 from tests.wire.proxy import Handshake
 from tests.wire.stage import Stage, staged
 from tests.wire.trial import Trial, rows
@@ -83,6 +83,13 @@ async def wires(data: Path) -> Seen:
             await asyncio.to_thread(own.stop)
         trials += await database.restart_trials(stage)
     return _seen(stage, trials, skipped)
+
+
+async def standbys(data: Path) -> Seen:
+    """The database has a standby, from which consumers read."""
+    async with staged(data) as stage:
+        trials = await standby.trials(stage, data / "standbys")
+        return _seen(stage, trials, [])
 
 
 async def windows(data: Path) -> Seen:
@@ -155,6 +162,7 @@ def _seen(stage: Stage, trials: list[Trial], skipped: list[str]) -> Seen:
 
 STAGES: dict[str, Callable[[Path], Coroutine[None, None, Seen]]] = {
     "wires": wires,
+    "standbys": standbys,
     "windows": windows,
     "blobs": blobs,
     "blobs-gone": blobs_gone,

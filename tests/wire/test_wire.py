@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.deployment import Answer
+from tests.integration.postgres_fixtures import folder
 from tests.kills.credentials import Managed, signing_key
-from tests.wire import database, services
+from tests.wire import database, services, standby
 from tests.wire.proxy import Fault, Proxy, serving
 from tests.wire.stage import staged
 from tests.wire.trial import dishonest, unasked
@@ -29,6 +30,15 @@ async def test_messages_cut_in_the_middle_or_before_their_answer_end_with_workin
     assert never_struck.broken == "a fault (never-struck): the fault was never met"
     _, leaked = stage.leaked()
     assert leaked == []
+
+
+async def test_while_a_standby_stands_still_the_latest_version_is_one_that_the_primary_accepts(tmp_path: Path) -> None:
+    with folder() as data:
+        async with staged(tmp_path) as stage:
+            trials = await standby.trials(stage, data, (database.IN_PLACE, database.BY_ADMIN), ("standing still",))
+    assert [trial.broken for trial in trials if trial.broken] == []
+    assert len(trials) == 2
+    assert 502 not in {trial.answer for trial in trials}, "not yet is no failure"
 
 
 async def _no_fault() -> tuple[Managed, Callable[[], bool]]:

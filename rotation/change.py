@@ -1,0 +1,200 @@
+"""Steps 4 to 9: from the draft to the recorded outcome. Only a secret that owns its credential comes here.
+
+There is no branch on the kind of credential. Two facts decide: a draft with a value is staged first; a credential in
+the current slot replaced the old one in place, so it is published at once, while one in another slot is proven first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from rotation.asked import Asked
+from rotation.errors import (
+    MovedElsewhere,
+    NotYet,
+    RotationError,
+    Transient,
+)
+from rotation.fence import within
+from rotation.model import (
+    Credential,
+    Draft,
+    Job,
+    Outcome,
+    Result,
+    Secret,
+)
+from rotation.outcomes import outcome_of
+from rotation.ownership import Owners
+from rotation.parts import Parts, Subjects, check_slot, remember
+from rotation.records import Step
+from rotation.run import Run, Subject, operation_id
+from rotation.spec import next_tags
+
+
+class PublishedUnproven(Transient):
+    """The new version is out, and its proof did not come. No final record was written: the next look repairs."""
+
+    code = "published_unproven"
+
+
+class Change:
+    """Takes the steps, each of which may be repeated without harm."""
+
+    def __init__(self, parts: Parts, subjects: Subjects, owners: Owners) -> None:
+        self._parts = parts
+        self._subjects = subjects
+        self._owners = owners
+
+    async def rotate(
+        self,
+        run: Run,
+        subject: Subject,
+        asked: Asked,
+        slot: str,
+        *,
+        resumed: bool,
+        repairing: bool = False,
+        promised: int = 0,
+    ) -> Outcome:
+        """asked: what is bound to this secret. promised: hours of grace, if an operation is resumed."""
+        secret, rotator = subject.secret, subject.rotator
+        operation = operation_id(secret.ref, secret.version)
+        current = Credential(secret.value, slot)
+        job = run.job(subject, current, operation, resumed=resumed, realm=asked.provider)
+        grace = max(promised, subject.promise_h)
+
+        draft, staged_version = await self._stage(run, job, subject, asked, grace)
+
+        # 6. Whoever else writes to the vault may have used its limit up; then nothing changes that could not be told.
+        await run.make_room(0)
+        try:
+            with run.watch.step("apply"):
+                credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
+        except MovedElsewhere as moved:
+            await give_up(run, secret, operation, draft.slot, moved.message)
+            raise
+        remember(run.redactor, subject, credential.value)
+        check_slot(subject, credential.slot)
+
+        # 7 and 8
+        if credential.slot == slot:
+            written = await self._publish_then_verify(run, subject, job, credential, grace)
+        else:
+            await self._owners.made(run, subject, asked, credential.slot)
+            try:
+                await self._verify(run, subject, job, credential)
+            except NotYet as not_yet:
+                if staged_version is None:  # the provider told its value once; keep it for the next look
+                    kept = Draft(credential.slot, credential.value)
+                    await run.append(await run.stage(operation, kept))
+                return outcome_of(
+                    Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation,
+                    retry_after_s=not_yet.retry_after_s or 30,
+                )  # fmt: skip
+            written = await self._publish(run, subject, credential, operation, grace)
+
+        # 9
+        if staged_version is not None:
+            await run.unstage(staged_version)
+        await run.append(
+            run.note(
+                Step.ROTATED, operation, version=written.version, previous_version=secret.version, slot=credential.slot
+            )
+        )
+        result, detail = Result.ROTATED, "the new credential is proven and published"
+        if resumed:
+            result, detail = Result.RESUMED, "an interrupted rotation was finished"
+        if repairing or run.refused:
+            result = Result.REPAIRED
+            detail = "the password in the vault was refused; it was set anew by what still worked, proven and published"
+        return outcome_of(
+            result, secret, detail, version=written.version, slot=credential.slot, operation=operation,
+            expires_on=written.expires_on,
+        )  # fmt: skip
+
+    async def _stage(self, run: Run, job: Job, subject: Subject, asked: Asked, grace: int) -> tuple[Draft, str | None]:
+        """Steps 4 and 5 -> the draft, and the version under which its value is staged (None: it has no value)."""
+        operation = job.operation_id
+        staged = run.history.staged_for(operation)
+        if (
+            staged is not None
+            and staged.slot is not None
+            and staged.slot not in (subject.claim.slots or (staged.slot,))
+        ):
+            staged = None  # of a try that was given up: another slot is asked for by now
+        value = await run.staged_value(staged) if staged else None
+        notes = []
+        if staged is not None and value is not None:
+            draft, staged_version = Draft(staged.slot, value), staged.version
+            await run.make_room(1)
+        else:
+            draft, staged_version = subject.rotator.draft(job), None
+            check_slot(subject, draft.slot)
+            await run.make_room(1 if draft.value is None else 2)  # the one to publish is kept from here on
+            if draft.value is not None:
+                self._subjects.check_companion(subject)
+                remember(run.redactor, subject, draft.value)
+                notes.append(await run.stage(operation, draft))
+                staged_version = notes[0].staged_version
+        # From here on the operation is open. Both records are one append: a value that is not named is not applied.
+        previous = subject.secret.version
+        notes.append(
+            run.note(
+                Step.APPLYING, operation, previous_version=previous, slot=draft.slot, tags=subject.secret.tags,
+                asked=asked, grace_hours=grace,
+            )
+        )  # fmt: skip
+        await run.append(*notes)
+        return draft, staged_version
+
+    async def _verify(self, run: Run, subject: Subject, job: Job, credential: Credential) -> None:
+        call = subject.rotator.verify(job, credential)
+        with run.watch.step("verify"):
+            await within(run.fence.limits.provider_call, "the provider", call)
+
+    async def _publish_then_verify(
+        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int
+    ) -> Secret:
+        """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
+        written, proof = await asyncio.gather(
+            self._publish(run, subject, credential, job.operation_id, grace),
+            self._verify(run, subject, job, credential),
+            return_exceptions=True,
+        )
+        if isinstance(written, BaseException):
+            raise written
+        if isinstance(proof, RotationError):
+            raise PublishedUnproven(f"the new version is published, and not proven yet: {proof.message}")
+        if isinstance(proof, BaseException):
+            raise proof
+        return written
+
+    async def _publish(self, run: Run, subject: Subject, credential: Credential, operation: str, grace: int) -> Secret:
+        now = self._parts.clock.now()
+        tags = next_tags(subject.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=subject.secret.version)
+        written = await run.publish(subject, credential.value, tags, self._expiry(subject, now))
+        await run.append(
+            run.note(
+                Step.PUBLISHED, operation, version=written.version, previous_version=subject.secret.version,
+                slot=credential.slot, tags=tags, grace_hours=grace,
+            )
+        )  # fmt: skip
+        return written
+
+    def _expiry(self, subject: Subject, now: datetime) -> datetime:
+        life = timedelta(days=subject.spec.validity_days)
+        jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
+        return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
+    """Record that an open operation will not be finished."""
+    detail = f"the interrupted rotation is given up: {why}"
+    run.told.append(detail)
+    await run.append(
+        run.note(
+            Step.FAILED, operation, previous_version=secret.version, slot=slot, detail=detail, given_up=True,
+        )
+    )  # fmt: skip

@@ -1,0 +1,55 @@
+"""Which managed secrets share a credential: one of them alone will keep it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rotation.errors import RotationError
+from rotation.model import SecretRef
+from rotation.policy import Policy
+from rotation.ports import Rotator, Vault
+from rotation.spec import parse
+
+AT_ONCE = 8  # values read side by side
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """One credential that several secrets ask for. target, slot: as the policy lists them."""
+
+    target: str
+    slot: str
+    secrets: tuple[SecretRef, ...]
+
+
+async def shared(
+    refs: Sequence[SecretRef], vaults: Mapping[str, Vault], policy: Policy, rotator: Callable[[str], Rotator]
+) -> list[Shared]:
+    """Of these secrets. What can't be read or is not permitted is passed over: its own run says why."""
+    asking: dict[tuple[str, str], list[SecretRef]] = {}
+    for start in range(0, len(refs), AT_ONCE):
+        part = refs[start : start + AT_ONCE]
+        found = await asyncio.gather(*(_asked(ref, vaults, policy, rotator) for ref in part))
+        for ref, credentials in zip(part, found, strict=True):
+            for credential in credentials:
+                asking.setdefault(credential, []).append(ref)
+    return [Shared(target, slot, tuple(them)) for (target, slot), them in asking.items() if len(them) > 1]
+
+
+async def _asked(
+    ref: SecretRef, vaults: Mapping[str, Vault], policy: Policy, rotator: Callable[[str], Rotator]
+) -> Iterable[tuple[str, str]]:
+    if not policy.covers(ref):
+        return ()
+    try:
+        secret = await vaults[ref.vault].get(ref.name)
+        spec = parse(secret.tags)
+        if spec is None:
+            return ()
+        claim = rotator(spec.rotator).claim(spec, secret)
+        policy.permit(ref, spec, claim)
+    except RotationError:
+        return ()
+    return [(target, slot) for target in claim.targets for slot in claim.slots]

@@ -1,0 +1,79 @@
+"""The ledger's lines: one JSON object a step, never with a value in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Step(StrEnum):
+    """What happened. `PUBLISHED`, `ADOPTED` and `REPAIRED` name a version of the secret that holds `slot`."""
+
+    STAGED = "staged"  # a value stands in the companion secret, version `staged_version`
+    APPLYING = "applying"  # the provider is about to be changed
+    PUBLISHED = "published"  # `version` was written by this operation
+    VERIFIED = "verified"  # `version` logged in
+    ADOPTED = "adopted"  # `version` was written by somebody else, logged in, and is now known
+    ROTATED = "rotated"  # the operation is complete
+    REPAIRED = "repaired"  # `version` was written again because the latest one did not work
+    RETIRED = "retired"  # `slot` of older versions no longer works
+    FAILED = "failed"  # the run ended here; `detail` says why
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One step. `at` is aware UTC; `tags` are those of the version, kept so that they can be restored."""
+
+    at: datetime
+    step: Step
+    operation_id: str
+    reason: str
+    actor: str
+    version: str | None = None
+    previous_version: str | None = None
+    staged_version: str | None = None
+    slot: str | None = None
+    duration_ms: int | None = None
+    detail: str | None = None
+    tags: Mapping[str, str] | None = None
+
+    def to_line(self) -> str:
+        """One line of JSON with its line feed; absent fields are left out."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        shown = {k: v for k, v in fields.items() if v is not None}
+        shown["at"] = self.at.isoformat()
+        shown["step"] = self.step.value
+        if self.tags is not None:
+            shown["tags"] = dict(self.tags)
+        line = json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
+        # Half of a character (JSON can bring one) is written as JSON's escape: UTF-8 has no other form for it.
+        return line.encode(errors="backslashreplace").decode()
+
+    @classmethod
+    def from_line(cls, line: str) -> Record:
+        """The record of a line. Unknown fields are ignored so that an older app reads a newer ledger.
+
+        Raises:
+            ValueError: the line is not a record.
+        """
+        raw: Any = json.loads(line)
+        if not isinstance(raw, dict) or not {"at", "step", "operation_id"} <= raw.keys():
+            message = "not a ledger record"
+            raise ValueError(message)
+        known = {name: raw[name] for name in cls.__slots__ if name in raw}
+        known["at"] = datetime.fromisoformat(raw["at"])
+        known["step"] = Step(raw["step"])
+        known.setdefault("reason", "")
+        known.setdefault("actor", "")
+        return cls(**known)
+
+
+def parse_lines(text: str) -> tuple[Record, ...]:
+    """All records of a ledger's text, oldest first; a torn last line (a crash while writing) is left out."""
+    lines = text.split("\n")
+    complete = lines[:-1]  # what stands after the last line feed was never finished
+    return tuple(Record.from_line(line) for line in complete if line)
