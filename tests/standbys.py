@@ -31,10 +31,11 @@ def standby_of(primary: LocalPostgres, data: Path) -> LocalPostgres:
 
 
 def asked(server: LocalPostgres, statement: str) -> object:
-    """The first column of the first row, as its administrator is told."""
+    """The first column of the first row, as its administrator is told; None where there is no row."""
     url = server.url("postgres", server.admin_user, server.admin_password).reveal()
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(statement.encode()).fetchone()
+        cursor = connection.execute(statement.encode())
+        row = cursor.fetchone() if cursor.description else None
         return row[0] if row else None
 
 

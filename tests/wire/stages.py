@@ -89,7 +89,7 @@ async def standbys(data: Path) -> Seen:
     """The database has a standby, from which consumers read."""
     async with staged(data) as stage:
         trials = await standby.trials(stage, data / "standbys")
-        return _seen(stage, trials, [])
+    return _seen(stage, trials, [])
 
 
 async def windows(data: Path) -> Seen:

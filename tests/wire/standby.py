@@ -82,12 +82,15 @@ async def _under(
     several = title == "made the primary"
     made = {f"{kind}: the standby {title}": await _managed(pair, database, kind, several=several) for kind in kinds}
     await pair.followed()
-    watching = {name: asyncio.create_task(_watch(stage, pair, managed)) for name, managed in made.items()}
-    judged = await stage.under(part, made, state)
+    watching = [asyncio.create_task(_watch(stage, pair, managed)) for managed in made.values()]
+    try:
+        judged = await stage.under(part, made, state)
+    finally:
+        for watch in watching:
+            watch.cancel()
+        seen = await asyncio.gather(*watching, return_exceptions=True)
     told = []
-    for trial, watch in zip(judged, watching.values(), strict=True):
-        watch.cancel()
-        [dead] = await asyncio.gather(watch, return_exceptions=True)
+    for trial, dead in zip(judged, seen, strict=True):
         broken = trial.broken or (dead if isinstance(dead, str) else None)
         told.append(Trial(trial.part, trial.name, trial.answer, broken))
     return told
