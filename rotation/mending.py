@@ -107,6 +107,8 @@ class Mending:
             was = as_it_was(run, subject, version, self._subjects.permitted(run.redactor), value)
             if was.claim.form != subject.claim.form:
                 break
+            if mine is not None and not mine.issuperset(was.claim.slots):
+                continue  # of two in turn it is the other one that would be set anew
             return await self._change.rotate(run, was, recorded, slot, resumed=False, repairing=True)
         raise self._owners.not_ours(run, subject, Rejected("and nothing that was proven before can be set anew"))
 

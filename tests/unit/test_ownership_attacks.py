@@ -1,0 +1,114 @@
+"""What was tried against the rules of who owns a credential, and must not work."""
+
+from dataclasses import replace
+
+import pytest
+
+from rotation.errors import NotYet, RotationError
+from rotation.model import Adopt, Claim, Credential, Draft, Job, Secret, Spec
+from tests.fakes import TARGET, FakeRotator, value
+from tests.unit.test_ownership import (
+    OTHER,
+    Stop,
+    ask,
+    parts_of,
+    write,
+)
+from tests.world import REF, World
+
+
+async def quiet(_when: str, _call: str, _name: str) -> None:
+    return
+
+
+class ByItsValue(FakeRotator):
+    """Drafts the role that the value names, as the rotator for PostgreSQL does."""
+
+    def draft(self, job: Job) -> Draft:
+        current = Credential(job.current.value, job.claim.slots[0])
+        return super().draft(replace(job, current=current))
+
+
+# repairs
+
+
+async def test_a_repair_does_not_set_the_other_role_anew_once_another_secret_owns_it() -> None:
+    world = await World("alternating+admin").start()
+    world.allow(slots=("a", "b", "c"), pairs=(("a", "b"), ("b", "c")))
+    world.server.passwords["c"] = "see"
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    assert parts_of(world) == "a"
+    world.server.passwords["b"] = "bee"
+    await write(world, OTHER, value("b", "bee"), world.tags | {"slots": "b,c"})
+    await ask(world, OTHER, adopt=Adopt.TAKEOVER)
+    assert world.ledger.owners() == {"a": str(REF), "b": str(OTHER), "c": str(OTHER)}
+    world.server.passwords["a"] = "by hand"
+    before = world.server.passwords["b"]
+    with pytest.raises(RotationError):
+        await ask(world, reason="sweep")
+    assert world.server.passwords["b"] == before
+
+
+OLD, NEW = "old.example:5432", "new.example:5432"
+
+
+class OnTwoServers(FakeRotator):
+    """A value of which `#` stands behind leads to the new server; the same password may hold at both."""
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        claim = super().claim(spec, secret)
+        return replace(claim, targets=(NEW if spec.target == NEW else OLD,))
+
+
+# open operations
+
+
+class NamesNothing(FakeRotator):
+    """Its values name no slot, as an Entra secret and a storage key don't."""
+
+    settled = False
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        return replace(super().claim(spec, secret), current_slot=None)
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        await super().verify(job, credential)
+        if not self.settled:
+            raise NotYet("not accepted everywhere yet", retry_after_s=30)
+
+
+async def stop_after_the_change(when: str, call: str, _name: str) -> None:
+    if (when, call) == ("after", "change"):
+        raise Stop
+
+
+# another server behind the name
+
+
+COPY = "copy.example:5432"
+
+
+class Copied(FakeRotator):
+    """Secrets whose target is the copy; both say to be server:1."""
+
+    asked: int = 0
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        claim = super().claim(spec, secret)
+        slots = spec.slots or claim.slots
+        return replace(claim, slots=slots, targets=(spec.target or TARGET,))
+
+    async def same_provider(self, job: Job, target: str) -> bool:
+        self.asked += 1
+        return job.claim.targets == (target,)
+
+
+# another's credential
+
+
+# what is told, and how often
