@@ -38,6 +38,7 @@ from rotation.model import (
     Result,
     RotationRequest,
     Secret,
+    SecretValue,
     Spec,
 )
 from rotation.outcomes import outcome_of, planned, superseded, tags_outcome, waiting_for
@@ -240,6 +241,14 @@ class Engine:
             return None
         subject = self._subjects.of(secret, asking, run.redactor)
         self._subjects.check_room(subject)
+        if begun.asked is not None and not _asks_for_it_still(subject, begun):
+            value = await self._begun_value(run, begun) if begun.in_place else None
+            if value is None:
+                why = "something else is asked for by now"
+                await give_up(run, secret, begun.operation_id, begun.slot, why)
+                return None
+            # A repair began it from an older value, since the latest is wrong and may name what is somebody else's.
+            subject = self._subjects.of(replace(secret, value=value), asking, run.redactor)
         asked_for = begun.in_place or begun.slot is None or not subject.claim.slots or begun.slot in subject.claim.slots
         if not asked_for:
             await give_up(run, secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
@@ -255,6 +264,10 @@ class Engine:
             return None
         return await self._change.rotate(run, subject, asked, slot, resumed=True, promised=begun.grace_hours or 0)
 
+    async def _begun_value(self, run: Run, begun: Open) -> SecretValue | None:
+        staged = run.history.staged_for(begun.operation_id)
+        return await run.staged_value(staged) if staged else None
+
     async def _bind_begun(self, run: Run, subject: Subject, begun: Open) -> Asked:
         """The package before began it, and knew no bindings: whichever of the two values works proves whose it is."""
 
@@ -262,8 +275,7 @@ class Engine:
             try:
                 return await prove(run, subject)
             except Rejected:
-                staged = run.history.staged_for(begun.operation_id)
-                value = await run.staged_value(staged) if staged else None
+                value = await self._begun_value(run, begun)
                 if value is None:
                     raise
                 return await prove(run, subject, value)
@@ -357,3 +369,13 @@ class Engine:
         if history.open_operation() is None and wait is not None:
             return waiting_for(wait, secret, slot, now)
         return planned(subject, history, slot)
+
+
+def _asks_for_it_still(subject: Subject, begun: Open) -> bool:
+    """Whether it is by the same rotator and at the same targets that the operation was begun; and its slot, in place.
+
+    What was bound then gives no right to anything else.
+    """
+    assert begun.asked is not None  # noqa: S101  callers ask of what this package began
+    same = begun.asked.rotator == subject.spec.rotator and set(begun.asked.targets) == set(subject.claim.targets)
+    return same and not (begun.in_place and subject.claim.slots and begun.slot not in subject.claim.slots)

@@ -4,17 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from rotation.errors import NotYet, RotationError
-from rotation.model import Adopt, Claim, Credential, Draft, Job, Secret, Spec
+from rotation.errors import NotYet, Rejected, RotationError
+from rotation.model import Adopt, Claim, Credential, Draft, Job, RotationRequest, Secret, Spec
+from rotation.policy import Policy, Rule
 from tests.fakes import TARGET, FakeRotator, value
 from tests.unit.test_ownership import (
     OTHER,
     Stop,
     ask,
+    killed_after_the_change,
     parts_of,
     write,
 )
-from tests.world import REF, World
+from tests.world import NAME, REF, World
 
 
 async def quiet(_when: str, _call: str, _name: str) -> None:
@@ -30,6 +32,21 @@ class ByItsValue(FakeRotator):
 
 
 # repairs
+
+
+async def test_a_repair_that_was_killed_is_not_finished_in_the_role_that_a_wrong_value_names() -> None:
+    world = await World("in-place+admin").start()
+    world.rotator = ByItsValue(world.server, "in-place")
+    world.allow(slots=("app", "victim"))
+    world.server.passwords["victim"] = "theirs"
+    await ask(world)
+    await write(world, REF, value("victim", "guess"))
+    world.server.passwords["app"] = "by hand"
+    await killed_after_the_change(world)
+    await ask(world, reason="sweep")
+    assert world.server.passwords["victim"] == "theirs"
+    assert world.works(world.latest)
+    assert parts_of(world) == "app"
 
 
 async def test_a_repair_does_not_set_the_other_role_anew_once_another_secret_owns_it() -> None:
@@ -85,6 +102,45 @@ class NamesNothing(FakeRotator):
 async def stop_after_the_change(when: str, call: str, _name: str) -> None:
     if (when, call) == ("after", "change"):
         raise Stop
+
+
+async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since() -> None:
+    world = await World("overlapping").start()
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    world.server.hook = stop_after_the_change
+    with pytest.raises(Stop):
+        await ask(world)
+    world.server.hook = quiet
+    world.time.ahead(seconds=61)
+    world.server.passwords["victim"] = "theirs"
+
+    class Other(FakeRotator):
+        """As any rotator whose realm is of another kind, and which therefore can't hold it against its own."""
+
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            return replace(super().claim(spec, secret), slots=("victim",), current_slot="victim")
+
+        def draft(self, job: Job) -> Draft:
+            return Draft("victim", value("victim", "stolen"))
+
+        async def apply(self, job: Job, draft: Draft) -> Credential:
+            await self.server.change("victim", "stolen")
+            return Credential(value("victim", "stolen"), "victim")
+
+        async def prove(self, job: Job) -> object:  # type: ignore[override]
+            raise Rejected("not victim's password")
+
+    rule = world.policy.rules[0]
+    wide = Rule(rule.vaults, rule.secrets, (*rule.rotators, "other"), rule.permit, rule.targets)
+    other = Other(world.server, "in-place")
+    parts = world.engine._parts
+    parts = replace(parts, policy=Policy((wide,)), rotator=lambda name: other if name == "other" else world.rotator)
+    await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"rotator": "other"})
+    with pytest.raises(RotationError):
+        await type(world.engine)(parts).handle(RotationRequest(REF, world.latest.version, "sweep", "test"))
+    assert world.server.passwords["victim"] == "theirs"
 
 
 # another server behind the name
