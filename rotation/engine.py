@@ -253,12 +253,13 @@ class Engine:
         if not asked_for:
             await give_up(run, secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
             return None
-        slot = run.history.versions().get(secret.version) or (begun.slot if begun.in_place else None)
-        slot = slot or assumed_slot(run, subject)
+        slot = run.history.versions().get(secret.version) or _stood_for(run, subject, begun)
         asked = begun.asked
         if asked is None:
             asked = await self._bind_begun(run, subject, begun)
-        elif asked.realm is not None and (begun.slot or slot) not in run.ours():
+        else:
+            await self._owners.look_up_more(run, asked, [begun.slot or slot])
+        if asked.realm is not None and (begun.slot or slot) not in run.ours():
             why = f"{begun.slot or slot} is not bound to this secret"
             await give_up(run, secret, begun.operation_id, begun.slot, why)
             return None
@@ -369,6 +370,20 @@ class Engine:
         if history.open_operation() is None and wait is not None:
             return waiting_for(wait, secret, slot, now)
         return planned(subject, history, slot)
+
+
+def _stood_for(run: Run, subject: Subject, begun: Open) -> str:
+    """The slot of a version that the ledger does not know, on which an operation was begun.
+
+    An operator's reset begins one on a value that names none and never worked.
+    """
+    if begun.in_place and begun.slot is not None:
+        return begun.slot
+    if begun.slot in subject.claim.slots:
+        return next((slot for slot in subject.claim.slots if slot != begun.slot), begun.slot)
+    if begun.slot is None and subject.claim.current_slot is None and not run.history.versions():
+        return subject.secret.version  # as the reset called it
+    return assumed_slot(run, subject)
 
 
 def _asks_for_it_still(subject: Subject, begun: Open) -> bool:

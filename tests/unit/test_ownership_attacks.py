@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from rotation.errors import NotYet, Rejected, RotationError
-from rotation.model import Adopt, Claim, Credential, Draft, Job, RotationRequest, Secret, Spec
+from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
 from rotation.policy import Policy, Rule
 from tests.fakes import TARGET, FakeRotator, value
 from tests.unit.test_ownership import (
@@ -97,6 +97,27 @@ class NamesNothing(FakeRotator):
         await super().verify(job, credential)
         if not self.settled:
             raise NotYet("not accepted everywhere yet", retry_after_s=30)
+
+
+@pytest.mark.parametrize("kind", ["overlapping", "two-keys"])
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_reset_is_finished_though_nothing_says_which_slot_the_broken_value_was(
+    kind: str, *, killed: bool
+) -> None:
+    world = await World(kind).start()
+    rotator = world.rotator = NamesNothing(world.server, kind)
+    await write(world, REF, value("typo", "typo"))
+    if killed:
+        world.server.hook = stop_after_the_change
+        with pytest.raises(Stop):
+            await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))
+        world.server.hook = quiet
+        world.time.ahead(seconds=61)
+    else:
+        assert (await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))).result is Result.DEFERRED
+    rotator.settled = True
+    assert (await ask(world, reason="sweep")).result is Result.RESUMED
+    assert world.works(world.latest)
 
 
 async def stop_after_the_change(when: str, call: str, _name: str) -> None:
