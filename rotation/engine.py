@@ -42,7 +42,7 @@ from rotation.model import (
     Spec,
 )
 from rotation.outcomes import outcome_of, planned, superseded, tags_outcome, waiting_for
-from rotation.ownership import Owners, unproven
+from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.ports import Lease, Vault
 from rotation.records import Step
@@ -256,7 +256,14 @@ class Engine:
         slot = run.history.versions().get(secret.version) or _stood_for(run, subject, begun)
         asked = begun.asked
         if asked is None:
-            asked = await self._bind_begun(run, subject, begun)
+            try:
+                asked = await self._bind_begun(run, subject, begun)
+            except Rejected:
+                # As any value that nothing proves: what to do about that is told below, a reset among it.
+                await give_up(
+                    run, secret, begun.operation_id, begun.slot, "neither the old value nor the new one works"
+                )
+                return None
         else:
             await self._owners.look_up_more(run, asked, [begun.slot or slot])
         if asked.realm is not None and (begun.slot or slot) not in run.ours():
@@ -281,10 +288,7 @@ class Engine:
                     raise
                 return await prove(run, subject, value)
 
-        try:
-            return await self._owners.take(run, subject, await proof(), proof)
-        except Rejected as rejected:
-            raise unproven(subject, rejected) from None
+        return await self._owners.take(run, subject, await proof(), proof)
 
     async def _when_sound(self, run: Run, subject: Subject, asked: Asked, slot: str, result: Result | None) -> Outcome:
         """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rotation.errors import NotYet, Rejected, RotationError
+from rotation.errors import NotYet, Rejected, RotationError, Unproven
 from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
 from rotation.policy import Policy, Rule
 from tests.fakes import TARGET, FakeRotator, value
@@ -12,6 +12,7 @@ from tests.unit.test_ownership import (
     OTHER,
     Stop,
     ask,
+    forget_what_is_new,
     killed_after_the_change,
     parts_of,
     write,
@@ -162,6 +163,17 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
     with pytest.raises(RotationError):
         await type(world.engine)(parts).handle(RotationRequest(REF, world.latest.version, "sweep", "test"))
     assert world.server.passwords["victim"] == "theirs"
+
+
+async def test_what_the_package_before_began_and_nothing_proves_can_be_reset() -> None:
+    world = await World("in-place+admin").start()
+    await killed_after_the_change(world)
+    await forget_what_is_new(world)
+    world.server.passwords["app"] = "by hand"
+    with pytest.raises(Unproven):
+        await ask(world, reason="sweep")
+    assert (await ask(world, adopt=Adopt.RESET, slots=("app",))).result is Result.REPAIRED
+    assert world.works(world.latest)
 
 
 # another server behind the name
