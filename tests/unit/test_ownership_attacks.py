@@ -7,6 +7,7 @@ import pytest
 from rotation.errors import NotYet, Rejected, RotationError, Unproven
 from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
 from rotation.policy import Policy, Rule
+from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeRotator, value
 from tests.unit.test_ownership import (
     OTHER,
@@ -81,6 +82,32 @@ class OnTwoServers(FakeRotator):
     def claim(self, spec: Spec, secret: Secret) -> Claim:
         claim = super().claim(spec, secret)
         return replace(claim, targets=(NEW if spec.target == NEW else OLD,))
+
+
+async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_were_moved_from() -> None:
+    world = await World("in-place+admin").start()
+    world.rotator = OnTwoServers(world.server, "in-place")
+    rule = world.policy.rules[0]
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(OLD), parse_target(NEW)))
+    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+
+    async def sweep() -> Result:
+        request = RotationRequest(REF, world.latest.version, "sweep", "test")
+        return (await engine.handle(request)).result
+
+    await sweep()
+    at_the_old_one = world.latest.value
+    world.server.realm = "server:2"
+    world.server.passwords["app"] = "moved"
+    world.tags["target"] = NEW
+    await write(world, REF, value("app", "moved"))
+    await sweep()
+    await write(world, REF, value("app", "typo"))
+    # The old server still lets the value in that it had, and at the new one nobody knows the password any more.
+    world.server.passwords["app"] = at_the_old_one.reveal().partition(":")[2]
+    assert await sweep() is Result.REPAIRED
+    assert world.latest.tags["target"] == NEW
+    assert world.latest.value != at_the_old_one
 
 
 # open operations
