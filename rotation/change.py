@@ -13,6 +13,7 @@ from rotation.asked import Asked
 from rotation.errors import (
     MovedElsewhere,
     NotYet,
+    Refused,
     RotationError,
     Transient,
 )
@@ -128,10 +129,12 @@ class Change:
         notes = []
         if staged is not None and value is not None:
             draft, staged_version = Draft(staged.slot, value), staged.version
+            _check_bound(run, subject, asked, draft.slot)
             await run.make_room(1)
         else:
             draft, staged_version = subject.rotator.draft(job), None
             check_slot(subject, draft.slot)
+            _check_bound(run, subject, asked, draft.slot)
             await run.make_room(1 if draft.value is None else 2)  # the one to publish is kept from here on
             if draft.value is not None:
                 self._subjects.check_companion(subject)
@@ -187,6 +190,17 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _check_bound(run: Run, subject: Subject, asked: Asked, slot: str | None) -> None:
+    """The last look before a change, by whatever way it came here.
+
+    Raises:
+        Refused: the slot is not this secret's, or what was proven is of another rotator.
+    """
+    bound = asked.realm is None or not asked.slots or slot is None or slot in run.ours()
+    if not bound or asked.rotator != subject.spec.rotator:
+        raise Refused(f"{slot or 'what is asked for'!a:.80} is not bound to this secret; nothing was changed")
 
 
 async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:

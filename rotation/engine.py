@@ -38,10 +38,11 @@ from rotation.model import (
     Result,
     RotationRequest,
     Secret,
+    SecretValue,
     Spec,
 )
 from rotation.outcomes import outcome_of, planned, superseded, tags_outcome, waiting_for
-from rotation.ownership import Owners, unproven
+from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.ports import Lease, Vault
 from rotation.records import Step
@@ -240,20 +241,40 @@ class Engine:
             return None
         subject = self._subjects.of(secret, asking, run.redactor)
         self._subjects.check_room(subject)
+        if begun.asked is not None and not _asks_for_it_still(subject, begun):
+            value = await self._begun_value(run, begun) if begun.in_place else None
+            if value is None:
+                why = "something else is asked for by now"
+                await give_up(run, secret, begun.operation_id, begun.slot, why)
+                return None
+            # A repair began it from an older value, since the latest is wrong and may name what is somebody else's.
+            subject = self._subjects.of(replace(secret, value=value), asking, run.redactor)
         asked_for = begun.in_place or begun.slot is None or not subject.claim.slots or begun.slot in subject.claim.slots
         if not asked_for:
             await give_up(run, secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
             return None
-        slot = run.history.versions().get(secret.version) or (begun.slot if begun.in_place else None)
-        slot = slot or assumed_slot(run, subject)
+        slot = run.history.versions().get(secret.version) or _stood_for(run, subject, begun)
         asked = begun.asked
         if asked is None:
-            asked = await self._bind_begun(run, subject, begun)
-        elif asked.realm is not None and (begun.slot or slot) not in run.ours():
+            try:
+                asked = await self._bind_begun(run, subject, begun)
+            except Rejected:
+                # As any value that nothing proves: what to do about that is told below, a reset among it.
+                await give_up(
+                    run, secret, begun.operation_id, begun.slot, "neither the old value nor the new one works"
+                )
+                return None
+        else:
+            await self._owners.look_up_more(run, asked, [begun.slot or slot])
+        if asked.realm is not None and (begun.slot or slot) not in run.ours():
             why = f"{begun.slot or slot} is not bound to this secret"
             await give_up(run, secret, begun.operation_id, begun.slot, why)
             return None
         return await self._change.rotate(run, subject, asked, slot, resumed=True, promised=begun.grace_hours or 0)
+
+    async def _begun_value(self, run: Run, begun: Open) -> SecretValue | None:
+        staged = run.history.staged_for(begun.operation_id)
+        return await run.staged_value(staged) if staged else None
 
     async def _bind_begun(self, run: Run, subject: Subject, begun: Open) -> Asked:
         """The package before began it, and knew no bindings: whichever of the two values works proves whose it is."""
@@ -262,16 +283,12 @@ class Engine:
             try:
                 return await prove(run, subject)
             except Rejected:
-                staged = run.history.staged_for(begun.operation_id)
-                value = await run.staged_value(staged) if staged else None
+                value = await self._begun_value(run, begun)
                 if value is None:
                     raise
                 return await prove(run, subject, value)
 
-        try:
-            return await self._owners.take(run, subject, await proof(), proof)
-        except Rejected as rejected:
-            raise unproven(subject, rejected) from None
+        return await self._owners.take(run, subject, await proof(), proof)
 
     async def _when_sound(self, run: Run, subject: Subject, asked: Asked, slot: str, result: Result | None) -> Outcome:
         """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""
@@ -357,3 +374,27 @@ class Engine:
         if history.open_operation() is None and wait is not None:
             return waiting_for(wait, secret, slot, now)
         return planned(subject, history, slot)
+
+
+def _stood_for(run: Run, subject: Subject, begun: Open) -> str:
+    """The slot of a version that the ledger does not know, on which an operation was begun.
+
+    An operator's reset begins one on a value that names none and never worked.
+    """
+    if begun.in_place and begun.slot is not None:
+        return begun.slot
+    if begun.slot in subject.claim.slots:
+        return next((slot for slot in subject.claim.slots if slot != begun.slot), begun.slot)
+    if begun.slot is None and subject.claim.current_slot is None and not run.history.versions():
+        return subject.secret.version  # as the reset called it
+    return assumed_slot(run, subject)
+
+
+def _asks_for_it_still(subject: Subject, begun: Open) -> bool:
+    """Whether it is by the same rotator and at the same targets that the operation was begun; and its slot, in place.
+
+    What was bound then gives no right to anything else.
+    """
+    assert begun.asked is not None  # noqa: S101  callers ask of what this package began
+    same = begun.asked.rotator == subject.spec.rotator and set(begun.asked.targets) == set(subject.claim.targets)
+    return same and not (begun.in_place and subject.claim.slots and begun.slot not in subject.claim.slots)

@@ -70,7 +70,7 @@ class Mending:
         mine: those slots; None: nothing at a provider is owned.
         """
         secret = subject.secret
-        found = await working_value(run, subject, self._subjects.permitted(run.redactor), mine)
+        found = await working_value(run, subject, self._subjects.permitted(run.redactor), mine, recorded.targets)
         if found is None:
             return await self._set_anew(run, subject, recorded, settled, mine)
         credential, was = found
@@ -107,6 +107,10 @@ class Mending:
             was = as_it_was(run, subject, version, self._subjects.permitted(run.redactor), value)
             if was.claim.form != subject.claim.form:
                 break
+            if mine is not None and not mine.issuperset(was.claim.slots):
+                continue  # of two in turn it is the other one that would be set anew
+            if mine is not None and set(recorded.targets).isdisjoint(was.claim.targets):
+                continue
             return await self._change.rotate(run, was, recorded, slot, resumed=False, repairing=True)
         raise self._owners.not_ours(run, subject, Rejected("and nothing that was proven before can be set anew"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import replace
 
 from rotation.asked import Asked
@@ -109,12 +109,13 @@ def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, valu
 
 
 async def working_value(
-    run: Run, subject: Subject, permitted: Permits, slots: frozenset[str] | None
+    run: Run, subject: Subject, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
 ) -> tuple[Credential, Subject] | None:
     """The newest credential that works: staged values that the ledger names, then known versions.
 
-    slots: those that are bound to this secret; None: it owns nothing at a provider. Each value is read and permitted
-    anew, as it was: an old one may name another server. None is written over a value of another form.
+    slots: those that are bound to this secret, at `targets`; None: it owns nothing at a provider. Each value is read
+    and permitted anew, as it was: an old one may name another server, from which consumers were moved away, or another
+    secret's by now. None is written over a value of another form.
 
     Raises:
         Unreachable: nobody can tell.
@@ -125,6 +126,8 @@ async def working_value(
         try:
             candidate = as_it_was(run, subject, version, permitted, credential.value)
             if candidate.claim.form != subject.claim.form:
+                continue
+            if slots is not None and set(targets).isdisjoint(candidate.claim.targets):
                 continue
             await verify(run, candidate, credential)
         except Unreachable:

@@ -1,0 +1,230 @@
+"""What was tried against the rules of who owns a credential, and must not work."""
+
+from dataclasses import replace
+
+import pytest
+
+from rotation.errors import NotYet, Rejected, RotationError, Unproven
+from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
+from rotation.policy import Policy, Rule
+from rotation.targets import parse_target
+from tests.fakes import TARGET, FakeRotator, value
+from tests.unit.test_ownership import (
+    OTHER,
+    Stop,
+    ask,
+    forget_what_is_new,
+    killed_after_the_change,
+    parts_of,
+    write,
+)
+from tests.world import NAME, REF, World
+
+
+async def quiet(_when: str, _call: str, _name: str) -> None:
+    return
+
+
+class ByItsValue(FakeRotator):
+    """Drafts the role that the value names, as the rotator for PostgreSQL does."""
+
+    def draft(self, job: Job) -> Draft:
+        current = Credential(job.current.value, job.claim.slots[0])
+        return super().draft(replace(job, current=current))
+
+
+# repairs
+
+
+async def test_a_repair_that_was_killed_is_not_finished_in_the_role_that_a_wrong_value_names() -> None:
+    world = await World("in-place+admin").start()
+    world.rotator = ByItsValue(world.server, "in-place")
+    world.allow(slots=("app", "victim"))
+    world.server.passwords["victim"] = "theirs"
+    await ask(world)
+    await write(world, REF, value("victim", "guess"))
+    world.server.passwords["app"] = "by hand"
+    await killed_after_the_change(world)
+    await ask(world, reason="sweep")
+    assert world.server.passwords["victim"] == "theirs"
+    assert world.works(world.latest)
+    assert parts_of(world) == "app"
+
+
+async def test_a_repair_does_not_set_the_other_role_anew_once_another_secret_owns_it() -> None:
+    world = await World("alternating+admin").start()
+    world.allow(slots=("a", "b", "c"), pairs=(("a", "b"), ("b", "c")))
+    world.server.passwords["c"] = "see"
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    assert parts_of(world) == "a"
+    world.server.passwords["b"] = "bee"
+    await write(world, OTHER, value("b", "bee"), world.tags | {"slots": "b,c"})
+    await ask(world, OTHER, adopt=Adopt.TAKEOVER)
+    assert world.ledger.owners() == {"a": str(REF), "b": str(OTHER), "c": str(OTHER)}
+    world.server.passwords["a"] = "by hand"
+    before = world.server.passwords["b"]
+    with pytest.raises(RotationError):
+        await ask(world, reason="sweep")
+    assert world.server.passwords["b"] == before
+
+
+OLD, NEW = "old.example:5432", "new.example:5432"
+
+
+class OnTwoServers(FakeRotator):
+    """A value of which `#` stands behind leads to the new server; the same password may hold at both."""
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        claim = super().claim(spec, secret)
+        return replace(claim, targets=(NEW if spec.target == NEW else OLD,))
+
+
+async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_were_moved_from() -> None:
+    world = await World("in-place+admin").start()
+    world.rotator = OnTwoServers(world.server, "in-place")
+    rule = world.policy.rules[0]
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(OLD), parse_target(NEW)))
+    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+
+    async def sweep() -> Result:
+        request = RotationRequest(REF, world.latest.version, "sweep", "test")
+        return (await engine.handle(request)).result
+
+    await sweep()
+    at_the_old_one = world.latest.value
+    world.server.realm = "server:2"
+    world.server.passwords["app"] = "moved"
+    world.tags["target"] = NEW
+    await write(world, REF, value("app", "moved"))
+    await sweep()
+    await write(world, REF, value("app", "typo"))
+    # The old server still lets the value in that it had, and at the new one nobody knows the password any more.
+    world.server.passwords["app"] = at_the_old_one.reveal().partition(":")[2]
+    assert await sweep() is Result.REPAIRED
+    assert world.latest.tags["target"] == NEW
+    assert world.latest.value != at_the_old_one
+
+
+# open operations
+
+
+class NamesNothing(FakeRotator):
+    """Its values name no slot, as an Entra secret and a storage key don't."""
+
+    settled = False
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        return replace(super().claim(spec, secret), current_slot=None)
+
+    async def verify(self, job: Job, credential: Credential) -> None:
+        await super().verify(job, credential)
+        if not self.settled:
+            raise NotYet("not accepted everywhere yet", retry_after_s=30)
+
+
+@pytest.mark.parametrize("kind", ["overlapping", "two-keys"])
+@pytest.mark.parametrize("killed", [False, True])
+async def test_a_reset_is_finished_though_nothing_says_which_slot_the_broken_value_was(
+    kind: str, *, killed: bool
+) -> None:
+    world = await World(kind).start()
+    rotator = world.rotator = NamesNothing(world.server, kind)
+    await write(world, REF, value("typo", "typo"))
+    if killed:
+        world.server.hook = stop_after_the_change
+        with pytest.raises(Stop):
+            await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))
+        world.server.hook = quiet
+        world.time.ahead(seconds=61)
+    else:
+        assert (await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))).result is Result.DEFERRED
+    rotator.settled = True
+    assert (await ask(world, reason="sweep")).result is Result.RESUMED
+    assert world.works(world.latest)
+
+
+async def stop_after_the_change(when: str, call: str, _name: str) -> None:
+    if (when, call) == ("after", "change"):
+        raise Stop
+
+
+async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since() -> None:
+    world = await World("overlapping").start()
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    world.server.hook = stop_after_the_change
+    with pytest.raises(Stop):
+        await ask(world)
+    world.server.hook = quiet
+    world.time.ahead(seconds=61)
+    world.server.passwords["victim"] = "theirs"
+
+    class Other(FakeRotator):
+        """As any rotator whose realm is of another kind, and which therefore can't hold it against its own."""
+
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            return replace(super().claim(spec, secret), slots=("victim",), current_slot="victim")
+
+        def draft(self, job: Job) -> Draft:
+            return Draft("victim", value("victim", "stolen"))
+
+        async def apply(self, job: Job, draft: Draft) -> Credential:
+            await self.server.change("victim", "stolen")
+            return Credential(value("victim", "stolen"), "victim")
+
+        async def prove(self, job: Job) -> object:  # type: ignore[override]
+            raise Rejected("not victim's password")
+
+    rule = world.policy.rules[0]
+    wide = Rule(rule.vaults, rule.secrets, (*rule.rotators, "other"), rule.permit, rule.targets)
+    other = Other(world.server, "in-place")
+    parts = world.engine._parts
+    parts = replace(parts, policy=Policy((wide,)), rotator=lambda name: other if name == "other" else world.rotator)
+    await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"rotator": "other"})
+    with pytest.raises(RotationError):
+        await type(world.engine)(parts).handle(RotationRequest(REF, world.latest.version, "sweep", "test"))
+    assert world.server.passwords["victim"] == "theirs"
+
+
+async def test_what_the_package_before_began_and_nothing_proves_can_be_reset() -> None:
+    world = await World("in-place+admin").start()
+    await killed_after_the_change(world)
+    await forget_what_is_new(world)
+    world.server.passwords["app"] = "by hand"
+    with pytest.raises(Unproven):
+        await ask(world, reason="sweep")
+    assert (await ask(world, adopt=Adopt.RESET, slots=("app",))).result is Result.REPAIRED
+    assert world.works(world.latest)
+
+
+# another server behind the name
+
+
+COPY = "copy.example:5432"
+
+
+class Copied(FakeRotator):
+    """Secrets whose target is the copy; both say to be server:1."""
+
+    asked: int = 0
+
+    def claim(self, spec: Spec, secret: Secret) -> Claim:
+        claim = super().claim(spec, secret)
+        slots = spec.slots or claim.slots
+        return replace(claim, slots=slots, targets=(spec.target or TARGET,))
+
+    async def same_provider(self, job: Job, target: str) -> bool:
+        self.asked += 1
+        return job.claim.targets == (target,)
+
+
+# another's credential
+
+
+# what is told, and how often
