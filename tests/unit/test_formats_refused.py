@@ -196,3 +196,16 @@ def test_a_tag_that_names_no_form_is_told_so(bad: str) -> None:
 )
 def test_what_no_vault_or_driver_holds_is_refused(value: str) -> None:
     assert refusal(value).field == "value"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "postgresql://db/x?user=app&password=p+w",  # a blank to SQLAlchemy and pgx, a plus to libpq
+        "host=db user=app password=p\\w",  # libpq takes the backslash away, pgx does not
+        "host=db user=app password='p\\nw'",
+        "host=db user=app password=pw\u00a0",
+    ],
+)
+def test_what_two_drivers_of_one_form_read_differently_is_refused(value: str) -> None:
+    assert refusal(value).field == "value"
