@@ -12,16 +12,18 @@ import json
 import random
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from unittest.mock import patch
 
 from rotation import policy as targets_of_rules
+from rotation.asked import Asked
+from rotation.bindings import Binding, credential_key
 from rotation.engine import Engine, Parts
 from rotation.errors import RotationError, Unusable
-from rotation.model import Admin, Endpoints, RotationRequest, SecretRef, SecretValue
+from rotation.model import Admin, Endpoints, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.passwords import ALPHABETS
 from rotation.policy import Permit, Policy, Rule
 from rotation.policy_file import load
@@ -29,7 +31,7 @@ from rotation.ports import Ledger, Rotator, Services
 from rotation.records import Record, Step
 from rotation.rotators import ROTATORS, postgres_proof
 from rotation.rotators.postgres_place import place_of
-from rotation.spec import companion
+from rotation.spec import companion, parse
 from tests.deputies import vaults
 from tests.deputies.listeners import Canaries, Heard, Permitted, listening
 from tests.deputies.seen import Seen
@@ -65,14 +67,14 @@ class Court:
         time, tokens = FakeClock(datetime.now(UTC)), Tokens()
         vault, ledger = InMemoryVault("kv", time), InMemoryLedger(time)
         await vault.set("pg-admin", SecretValue(f"postgresql://admin:pw@127.0.0.1:{self.permitted.port}/x"), tags={})
+        here = f"https://127.0.0.1:{self.permitted.port}"
+        services = Services(tokens, Endpoints(here, here, here), time.now, time.sleep, random.Random(1))
         for value in trial.older:
             older = await vault.set(NAME, SecretValue(value), tags=trial.tags)
-            await known(ledger, older.version, time.now())
+            await known(ledger, older, owned(trial.rotator, older, f"127.0.0.1:{self.permitted.port}", services))
             await vault.set(companion(NAME), SecretValue(value), tags={"staged-for": NAME, "operation-id": "0" * 32})
         ends = time.now() + timedelta(days=1)
         latest = await vault.set(NAME, SecretValue(trial.value), tags=trial.tags, expires_on=ends)
-        here = f"https://127.0.0.1:{self.permitted.port}"
-        services = Services(tokens, Endpoints(here, here, here), time.now, time.sleep, random.Random(1))
         engine = Engine(
             Parts({"kv": vault}, ledger, rules, lambda name: built(name, services), time.clock, random.Random(1))
         )
@@ -88,12 +90,34 @@ class Court:
         return self.heard.take(), self.permitted.take(), self.canaries.take()
 
 
-async def known(ledger: Ledger, version: str, at: datetime) -> None:
-    """The ledger names it, as it may have been permitted once; what no ledger names is never tried."""
-    lease = await ledger.acquire(SecretRef("kv", NAME), create=True)
+async def known(ledger: Ledger, older: Secret, asked: Asked) -> None:
+    """The ledger names and binds it, as it may have been permitted once; what no ledger names is never tried."""
+    lease = await ledger.acquire(older.ref, create=True)
     assert lease is not None
-    await lease.append(Record(at, Step.ADOPTED, "0" * 32, "near-expiry", "event-grid", version=version, slot=ROLE))
+    at = older.created_on
+    await lease.append(
+        Record(
+            at, Step.ADOPTED, "0" * 32, "near-expiry", "event-grid", version=older.version, slot=ROLE,
+            tags=older.tags, asked=asked.to_record(),
+        )
+    )  # fmt: skip
     await lease.release()
+    assert asked.realm is not None
+    for slot in asked.slots:
+        key = credential_key(asked.realm, slot)
+        binding = Binding(at, older.ref, asked.realm, slot, asked.targets, "proof", "event-grid")
+        await ledger.bind(key, (await ledger.bindings(key)).position, binding)
+
+
+def owned(rotator: str, older: Secret, permitted: str, services: Services) -> Asked:
+    """As if it had been proven at every server that the value names: so nothing but the walls keeps it from those."""
+    spec = parse(older.tags)
+    assert spec is not None
+    targets, slots = (permitted,), (ROLE,)
+    with suppress(RotationError):
+        claim = built(rotator, services).claim(spec, older)
+        targets, slots = (permitted, *claim.targets), claim.slots
+    return Asked(rotator, targets, slots, "postgresql:1", None)
 
 
 def built(name: str, services: Services) -> Rotator:

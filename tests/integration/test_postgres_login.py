@@ -265,7 +265,7 @@ async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
 async def test_of_several_servers_none_is_shown_the_token_unless_all_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = Tokens(token(upn="admin"))
     rotator = Postgres(make_services(tokens))
-    value = "postgresql://app:secret@orders.postgres.database.azure.com,db.example.com/app"
+    value = "postgresql://app:secret@orders.postgres.database.azure.com:5432,db.example.com:5432/app"
     job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Refused, match=r"db\.example\.com"):
         await rotator.apply(job, rotator.draft(job))

@@ -16,7 +16,7 @@ from tests.telemetry.recorded import Point, Recorded
 from tests.telemetry.watched import Watched
 from tests.world import KINDS, REF
 
-IN_ORDER = ("lease", "read", "verify", "stage", "record", "apply", "publish", "disable", "release")
+IN_ORDER = ("lease", "read", "prove", "bind", "stage", "record", "apply", "publish", "disable", "release")
 
 
 async def watched(variant: str = "in-place") -> Watched:
@@ -73,7 +73,7 @@ async def test_a_step_that_fails_is_marked_with_the_errors_code_and_nothing_of_i
     with pytest.raises(Unreachable):
         await world.ask()
     failed = [span for span in world.recorded.spans() if span.status.status_code is StatusCode.ERROR]
-    assert [span.name for span in failed] == ["keyturn.rotation", "keyturn.verify"]
+    assert [span.name for span in failed] == ["keyturn.rotation", "keyturn.prove"]
     assert [facts(span)["outcome"] for span in failed] == ["failed", "unreachable"]
     assert all(span.status.description is None and not span.events for span in failed)
     assert world.recorded.points("keyturn.outcomes") == [
