@@ -113,7 +113,8 @@ def owned(rotator: str, older: Secret, permitted: str, services: Services) -> As
     """As if it had been proven at every server that the value names: so nothing but the walls keeps it from those."""
     spec = parse(older.tags)
     assert spec is not None
-    targets, slots = (permitted,), (ROLE,)
+    targets: tuple[str, ...] = (permitted,)
+    slots: tuple[str, ...] = (ROLE,)
     with suppress(RotationError):
         claim = built(rotator, services).claim(spec, older)
         targets, slots = (permitted, *claim.targets), claim.slots
