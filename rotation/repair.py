@@ -103,8 +103,10 @@ def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, valu
     Raises:
         Unusable, Denied: they can't be understood, or are not permitted any more.
     """
-    tags: Mapping[str, str] = run.history.tags_of(version) or subject.secret.tags
-    spec = parse(tags) or subject.spec
+    tags: Mapping[str, str] = run.history.tags_of(version) or {}
+    spec = parse(tags)
+    if spec is None:  # it was not managed when it was written, and is now
+        tags, spec = subject.secret.tags, subject.spec
     return permitted(replace(subject.secret, value=value, tags=tags), spec)
 
 

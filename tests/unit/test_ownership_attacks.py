@@ -110,6 +110,16 @@ async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_wer
     assert world.latest.value != at_the_old_one
 
 
+async def test_a_repair_leaves_a_secret_managed_though_the_value_that_works_was_written_while_it_was_not() -> None:
+    world = await World("in-place").start()
+    await killed_after_the_change(world)
+    await world.vault.set_tags(NAME, world.latest.version, {"team": "x"})
+    await ask(world)
+    await write(world, REF, value("app", "typo"))
+    assert (await ask(world, reason="sweep")).result is Result.REPAIRED
+    assert world.latest.tags["rotator"] == "in-place"
+
+
 # open operations
 
 
