@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from rotation.errors import NotYet, Rejected, RotationError, Unproven
+from rotation.errors import MovedElsewhere, NotYet, Rejected, RotationError, Unproven
 from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
 from rotation.policy import Policy, Rule
 from rotation.targets import parse_target
@@ -214,6 +214,16 @@ async def test_what_the_package_before_began_and_nothing_proves_can_be_reset() -
 
 
 # another server behind the name
+
+
+async def test_a_retirement_at_another_server_has_the_credential_proven_anew() -> None:
+    world = await World("alternating").start()
+    await ask(world)
+    world.time.ahead(hours=80)
+    world.server.realm = "server:2"
+    with pytest.raises(MovedElsewhere):
+        await ask(world, reason="sweep")
+    assert (await ask(world, reason="sweep")).result is Result.RETIRED
 
 
 COPY = "copy.example:5432"
