@@ -88,9 +88,13 @@ class Owners:
         asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
         slots = subject.claim.slots or (proof.slot,)
         found = await self._read_once(run, asked, slots)
-        if await self._is_apart(run, subject, proof, found):
-            asked = asked.apart(asked.targets[0])
-            found = await self._read_once(run, asked, slots)
+        apart = asked.apart(asked.targets[0])
+        # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+        told = isinstance(subject.rotator, TellsApart) and any(bindings.records for bindings in found.values())
+        theirs = await self._read_once(run, apart, slots) if told else {}
+        if any(bindings.records for bindings in theirs.values()) or await self._is_apart(run, subject, proof, found):
+            _refuse_if_owned_here(subject, found)
+            asked, found = apart, theirs
         mine = folded(subject.ref)
         others = sorted({b.owner for b in found.values() if b.owner is not None and b.owner != mine})
         async with self._leases(others) as leases:
@@ -250,6 +254,14 @@ class Owners:
             return False
         near = {*binding.targets, *subject.claim.targets}
         return claim.current_slot == slot and bool(near & set(claim.targets))
+
+
+def _refuse_if_owned_here(subject: Subject, found: Mapping[str, Bindings]) -> None:
+    """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
+    for slot, bindings in found.items():
+        last = bindings.records[-1] if bindings.records else None
+        if last and last.owner != folded(subject.ref) and not set(last.targets).isdisjoint(subject.claim.targets):
+            raise BoundElsewhere(f"{slot!a:.80} at {', '.join(last.targets)} belongs to {last.owner}: ask for another")
 
 
 def unproven(subject: Subject, rejected: Rejected) -> Unproven:

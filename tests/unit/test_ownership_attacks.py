@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from rotation.errors import MovedElsewhere, NotYet, Rejected, RotationError, Unproven
-from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
+from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven
+from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, SecretRef, Spec
 from rotation.policy import Policy, Rule
 from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeRotator, value
@@ -15,6 +15,7 @@ from tests.unit.test_ownership import (
     ask,
     forget_what_is_new,
     killed_after_the_change,
+    owned,
     parts_of,
     write,
 )
@@ -242,6 +243,49 @@ class Copied(FakeRotator):
     async def same_provider(self, job: Job, target: str) -> bool:
         self.asked += 1
         return job.claim.targets == (target,)
+
+
+async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_are_gone() -> None:
+    world = await owned()
+    world.rotator = Copied(world.server, "in-place")
+    at_copy = {**world.tags, "target": COPY}
+    third = SecretRef("kv", "orders-third")
+    await write(world, OTHER, world.latest.value, at_copy)
+    parts = world.engine._parts
+    rule = world.policy.rules[0]
+
+    def engine(*targets: str) -> object:
+        allowed = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, tuple(map(parse_target, targets)))
+        return type(world.engine)(replace(parts, policy=Policy((allowed,)), rotator=lambda _: world.rotator))
+
+    request = RotationRequest(OTHER, None, "operator", "test", demanded=True)
+    assert (await engine(TARGET, COPY).handle(request)).result is Result.ROTATED  # type: ignore[attr-defined]
+    await write(world, third, world.vault.latest(OTHER.name).value, at_copy)
+    del world.vault._secrets[NAME]
+    before = world.server.passwords["app"]
+    with pytest.raises(BoundElsewhere, match=str(OTHER)):
+        await engine(COPY).handle(replace(request, ref=third))  # type: ignore[attr-defined]
+    assert world.server.passwords["app"] == before
+
+
+async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owned_there() -> None:
+    world = await World("in-place+admin").start()
+    world.allow(slots=("a", "b"))
+    world.server.passwords |= {"a": "aa", "b": "bb"}
+    world.rotator = Copied(world.server, "in-place")
+    rule = world.policy.rules[0]
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(TARGET), parse_target(COPY)))
+    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+    pair, at_copy, at_original = (SecretRef("kv", f"orders-{n}") for n in (1, 2, 3))
+    await write(world, at_copy, value("a", "aa"), {**world.tags, "target": COPY})
+    await write(world, at_original, value("b", "bb"))
+    for ref in (at_copy, at_original):
+        await engine.handle(RotationRequest(ref, None, "sweep", "test"))
+    await write(world, pair, world.vault.latest(at_copy.name).value, {**world.tags, "target": COPY, "slots": "a,b"})
+    changes = list(world.server.changes)
+    with pytest.raises(BoundElsewhere, match=str(at_copy)):
+        await engine.handle(RotationRequest(pair, None, "operator", "test", demanded=True))
+    assert world.server.changes == changes
 
 
 # another's credential
