@@ -88,13 +88,14 @@ class Owners:
         asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
         slots = subject.claim.slots or (proof.slot,)
         found = await self._read_once(run, asked, slots)
-        apart = asked.apart(asked.targets[0])
-        # Whoever was told apart here before stays so, even if the one that it was told from is gone.
-        told = isinstance(subject.rotator, TellsApart) and any(bindings.records for bindings in found.values())
-        theirs = await self._read_once(run, apart, slots) if told else {}
-        if any(bindings.records for bindings in theirs.values()) or await self._is_apart(run, subject, proof, found):
-            _refuse_if_owned_here(subject, found)
-            asked, found = apart, theirs
+        if isinstance(subject.rotator, TellsApart) and any(bindings.records for bindings in found.values()):
+            apart = asked.apart(asked.targets[0])
+            theirs = await self._read_once(run, apart, slots)
+            # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+            known = any(bindings.records for bindings in theirs.values())
+            if known or await self._is_apart(run, subject, proof, found):
+                _refuse_if_owned_here(subject, found)
+                asked, found = apart, theirs
         mine = folded(subject.ref)
         others = sorted({b.owner for b in found.values() if b.owner is not None and b.owner != mine})
         async with self._leases(others) as leases:
