@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotation.asked import Asked
+from rotation.model import Secret
 from rotation.records import Record, Step
 
 UNPROMISED_HOURS = 72  # what a tag that is not there means; the package before wrote no promise
@@ -103,9 +104,12 @@ class History:
         found = (record for record in self._newest_first(NAMES_A_VERSION) if record.version == version)
         return max((record.grace_hours or 0 for record in found), default=0)
 
-    def in_grace(self, slot: str, now: datetime) -> bool:
-        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times."""
-        superseded_at: datetime | None = None
+    def in_grace(self, slot: str, now: datetime, latest: Secret) -> bool:
+        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times.
+
+        latest: one that the ledger does not know yet, written by hand, ends the newest that it knows.
+        """
+        superseded_at = None if latest.version in self.versions() else latest.created_on
         for record in self._newest_first({*NAMES_A_VERSION, Step.RETIRED}):
             if record.step is Step.RETIRED and record.slot == slot:
                 return False

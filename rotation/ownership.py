@@ -229,7 +229,7 @@ class Owners:
             ),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
-                slot, run.clock.now()
+                slot, run.clock.now(), theirs
             ),
         }
         return next((reason for reason, holds in reasons.items() if holds), None)

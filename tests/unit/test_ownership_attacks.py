@@ -291,4 +291,18 @@ async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owne
 # another's credential
 
 
+async def test_readers_of_an_owner_that_was_moved_by_hand_keep_their_grace_before_its_next_run() -> None:
+    world = await World("in-place+admin").start()
+    world.allow(slots=("app", "new"))
+    world.server.passwords["new"] = "own"
+    await ask(world)
+    world.time.ahead(hours=80)
+    await write(world, OTHER, world.latest.value)
+    await write(world, REF, value("new", "own"))
+    with pytest.raises(BoundElsewhere, match="grace"):
+        await ask(world, OTHER)
+    world.time.ahead(hours=74)
+    assert (await ask(world, OTHER)).result is Result.ROTATED
+
+
 # what is told, and how often
