@@ -105,9 +105,10 @@ class Owners:
                         await self._refuse_if_relied_on(run, subject, slot, bindings, leases[bindings.owner])
             if others and await prove() != proof:
                 raise Overtaken("the credential was changed in between; it is proven again")
+            held = [lease for lease in leases.values() if lease is not None]
             for slot, bindings in found.items():
                 if bindings.owner != mine:
-                    found[slot] = await self._bind(run, subject, asked, slot, bindings)
+                    found[slot] = await self._bind(run, subject, asked, slot, bindings, others=held)
         run.bound, run.bound_realm = found, asked.realm
         return asked
 
@@ -127,7 +128,14 @@ class Owners:
         return await self.read(asked, slots)
 
     async def _bind(
-        self, run: Run, subject: Subject, asked: Asked, slot: str, found: Bindings, how: str | None = None
+        self,
+        run: Run,
+        subject: Subject,
+        asked: Asked,
+        slot: str,
+        found: Bindings,
+        how: str | None = None,
+        others: Iterable[Lease] = (),
     ) -> Bindings:
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
@@ -135,7 +143,7 @@ class Owners:
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
         with run.watch.step("bind"):
-            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding))
+            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
         return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
 
     async def _is_apart(self, run: Run, subject: Subject, proof: Proof, found: Mapping[str, Bindings]) -> bool:

@@ -305,4 +305,27 @@ async def test_readers_of_an_owner_that_was_moved_by_hand_keep_their_grace_befor
     assert (await ask(world, OTHER)).result is Result.ROTATED
 
 
+async def test_no_binding_is_written_once_the_owners_lease_has_run_out() -> None:
+    world = await owned()
+    del world.vault._secrets[NAME]
+
+    class Slow(FakeRotator):
+        proofs = 0
+
+        async def prove(self, job: Job) -> object:  # type: ignore[override]
+            self.proofs += 1
+            if self.proofs == 2:
+                world.time.ahead(seconds=25)
+                # the owner's lease was broken meanwhile, and its next run began
+                world.ledger._histories[REF].holder = None
+                assert await world.ledger.acquire(REF, create=False) is not None
+                world.time.ahead(seconds=20)
+            return await super().prove(job)
+
+    world.rotator = Slow(world.server, "in-place")
+    with pytest.raises(RotationError):
+        await ask(world, OTHER)
+    assert world.ledger.owners() == {"app": str(REF)}
+
+
 # what is told, and how often
