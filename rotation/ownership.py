@@ -106,7 +106,8 @@ class Owners:
             if others and await prove() != proof:
                 raise Overtaken("the credential was changed in between; it is proven again")
             held = [lease for lease in leases.values() if lease is not None]
-            for slot, bindings in found.items():
+            # In one order, whatever the tags' is: of two that meet, the first to get one gets both.
+            for slot, bindings in sorted(found.items()):
                 if bindings.owner != mine:
                     found[slot] = await self._bind(run, subject, asked, slot, bindings, others=held)
         run.bound, run.bound_realm = found, asked.realm

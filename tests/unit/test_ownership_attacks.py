@@ -328,4 +328,23 @@ async def test_no_binding_is_written_once_the_owners_lease_has_run_out() -> None
     assert world.ledger.owners() == {"app": str(REF)}
 
 
+async def test_of_two_that_ask_for_one_pair_in_two_orders_one_gets_it() -> None:
+    world = await World("alternating").start()
+    order: list[str] = []
+
+    async def note(when: str, call: str, name: str) -> None:
+        if (when, call) == ("before", "bind"):
+            order.append(name)
+
+    world.ledger.hook = note
+    await ask(world, reason="sweep")
+    first, world.ledger.hook = list(order), quiet
+    other = await World("alternating").start()
+    order.clear()
+    other.ledger.hook = note
+    await other.vault.set_tags(NAME, other.latest.version, dict(other.latest.tags) | {"slots": "b,a"})
+    await ask(other, reason="sweep")
+    assert order == first
+
+
 # what is told, and how often
