@@ -348,3 +348,13 @@ async def test_of_two_that_ask_for_one_pair_in_two_orders_one_gets_it() -> None:
 
 
 # what is told, and how often
+
+
+async def test_a_failure_that_comes_again_is_written_down_once_a_day() -> None:
+    world = await World("in-place").start()
+    await write(world, REF, value("app", "typo"))
+    for _ in range(30):
+        with pytest.raises(Unproven):
+            await ask(world, reason="sweep")
+        world.time.ahead(hours=1)
+    assert len(world.ledger.records(REF)) == 2
