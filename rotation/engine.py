@@ -384,7 +384,8 @@ class Engine:
 
 
 def _says_the_same(one: Record, other: Record) -> bool:
-    return (one.step, one.operation_id, one.detail) == (other.step, other.operation_id, other.detail)
+    same = (one.step, one.operation_id, one.detail) == (other.step, other.operation_id, other.detail)
+    return same and (one.reason, one.actor) == (other.reason, other.actor)
 
 
 def _stood_for(run: Run, subject: Subject, begun: Open) -> str:

@@ -172,7 +172,14 @@ class History:
         """Of those, the ones that are still asked for: others neither block a rotation nor are retired."""
         asked = self.asked()
         unretired = self.unretired(latest_slot)
-        return unretired & frozenset(asked.slots) if asked is not None and asked.slots else unretired
+        if asked is None or asked.realm is None:
+            return unretired
+        return unretired & (frozenset(asked.slots) or self.named_since_proven())
+
+    def named_since_proven(self) -> frozenset[str]:
+        """Of slots that the provider assigned: those that were bound. The package before bound none of its own."""
+        first = next((place for place, record in enumerate(self._records) if record.asked), len(self._records))
+        return frozenset(r.slot for r in self._records[first:] if r.step in NAMES_A_VERSION and r.slot)
 
     def tags(self) -> Mapping[str, str] | None:
         """The tags of the last version that had any: what `restore` brings back."""

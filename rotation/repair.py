@@ -87,9 +87,11 @@ async def record_proven(
 
 
 def _adopted(run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str) -> Record:
-    left = sorted(run.history.unretired(slot) - frozenset(asked.slots)) if asked.slots else []
+    ours = frozenset(asked.slots) or run.history.named_since_proven()
+    left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
     if left:
-        run.told.append(f"{', '.join(left)} is no longer asked for: end it by hand, nobody else does")
+        why = "is no longer asked for" if asked.slots else "was never proven to be this secret's"
+        run.told.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
         detail = f"{detail}; {run.told[-1]}"
     return run.note(
         Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,

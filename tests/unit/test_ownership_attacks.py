@@ -1,6 +1,7 @@
 """What was tried against the rules of who owns a credential, and must not work."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -358,3 +359,20 @@ async def test_a_failure_that_comes_again_is_written_down_once_a_day() -> None:
             await ask(world, reason="sweep")
         world.time.ahead(hours=1)
     assert len(world.ledger.records(REF)) == 2
+
+
+async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told_once_and_not_asked_for_hourly() -> (
+    None
+):
+    world = await World("overlapping").start()
+    await ask(world)
+    await forget_what_is_new(world)
+    world.time.ahead(hours=80)
+    assert "k0" in (await ask(world, reason="sweep")).detail
+    assert world.server.passwords["k0"] is not None
+    from rotation.sweeper import Sweeper  # noqa: PLC0415
+
+    world.vault._secrets[NAME][-1] = replace(world.latest, expires_on=world.now + timedelta(days=80))
+    world.time.ahead(hours=1)
+    sweeper = Sweeper(world.ledger, world.policy)
+    assert [one async for one in sweeper.requests(world.vault, world.now) if one.ref == REF] == []
