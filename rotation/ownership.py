@@ -7,8 +7,8 @@ one's lease is taken first, so that it can't be in the middle of a change, and t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -184,7 +184,7 @@ class Owners:
 
     # another's
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _leases(self, others: Iterable[SecretRef]) -> AsyncIterator[dict[SecretRef, Lease | None]]:
         """Of each, if it has a history. Busy where one is held: then all are let go."""
         held: dict[SecretRef, Lease | None] = {}
@@ -257,13 +257,14 @@ class Owners:
         return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
 
     def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
-        """Whether its value is a login of that slot, managed or not, read as ours is."""
-        try:
-            claim = subject.rotator.claim(subject.spec, theirs)
-        except RotationError:
-            return False
+        """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own."""
         near = {*binding.targets, *subject.claim.targets}
-        return claim.current_slot == slot and bool(near & set(claim.targets))
+        for spec in (subject.spec, replace(subject.spec, format=None)):
+            with contextlib.suppress(RotationError):
+                claim = subject.rotator.claim(spec, theirs)
+                if claim.current_slot == slot and near & set(claim.targets):
+                    return True
+        return False
 
 
 def _refuse_if_owned_here(subject: Subject, found: Mapping[str, Bindings]) -> None:

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven
+from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven, Unusable
 from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, SecretRef, Spec
 from rotation.policy import Policy, Rule
 from rotation.targets import parse_target
@@ -361,9 +361,7 @@ async def test_a_failure_that_comes_again_is_written_down_once_a_day() -> None:
     assert len(world.ledger.records(REF)) == 2
 
 
-async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told_once_and_not_asked_for_hourly() -> (
-    None
-):
+async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told_and_not_asked_for_hourly() -> None:
     world = await World("overlapping").start()
     await ask(world)
     await forget_what_is_new(world)
@@ -376,3 +374,24 @@ async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told
     world.time.ahead(hours=1)
     sweeper = Sweeper(world.ledger, world.policy)
     assert [one async for one in sweeper.requests(world.vault, world.now) if one.ref == REF] == []
+
+
+async def test_an_unmanaged_owner_whose_value_is_of_another_form_relies_on_what_it_names() -> None:
+    world = await owned()
+    world.time.ahead(hours=80)
+
+    class ByForm(FakeRotator):
+        """A value is read by the form that the tag names, as those of connection strings are."""
+
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            if spec.format == "marked" and not secret.value.reveal().endswith("!"):
+                raise Unusable("this is not of the form that the tag format names", field="format")
+            return super().claim(spec, secret)
+
+    world.rotator = ByForm(world.server, "in-place")
+    world.server.passwords["app"] = "same!"
+    await write(world, OTHER, value("app", "same!"), world.tags | {"format": "marked"})
+    await write(world, REF, value("app", "same"), tags={"team": "x"})
+    world.time.ahead(hours=80)
+    with pytest.raises(BoundElsewhere, match="names it"):
+        await ask(world, OTHER)
