@@ -204,8 +204,8 @@ def _check_bound(run: Run, subject: Subject, asked: Asked, slot: str | None) -> 
 
 
 async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
-    """Record that an open operation will not be finished."""
-    detail = f"the interrupted rotation is given up: {why}"
+    """Record that an operation will not be finished."""
+    detail = run.redactor.scrub(f"what was begun is given up: {why}")
     run.told.append(detail)
     await run.append(
         run.note(

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from rotation.asked import Asked
 from rotation.change import Change, PublishedUnproven, give_up
@@ -45,13 +46,15 @@ from rotation.outcomes import outcome_of, planned, superseded, tags_outcome, wai
 from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.ports import Lease, Vault
-from rotation.records import Step
+from rotation.records import Record, Step
 from rotation.repair import prove, record_proven, verify
 from rotation.retirement import retire_due, tidy, waiting
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import parse
 
 __all__ = ["Engine", "Parts"]
+
+REPEATED = timedelta(days=1)  # a failure that comes again is written down again
 
 
 class Engine:
@@ -332,8 +335,12 @@ class Engine:
             return
         last = run.history.open_operation()
         name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")
+        note = run.note(Step.FAILED, name, detail=error.message)
+        before = run.history.last()
+        if before is not None and note.at < before.at + REPEATED and _says_the_same(note, before):
+            return  # the sweep asks every hour, and what nobody mends would fill the history
         try:
-            await run.append(run.note(Step.FAILED, name, detail=error.message))
+            await run.append(note)
         except RotationError:
             return  # the failure itself is what the caller must hear of
 
@@ -374,6 +381,11 @@ class Engine:
         if history.open_operation() is None and wait is not None:
             return waiting_for(wait, secret, slot, now)
         return planned(subject, history, slot)
+
+
+def _says_the_same(one: Record, other: Record) -> bool:
+    same = (one.step, one.operation_id, one.detail) == (other.step, other.operation_id, other.detail)
+    return same and (one.reason, one.actor) == (other.reason, other.actor)
 
 
 def _stood_for(run: Run, subject: Subject, begun: Open) -> str:

@@ -7,7 +7,7 @@ this write can take. A run that stalled past its lease therefore stops instead o
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -52,15 +52,22 @@ class Fence:
         """A change at the provider; errors as `vault_write`."""
         return await self._write(call, self.limits.provider_call, "the provider")
 
-    async def ledger_write(self, call: Callable[[], Awaitable[T]]) -> T:
-        """A write to the ledger that the lease does not guard; errors as `vault_write`."""
-        return await self._write(call, self.limits.ledger_call, "the ledger")
+    async def ledger_write(self, call: Callable[[], Awaitable[T]], others: Iterable[Lease] = ()) -> T:
+        """A write to the ledger that the lease does not guard; errors as `vault_write`.
 
-    async def _write(self, call: Callable[[], Awaitable[T]], limit: float, whom: str) -> T:
-        if self._lease.remaining() <= limit + self.limits.margin:
-            await self._lease.renew()
+        others: leases of other secrets that it must not outlive either.
+        """
+        return await self._write(call, self.limits.ledger_call, "the ledger", others)
+
+    async def _write(
+        self, call: Callable[[], Awaitable[T]], limit: float, whom: str, others: Iterable[Lease] = ()
+    ) -> T:
+        leases = (self._lease, *others)
+        for lease in leases:
+            if lease.remaining() <= limit + self.limits.margin:
+                await lease.renew()
         # No await stands between this look and the start of the call.
-        if self._lease.remaining() <= limit + self.limits.margin:
+        if any(lease.remaining() <= limit + self.limits.margin for lease in leases):
             raise LeaseLost("the lease ran out before a write could start; the next run goes on from here")
         return await within(limit, whom, call())
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from rotation.asked import Asked
+from rotation.model import Secret
 from rotation.records import Record, Step
 
 UNPROMISED_HOURS = 72  # what a tag that is not there means; the package before wrote no promise
@@ -103,9 +104,12 @@ class History:
         found = (record for record in self._newest_first(NAMES_A_VERSION) if record.version == version)
         return max((record.grace_hours or 0 for record in found), default=0)
 
-    def in_grace(self, slot: str, now: datetime) -> bool:
-        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times."""
-        superseded_at: datetime | None = None
+    def in_grace(self, slot: str, now: datetime, latest: Secret) -> bool:
+        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times.
+
+        latest: one that the ledger does not know yet, written by hand, ends the newest that it knows.
+        """
+        superseded_at = None if latest.version in self.versions() else latest.created_on
         for record in self._newest_first({*NAMES_A_VERSION, Step.RETIRED}):
             if record.step is Step.RETIRED and record.slot == slot:
                 return False
@@ -168,7 +172,14 @@ class History:
         """Of those, the ones that are still asked for: others neither block a rotation nor are retired."""
         asked = self.asked()
         unretired = self.unretired(latest_slot)
-        return unretired & frozenset(asked.slots) if asked is not None and asked.slots else unretired
+        if asked is None or asked.realm is None:
+            return unretired
+        return unretired & (frozenset(asked.slots) or self.named_since_proven())
+
+    def named_since_proven(self) -> frozenset[str]:
+        """Of slots that the provider assigned: those that were bound. The package before bound none of its own."""
+        first = next((place for place, record in enumerate(self._records) if record.asked), len(self._records))
+        return frozenset(r.slot for r in self._records[first:] if r.step in NAMES_A_VERSION and r.slot)
 
     def tags(self) -> Mapping[str, str] | None:
         """The tags of the last version that had any: what `restore` brings back."""

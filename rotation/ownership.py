@@ -7,8 +7,8 @@ one's lease is taken first, so that it can't be in the middle of a change, and t
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
@@ -88,9 +88,14 @@ class Owners:
         asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
         slots = subject.claim.slots or (proof.slot,)
         found = await self._read_once(run, asked, slots)
-        if await self._is_apart(run, subject, proof, found):
-            asked = asked.apart(asked.targets[0])
-            found = await self._read_once(run, asked, slots)
+        if isinstance(subject.rotator, TellsApart) and any(bindings.records for bindings in found.values()):
+            apart = asked.apart(asked.targets[0])
+            theirs = await self._read_once(run, apart, slots)
+            # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+            known = any(bindings.records for bindings in theirs.values())
+            if known or await self._is_apart(run, subject, proof, found):
+                _refuse_if_owned_here(subject, found)
+                asked, found = apart, theirs
         mine = folded(subject.ref)
         others = sorted({b.owner for b in found.values() if b.owner is not None and b.owner != mine})
         async with self._leases(others) as leases:
@@ -100,9 +105,11 @@ class Owners:
                         await self._refuse_if_relied_on(run, subject, slot, bindings, leases[bindings.owner])
             if others and await prove() != proof:
                 raise Overtaken("the credential was changed in between; it is proven again")
-            for slot, bindings in found.items():
+            held = [lease for lease in leases.values() if lease is not None]
+            # In one order, whatever the tags' is: of two that meet, the first to get one gets both.
+            for slot, bindings in sorted(found.items()):
                 if bindings.owner != mine:
-                    found[slot] = await self._bind(run, subject, asked, slot, bindings)
+                    found[slot] = await self._bind(run, subject, asked, slot, bindings, others=held)
         run.bound, run.bound_realm = found, asked.realm
         return asked
 
@@ -122,7 +129,14 @@ class Owners:
         return await self.read(asked, slots)
 
     async def _bind(
-        self, run: Run, subject: Subject, asked: Asked, slot: str, found: Bindings, how: str | None = None
+        self,
+        run: Run,
+        subject: Subject,
+        asked: Asked,
+        slot: str,
+        found: Bindings,
+        how: str | None = None,
+        others: Iterable[Lease] = (),
     ) -> Bindings:
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
@@ -130,7 +144,7 @@ class Owners:
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
         with run.watch.step("bind"):
-            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding))
+            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
         return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
 
     async def _is_apart(self, run: Run, subject: Subject, proof: Proof, found: Mapping[str, Bindings]) -> bool:
@@ -170,7 +184,7 @@ class Owners:
 
     # another's
 
-    @asynccontextmanager
+    @contextlib.asynccontextmanager
     async def _leases(self, others: Iterable[SecretRef]) -> AsyncIterator[dict[SecretRef, Lease | None]]:
         """Of each, if it has a history. Busy where one is held: then all are let go."""
         held: dict[SecretRef, Lease | None] = {}
@@ -224,7 +238,7 @@ class Owners:
             ),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
-                slot, run.clock.now()
+                slot, run.clock.now(), theirs
             ),
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
@@ -243,13 +257,22 @@ class Owners:
         return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
 
     def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
-        """Whether its value is a login of that slot, managed or not, read as ours is."""
-        try:
-            claim = subject.rotator.claim(subject.spec, theirs)
-        except RotationError:
-            return False
+        """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own."""
         near = {*binding.targets, *subject.claim.targets}
-        return claim.current_slot == slot and bool(near & set(claim.targets))
+        for spec in (subject.spec, replace(subject.spec, format=None)):
+            with contextlib.suppress(RotationError):
+                claim = subject.rotator.claim(spec, theirs)
+                if claim.current_slot == slot and near & set(claim.targets):
+                    return True
+        return False
+
+
+def _refuse_if_owned_here(subject: Subject, found: Mapping[str, Bindings]) -> None:
+    """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
+    for slot, bindings in found.items():
+        last = bindings.records[-1] if bindings.records else None
+        if last and last.owner != folded(subject.ref) and not set(last.targets).isdisjoint(subject.claim.targets):
+            raise BoundElsewhere(f"{slot!a:.80} at {', '.join(last.targets)} belongs to {last.owner}: ask for another")
 
 
 def unproven(subject: Subject, rejected: Rejected) -> Unproven:

@@ -87,9 +87,11 @@ async def record_proven(
 
 
 def _adopted(run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str) -> Record:
-    left = sorted(run.history.unretired(slot) - frozenset(asked.slots)) if asked.slots else []
+    ours = frozenset(asked.slots) or run.history.named_since_proven()
+    left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
     if left:
-        run.told.append(f"{', '.join(left)} is no longer asked for: end it by hand, nobody else does")
+        why = "is no longer asked for" if asked.slots else "was never proven to be this secret's"
+        run.told.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
         detail = f"{detail}; {run.told[-1]}"
     return run.note(
         Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,
@@ -103,8 +105,10 @@ def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, valu
     Raises:
         Unusable, Denied: they can't be understood, or are not permitted any more.
     """
-    tags: Mapping[str, str] = run.history.tags_of(version) or subject.secret.tags
-    spec = parse(tags) or subject.spec
+    tags: Mapping[str, str] = run.history.tags_of(version) or {}
+    spec = parse(tags)
+    if spec is None:  # it was not managed when it was written, and is now
+        tags, spec = subject.secret.tags, subject.spec
     return permitted(replace(subject.secret, value=value, tags=tags), spec)
 
 

@@ -1,11 +1,12 @@
 """What was tried against the rules of who owns a credential, and must not work."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
-from rotation.errors import NotYet, Rejected, RotationError, Unproven
-from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, Spec
+from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven, Unusable
+from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, SecretRef, Spec
 from rotation.policy import Policy, Rule
 from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeRotator, value
@@ -15,6 +16,7 @@ from tests.unit.test_ownership import (
     ask,
     forget_what_is_new,
     killed_after_the_change,
+    owned,
     parts_of,
     write,
 )
@@ -108,6 +110,16 @@ async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_wer
     assert await sweep() is Result.REPAIRED
     assert world.latest.tags["target"] == NEW
     assert world.latest.value != at_the_old_one
+
+
+async def test_a_repair_leaves_a_secret_managed_though_the_value_that_works_was_written_while_it_was_not() -> None:
+    world = await World("in-place").start()
+    await killed_after_the_change(world)
+    await world.vault.set_tags(NAME, world.latest.version, {"team": "x"})
+    await ask(world)
+    await write(world, REF, value("app", "typo"))
+    assert (await ask(world, reason="sweep")).result is Result.REPAIRED
+    assert world.latest.tags["rotator"] == "in-place"
 
 
 # open operations
@@ -206,6 +218,16 @@ async def test_what_the_package_before_began_and_nothing_proves_can_be_reset() -
 # another server behind the name
 
 
+async def test_a_retirement_at_another_server_has_the_credential_proven_anew() -> None:
+    world = await World("alternating").start()
+    await ask(world)
+    world.time.ahead(hours=80)
+    world.server.realm = "server:2"
+    with pytest.raises(MovedElsewhere):
+        await ask(world, reason="sweep")
+    assert (await ask(world, reason="sweep")).result is Result.RETIRED
+
+
 COPY = "copy.example:5432"
 
 
@@ -224,7 +246,152 @@ class Copied(FakeRotator):
         return job.claim.targets == (target,)
 
 
+async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_are_gone() -> None:
+    world = await owned()
+    world.rotator = Copied(world.server, "in-place")
+    at_copy = {**world.tags, "target": COPY}
+    third = SecretRef("kv", "orders-third")
+    await write(world, OTHER, world.latest.value, at_copy)
+    parts = world.engine._parts
+    rule = world.policy.rules[0]
+
+    def engine(*targets: str) -> object:
+        allowed = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, tuple(map(parse_target, targets)))
+        return type(world.engine)(replace(parts, policy=Policy((allowed,)), rotator=lambda _: world.rotator))
+
+    request = RotationRequest(OTHER, None, "operator", "test", demanded=True)
+    assert (await engine(TARGET, COPY).handle(request)).result is Result.ROTATED  # type: ignore[attr-defined]
+    await write(world, third, world.vault.latest(OTHER.name).value, at_copy)
+    del world.vault._secrets[NAME]
+    before = world.server.passwords["app"]
+    with pytest.raises(BoundElsewhere, match=str(OTHER)):
+        await engine(COPY).handle(replace(request, ref=third))  # type: ignore[attr-defined]
+    assert world.server.passwords["app"] == before
+
+
+async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owned_there() -> None:
+    world = await World("in-place+admin").start()
+    world.allow(slots=("a", "b"))
+    world.server.passwords |= {"a": "aa", "b": "bb"}
+    world.rotator = Copied(world.server, "in-place")
+    rule = world.policy.rules[0]
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(TARGET), parse_target(COPY)))
+    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+    pair, at_copy, at_original = (SecretRef("kv", f"orders-{n}") for n in (1, 2, 3))
+    await write(world, at_copy, value("a", "aa"), {**world.tags, "target": COPY})
+    await write(world, at_original, value("b", "bb"))
+    for ref in (at_copy, at_original):
+        await engine.handle(RotationRequest(ref, None, "sweep", "test"))
+    await write(world, pair, world.vault.latest(at_copy.name).value, {**world.tags, "target": COPY, "slots": "a,b"})
+    changes = list(world.server.changes)
+    with pytest.raises(BoundElsewhere, match=str(at_copy)):
+        await engine.handle(RotationRequest(pair, None, "operator", "test", demanded=True))
+    assert world.server.changes == changes
+
+
 # another's credential
 
 
+async def test_readers_of_an_owner_that_was_moved_by_hand_keep_their_grace_before_its_next_run() -> None:
+    world = await World("in-place+admin").start()
+    world.allow(slots=("app", "new"))
+    world.server.passwords["new"] = "own"
+    await ask(world)
+    world.time.ahead(hours=80)
+    await write(world, OTHER, world.latest.value)
+    await write(world, REF, value("new", "own"))
+    with pytest.raises(BoundElsewhere, match="grace"):
+        await ask(world, OTHER)
+    world.time.ahead(hours=74)
+    assert (await ask(world, OTHER)).result is Result.ROTATED
+
+
+async def test_no_binding_is_written_once_the_owners_lease_has_run_out() -> None:
+    world = await owned()
+    del world.vault._secrets[NAME]
+
+    class Slow(FakeRotator):
+        proofs = 0
+
+        async def prove(self, job: Job) -> object:  # type: ignore[override]
+            self.proofs += 1
+            if self.proofs == 2:
+                world.time.ahead(seconds=25)
+                # the owner's lease was broken meanwhile, and its next run began
+                world.ledger._histories[REF].holder = None
+                assert await world.ledger.acquire(REF, create=False) is not None
+                world.time.ahead(seconds=20)
+            return await super().prove(job)
+
+    world.rotator = Slow(world.server, "in-place")
+    with pytest.raises(RotationError):
+        await ask(world, OTHER)
+    assert world.ledger.owners() == {"app": str(REF)}
+
+
+async def test_of_two_that_ask_for_one_pair_in_two_orders_one_gets_it() -> None:
+    world = await World("alternating").start()
+    order: list[str] = []
+
+    async def note(when: str, call: str, name: str) -> None:
+        if (when, call) == ("before", "bind"):
+            order.append(name)
+
+    world.ledger.hook = note
+    await ask(world, reason="sweep")
+    first, world.ledger.hook = list(order), quiet
+    other = await World("alternating").start()
+    order.clear()
+    other.ledger.hook = note
+    await other.vault.set_tags(NAME, other.latest.version, dict(other.latest.tags) | {"slots": "b,a"})
+    await ask(other, reason="sweep")
+    assert order == first
+
+
 # what is told, and how often
+
+
+async def test_a_failure_that_comes_again_is_written_down_once_a_day() -> None:
+    world = await World("in-place").start()
+    await write(world, REF, value("app", "typo"))
+    for _ in range(30):
+        with pytest.raises(Unproven):
+            await ask(world, reason="sweep")
+        world.time.ahead(hours=1)
+    assert len(world.ledger.records(REF)) == 2
+
+
+async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told_and_not_asked_for_hourly() -> None:
+    world = await World("overlapping").start()
+    await ask(world)
+    await forget_what_is_new(world)
+    world.time.ahead(hours=80)
+    assert "k0" in (await ask(world, reason="sweep")).detail
+    assert world.server.passwords["k0"] is not None
+    from rotation.sweeper import Sweeper  # noqa: PLC0415
+
+    world.vault._secrets[NAME][-1] = replace(world.latest, expires_on=world.now + timedelta(days=80))
+    world.time.ahead(hours=1)
+    sweeper = Sweeper(world.ledger, world.policy)
+    assert [one async for one in sweeper.requests(world.vault, world.now) if one.ref == REF] == []
+
+
+async def test_an_unmanaged_owner_whose_value_is_of_another_form_relies_on_what_it_names() -> None:
+    world = await owned()
+    world.time.ahead(hours=80)
+
+    class ByForm(FakeRotator):
+        """A value is read by the form that the tag names, as those of connection strings are."""
+
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            if spec.format == "marked" and not secret.value.reveal().endswith("!"):
+                raise Unusable("this is not of the form that the tag format names", field="format")
+            return super().claim(spec, secret)
+
+    world.rotator = ByForm(world.server, "in-place")
+    world.server.passwords["app"] = "same!"
+    await write(world, OTHER, value("app", "same!"), world.tags | {"format": "marked"})
+    await write(world, REF, value("app", "same"), tags={"team": "x"})
+    world.time.ahead(hours=80)
+    with pytest.raises(BoundElsewhere, match="names it"):
+        await ask(world, OTHER)
