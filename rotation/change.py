@@ -30,7 +30,7 @@ from rotation.outcomes import outcome_of
 from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, check_slot, remember
 from rotation.records import Step
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run, Subject, give_up, operation_id
 from rotation.spec import next_tags
 
 
@@ -201,14 +201,3 @@ def _check_bound(run: Run, subject: Subject, asked: Asked, slot: str | None) -> 
     bound = asked.realm is None or not asked.slots or slot is None or slot in run.ours()
     if not bound or asked.rotator != subject.spec.rotator:
         raise Refused(f"{slot or 'what is asked for'!a:.80} is not bound to this secret; nothing was changed")
-
-
-async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
-    """Record that an operation will not be finished."""
-    detail = run.redactor.scrub(f"what was begun is given up: {why}")
-    run.told.append(detail)
-    await run.append(
-        run.note(
-            Step.FAILED, operation, previous_version=secret.version, slot=slot, detail=detail, given_up=True,
-        )
-    )  # fmt: skip

@@ -16,7 +16,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rotation.asked import Asked
-from rotation.change import Change, PublishedUnproven, give_up
+from rotation.change import Change, PublishedUnproven
 from rotation.due import Wait, why_wait
 from rotation.errors import (
     Busy,
@@ -49,7 +49,7 @@ from rotation.ports import Lease, Vault
 from rotation.records import Record, Step
 from rotation.repair import prove, record_proven, verify
 from rotation.retirement import retire_due, tidy, waiting
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run, Subject, give_up, operation_id
 from rotation.spec import parse
 
 __all__ = ["Engine", "Parts"]

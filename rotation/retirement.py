@@ -9,13 +9,12 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from rotation.asked import Asked
-from rotation.change import give_up
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
 from rotation.model import Credential, Force, Job, Versions
 from rotation.ports import LEASE_S
 from rotation.records import Step
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run, Subject, give_up, operation_id
 from rotation.spec import companion
 
 

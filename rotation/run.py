@@ -324,3 +324,14 @@ class Run:
             return subject.rotator.claim(subject.spec, older).current_slot
         except RotationError:
             return None
+
+
+async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
+    """Record that an operation will not be finished."""
+    detail = run.redactor.scrub(f"what was begun is given up: {why}")
+    run.told.append(detail)
+    await run.append(
+        run.note(
+            Step.FAILED, operation, previous_version=secret.version, slot=slot, detail=detail, given_up=True,
+        )
+    )  # fmt: skip
