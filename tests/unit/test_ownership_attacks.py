@@ -415,3 +415,21 @@ async def test_versions_of_a_retired_slot_are_disabled_though_the_run_was_killed
     world.time.ahead(seconds=61)
     await ask(world, reason="sweep")
     assert not next(one for one in world.vault.all(NAME) if one.version == first.version).enabled
+
+
+async def test_what_was_staged_for_one_role_is_not_set_once_two_take_turns() -> None:
+    world = await World("in-place+admin").start()
+    await ask(world, reason="sweep")
+    world.server.realm = "server:2"
+    with pytest.raises(MovedElsewhere):
+        await ask(world)
+    world.kind = "alternating"
+    world.rotator = FakeRotator(world.server, "alternating")
+    world.server.passwords["app2"] = "two"
+    world.allow(slots=("app", "app2"))
+    tags = {**world.latest.tags, "rotator": "alternating", "slots": "app,app2"}
+    first = world.latest
+    await world.vault.set_tags(NAME, first.version, tags)
+    await ask(world)
+    assert parts_of(world) == "app2"
+    assert world.works(first)
