@@ -119,11 +119,7 @@ class Change:
         """Steps 4 and 5 -> the draft, and the version under which its value is staged (None: it has no value)."""
         operation = job.operation_id
         staged = run.history.staged_for(operation)
-        if (
-            staged is not None
-            and staged.slot is not None
-            and staged.slot not in (subject.claim.slots or (staged.slot,))
-        ):
+        if staged is not None and staged.slot is not None and not _is_wanted_still(subject, job, staged.slot):
             staged = None  # of a try that was given up: another slot is asked for by now
         value = await run.staged_value(staged) if staged else None
         notes = []
@@ -190,6 +186,12 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _is_wanted_still(subject: Subject, job: Job, staged_slot: str) -> bool:
+    if staged_slot not in (subject.claim.slots or (staged_slot,)):
+        return False
+    return job.resumed or subject.rotator.draft(job).slot in {None, staged_slot}
 
 
 def _check_bound(run: Run, subject: Subject, asked: Asked, slot: str | None) -> None:

@@ -53,11 +53,8 @@ async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str)
         over = all(listed.read_at >= _over_at(run, subject, listed, place) for place in holders)
         if not over and run.request.force is not Force.GRACE:
             continue
-        await _retire(run, subject, asked, slot, latest_slot)
-        for place in holders:
-            if listed.items[place].enabled:
-                version = listed.items[place].version
-                await run.disable(subject.ref.name, version)
+        enabled = [listed.items[place].version for place in holders if listed.items[place].enabled]
+        await _retire(run, subject, asked, slot, latest_slot, enabled)
         retired.append(slot)
     return retired
 
@@ -68,7 +65,10 @@ def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> dateti
     return listed.items[max(place - 1, 0)].created_on + promise
 
 
-async def _retire(run: Run, subject: Subject, asked: Asked, slot: str, latest_slot: str) -> None:
+async def _retire(
+    run: Run, subject: Subject, asked: Asked, slot: str, latest_slot: str, versions: Sequence[str]
+) -> None:
+    """The record comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
     operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
     current = Credential(subject.secret.value, latest_slot)
     job = replace(run.job(subject, current, operation, realm=asked.provider), retiring=slot)
@@ -92,6 +92,8 @@ async def _retire(run: Run, subject: Subject, asked: Asked, slot: str, latest_sl
     except MovedElsewhere as moved:
         await give_up(run, subject.secret, operation, slot, moved.message)  # so that it is proven anew
         raise
+    for version in versions:
+        await run.disable(subject.ref.name, version)
     await run.append(run.note(Step.RETIRED, operation, slot=slot))
     if parked_version is not None:
         await run.unstage(parked_version)

@@ -395,3 +395,41 @@ async def test_an_unmanaged_owner_whose_value_is_of_another_form_relies_on_what_
     world.time.ahead(hours=80)
     with pytest.raises(BoundElsewhere, match="names it"):
         await ask(world, OTHER)
+
+
+@pytest.mark.parametrize("kind", ["made-here", "overlapping", "alternating", "alternating+admin", "two-keys"])
+async def test_versions_of_a_retired_slot_are_disabled_though_the_run_was_killed_before(kind: str) -> None:
+    world = await World(kind).start()
+    first = world.latest
+    await ask(world)
+    world.time.ahead(hours=80)
+
+    async def kill(when: str, call: str, _name: str) -> None:
+        if (when, call) == ("before", "set_enabled"):
+            raise Stop
+
+    world.vault.hook = kill
+    with pytest.raises(Stop):
+        await ask(world, reason="sweep")
+    world.vault.hook = quiet
+    world.time.ahead(seconds=61)
+    await ask(world, reason="sweep")
+    assert not next(one for one in world.vault.all(NAME) if one.version == first.version).enabled
+
+
+async def test_what_was_staged_for_one_role_is_not_set_once_two_take_turns() -> None:
+    world = await World("in-place+admin").start()
+    await ask(world, reason="sweep")
+    world.server.realm = "server:2"
+    with pytest.raises(MovedElsewhere):
+        await ask(world)
+    world.kind = "alternating"
+    world.rotator = FakeRotator(world.server, "alternating")
+    world.server.passwords["app2"] = "two"
+    world.allow(slots=("app", "app2"))
+    tags = {**world.latest.tags, "rotator": "alternating", "slots": "app,app2"}
+    first = world.latest
+    await world.vault.set_tags(NAME, first.version, tags)
+    await ask(world)
+    assert parts_of(world) == "app2"
+    assert world.works(first)
