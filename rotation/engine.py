@@ -47,7 +47,7 @@ from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.ports import Lease, Vault
 from rotation.records import Record, Step
-from rotation.repair import prove, record_proven, verify
+from rotation.repair import prove, published_slot, record_proven, verify
 from rotation.retirement import retire_due, tidy, waiting
 from rotation.run import Run, Subject, give_up, operation_id
 from rotation.spec import parse
@@ -225,7 +225,7 @@ class Engine:
             slot, asked = known, settled
             await verify(run, subject, Credential(subject.secret.value, slot))
         else:
-            proof = await prove(run, subject)
+            proof = await prove(run, subject, slot=await published_slot(run, subject, unfinished))
             slot = proof.slot
             check_slot(subject, slot)
             asked = await self._owners.take(run, subject, proof, lambda: prove(run, subject))

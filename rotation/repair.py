@@ -17,14 +17,16 @@ from rotation.spec import parse
 Permits = Callable[[Secret, Spec], Subject]
 
 
-async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
     """Whose the latest version (or `value`) is, by a login where consumers and changes go.
+
+    slot: what the ledger has it for; only what nobody but the vault knows is believed to be just that.
 
     Raises:
         Rejected: it is refused. Unreachable: nobody can tell, a provider that says "not yet" included.
         Unusable: it works, and whose it is can't be told.
     """
-    current = Credential(value or subject.secret.value, subject.claim.current_slot or "")
+    current = Credential(value or subject.secret.value, slot or subject.claim.current_slot or "")
     job = run.job(subject, current, operation_id(subject.ref, subject.secret.version))
     try:
         with run.watch.step("prove", subject.secret.version):
@@ -153,6 +155,13 @@ async def _candidates(run: Run, subject: Subject) -> AsyncIterator[tuple[Credent
     for version, slot in known.items():
         if version != latest.version and (value := await run.older_value(version)) is not None:
             yield Credential(value, slot), version
+
+
+async def published_slot(run: Run, subject: Subject, unfinished: Open | None) -> str | None:
+    """The slot of a latest version that is what the open operation staged: it was killed before it could say so."""
+    if unfinished is None or run.history.staged_for(unfinished.operation_id) is None:
+        return None
+    return unfinished.slot if await _is_staged_value(run, subject, unfinished) else None
 
 
 async def _is_staged_value(run: Run, subject: Subject, unfinished: Open) -> bool:

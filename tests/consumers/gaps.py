@@ -8,7 +8,9 @@ from datetime import datetime
 from rotation.model import SecretRef
 from tests.consumers.clients import Attempt
 
-_ALTER = re.compile(r'^(\S+ \S+) UTC .*duration: ([0-9.]+) ms +statement: ALTER ROLE "([^"]+)"', re.MULTILINE)
+_ALTER = re.compile(
+    r'^(\S+ \S+) UTC .*duration: ([0-9.]+) ms +statement: (?:[^\n]*; )?ALTER ROLE "([^"]+)"', re.MULTILINE
+)
 
 
 @dataclass(frozen=True, slots=True)
