@@ -94,6 +94,10 @@ def assumed_slot(run: Run, subject: Subject) -> str:
     """The slot of a latest version that nobody could prove: the ledger's word first."""
     known = run.history.versions()
     slot = known.get(subject.secret.version) or subject.claim.current_slot or next(iter(known.values()), None)
+    begun = run.history.open_operation()
+    if slot is None and begun is not None and begun.asked is not None and begun.base_version == subject.secret.version:
+        # An operator had it set anew, and the run was killed: it took the first other slot for the one in use.
+        return next((one for one in begun.asked.slots if one != begun.slot), subject.secret.version)
     if slot is None:
         raise Unusable("the value names no slot, and the ledger knows none: write one that works", field="value")
     check_slot(subject, slot)

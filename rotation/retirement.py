@@ -9,6 +9,8 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from rotation.asked import Asked
+from rotation.change import give_up
+from rotation.errors import MovedElsewhere
 from rotation.fence import within
 from rotation.model import Credential, Force, Job, Versions
 from rotation.ports import LEASE_S
@@ -85,8 +87,12 @@ async def _retire(run: Run, subject: Subject, asked: Asked, slot: str, latest_sl
         job = replace(job, parked=Credential(value, slot))
     else:
         parked_version = None
-    with run.watch.step("retire"):
-        await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
+    try:
+        with run.watch.step("retire"):
+            await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
+    except MovedElsewhere as moved:
+        await give_up(run, subject.secret, operation, slot, moved.message)
+        raise
     await run.append(run.note(Step.RETIRED, operation, slot=slot))
     if parked_version is not None:
         await run.unstage(parked_version)
