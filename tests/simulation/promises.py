@@ -24,6 +24,8 @@ class Promise(StrEnum):
     ONCE = "no update lost or done twice"
     ASKED = "no rotation that nobody asked for, and none left undone"
     PROVEN = "nothing is changed that a login did not prove to be the secret's own"
+    OWNED = "of several secrets, the one that owns a credential alone changes it"
+    GOES_ON = "nobody stays blocked where something works and no one else needs it"
     OTHERS = "nothing planted is believed, and nothing of others' taken away"
     TIDY = "nothing staged stays readable, nothing old stays alive"
     HISTORY = "the history is whole and in order"

@@ -117,6 +117,8 @@ class Database:
         self.passwords: dict[str, str | None] = {role: f"first{role}" for role in self.slots}
         self.hook: Hook = no_hook
         self.on_change: Watcher = no_watcher
+        self.on_login: Watcher = no_watcher
+        self.realm = SERVER
         self.weather = Weather.FAIR
         self.repeated: list[str] = []
         self.rotator: Rotator = ROTATORS[rotator].build(services)
@@ -181,6 +183,7 @@ class Database:
         held = f"{ADMIN}password" if account.user == ADMIN else self.passwords.get(account.user)
         if held is None or held != account.password.reveal():
             raise Rejected(f"{account.user} was refused")
+        self.on_login(account.user)
         await self.hook("after", "login", account.user)
         return _Session(self, endpoint, account.user)
 
@@ -231,7 +234,7 @@ class _Session:
         settings, _, asked = statement.rpartition("; ")
         assert not settings or settings.startswith("SET "), "settings first"
         if asked.startswith("SELECT pg_is_in_recovery()"):
-            return [("t" if self.is_standby else "f", "1", self._user, "0", SERVER)]
+            return [("t" if self.is_standby else "f", "1", self._user, "0", self._database.realm)]
         if asked.startswith("SELECT rolcanlogin"):
             role = asked.rpartition(" = ")[2].strip("'")
             return [("t", "f", "f")] if role in self._database.passwords else []

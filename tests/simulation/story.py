@@ -104,13 +104,14 @@ class Story:
 
     async def _sweep(self) -> None:
         sweeper = Sweeper(self.world.ledger, self.world.policy)  # of a cold instance, which remembers nothing
-        try:
-            requests = [request async for request in sweeper.requests(self.world.vault, self.world.now)]
-        except RotationError as error:
-            self.facts.told.append(f"the sweep stopped: {error.message}")
-            return
-        for request in requests:
-            await self._deliver(request)
+        for vault in self.world.vaults.values():
+            try:
+                requests = [request async for request in sweeper.requests(vault, self.world.now)]
+            except RotationError as error:
+                self.facts.told.append(f"the sweep stopped: {error.message}")
+                return
+            for request in requests:
+                await self._deliver(request)
 
     async def _deliver(self, request: RotationRequest) -> None:
         """As the queue does: again a while later, where another was at work or a part did not answer."""
