@@ -140,6 +140,10 @@ class InMemoryVault:
         self._replace(name, version, tags=dict(tags))
         await self.hook("after", "set_tags", name)
 
+    def delete(self, name: str) -> None:
+        """Behind the app's back, as a person does: from now on there is no such secret."""
+        self._secrets.pop(name.lower(), None)
+
     def latest(self, name: str) -> Secret:
         """Behind the app's back."""
         return self._secrets[name.lower()][-1]

@@ -8,13 +8,15 @@ from typing import Any
 from unittest.mock import patch
 
 from rotation import engine as engine_module
-from rotation import repair, retirement
+from rotation import mending, repair, retirement
+from rotation.asked import Asked
+from rotation.change import Change
 from rotation.engine import Engine
 from rotation.errors import Disabled, NotFound, Rejected, Unreachable
 from rotation.fence import Fence, within
 from rotation.history import History, Staged
-from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Result, SecretValue
-from rotation.records import Step
+from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Proof, Result, SecretValue
+from rotation.records import Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
 from rotation.rotators.postgres_alternating import PostgresAlternating
@@ -44,15 +46,23 @@ def bug(title: str, *, seed: int) -> Callable[[Switch], Switch]:
     return add
 
 
+def _applying(run: Run, job: Job, subject: Subject, draft: Draft, asked: Asked, grace: int) -> Record:
+    return run.note(
+        Step.APPLYING, job.operation_id, previous_version=subject.secret.version, slot=draft.slot,
+        tags=subject.secret.tags, asked=asked, grace_hours=grace,
+    )  # fmt: skip
+
+
 @bug("staging skipped", seed=0)
 def _() -> AbstractContextManager[Any]:
-    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
+    async def stage(
+        _self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+    ) -> tuple[Draft, str | None]:
         draft = subject.rotator.draft(job)
-        note = run.note(Step.APPLYING, job.operation_id, previous_version=subject.secret.version, slot=draft.slot)
-        await run.append(note)
+        await run.append(_applying(run, job, subject, draft, asked, grace))
         return draft, None
 
-    return patch.object(Engine, "_stage", stage)
+    return patch.object(Change, "_stage", stage)
 
 
 @bug("staged value not reused", seed=4)
@@ -79,33 +89,36 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("staged versions believed that the ledger does not name", seed=5)
 def _() -> AbstractContextManager[Any]:
-    whole = Engine._stage
+    whole = Change._stage
 
-    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
+    async def stage(
+        self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+    ) -> tuple[Draft, str | None]:
         listed = await run.vault.versions(companion(subject.ref.name))
         for version in listed.items[:1]:
             if version.enabled:
                 value = (await run.read(version.version, name=companion(subject.ref.name))).value
                 draft = Draft(subject.rotator.draft(job).slot, value)
-                previous = subject.secret.version
-                await run.append(run.note(Step.APPLYING, job.operation_id, previous_version=previous, slot=draft.slot))
+                await run.append(_applying(run, job, subject, draft, asked, grace))
                 return draft, version.version
-        return await whole(self, run, job, subject)
+        return await whole(self, run, job, subject, asked, grace)
 
-    return patch.object(Engine, "_stage", stage)
+    return patch.object(Change, "_stage", stage)
 
 
 @bug("publish before apply", seed=0)
 def _() -> AbstractContextManager[Any]:
-    whole = Engine._stage
+    whole = Change._stage
 
-    async def stage(self: Engine, run: Run, job: Job, subject: Subject) -> tuple[Draft, str | None]:
-        draft, version = await whole(self, run, job, subject)
+    async def stage(
+        self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+    ) -> tuple[Draft, str | None]:
+        draft, version = await whole(self, run, job, subject, asked, grace)
         if draft.value is not None and draft.slot is not None:
-            await self._publish(run, subject, Credential(draft.value, draft.slot), job.operation_id)
+            await self._publish(run, subject, Credential(draft.value, draft.slot), job.operation_id, grace)
         return draft, version
 
-    return patch.object(Engine, "_stage", stage)
+    return patch.object(Change, "_stage", stage)
 
 
 @bug("lease ignored", seed=0)
@@ -126,7 +139,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("write fence removed", seed=190)
+@bug("write fence removed", seed=7)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def write(_self: Fence, call: Any, limit: float, whom: str) -> Any:
@@ -136,7 +149,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("not re-read under the lease", seed=253)
+@bug("not re-read under the lease", seed=763)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     handle, read = Engine._handle, Run.read
@@ -181,32 +194,49 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("latest not verified when foreign or unfinished", seed=94)
+@bug("latest not verified when foreign or unfinished", seed=495)
 def _() -> AbstractContextManager[Any]:
-    async def identify(run: Run, subject: Subject) -> tuple[str, bool]:
-        secret = subject.secret
-        slot = run.history.versions().get(secret.version) or subject.claim.current_slot or ""
-        note = run.note(Step.ADOPTED, run.request.reason, version=secret.version, slot=slot, tags=secret.tags)
-        await run.append(note)
-        return slot, False
+    whole = Engine._proven
 
-    return patch.object(engine_module, "identify", identify)
+    async def proven(
+        self: Engine, run: Run, subject: Subject, known: str | None, settled: Asked | None, unfinished: Any
+    ) -> tuple[str, Asked, bool]:
+        slot = known or subject.claim.current_slot
+        if settled is None or slot is None:  # what was never proven is looked at all the same
+            return await whole(self, run, subject, known, settled, unfinished)
+        finished = await repair.record_proven(run, subject, slot, settled, unfinished, anew=False)
+        return slot, settled, finished
+
+    return patch.object(Engine, "_proven", proven)
 
 
-@bug("rejected and unreachable confused", seed=43)
-def _() -> AbstractContextManager[Any]:
-    whole = repair._verify
+@bug("rejected and unreachable confused", seed=57)
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    verifies, proves = repair.verify, repair.prove
 
     async def verify(run: Run, subject: Subject, credential: Credential) -> None:
         try:
-            await whole(run, subject, credential)
+            await verifies(run, subject, credential)
         except Unreachable:
             raise Rejected("refused") from None
 
-    return patch.object(repair, "_verify", verify)
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+        try:
+            return await proves(run, subject, value)
+        except Unreachable:
+            raise Rejected("refused") from None
+
+    with (
+        patch.object(engine_module, "prove", prove),
+        patch.object(repair, "verify", verify),
+        patch.object(engine_module, "verify", verify),
+        patch.object(mending, "verify", verify),
+    ):
+        yield
 
 
-@bug("ALTER repeated", seed=7)
+@bug("ALTER repeated", seed=1)
 def _() -> AbstractContextManager[Any]:
     async def holds(_job: Job, _credential: Credential, _services: Any) -> bool:
         return False
@@ -243,7 +273,7 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
-    async def retire_due(run: Run, subject: Subject, latest_slot: str) -> list[str]:
+    async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
         vault = run.vault
 
         class LocalClock:
@@ -256,14 +286,14 @@ def _() -> AbstractContextManager[Any]:
         stand_in: Any = LocalClock()
         run.vault = stand_in
         try:
-            return await whole(run, subject, latest_slot)
+            return await whole(run, subject, asked, latest_slot)
         finally:
             run.vault = vault
 
     return patch.object(engine_module, "retire_due", retire_due)
 
 
-@bug("leftover disabled before the latest verified", seed=7)
+@bug("leftover disabled before the latest verified", seed=1)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 

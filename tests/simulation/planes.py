@@ -18,7 +18,7 @@ from rotation.ports import Rotator, Services
 from rotation.rotators import ROTATORS, entra_app_secret, storage_key
 from rotation.rotators.azure_rest import Answer, Plane
 from tests.fakes import Hook, no_hook
-from tests.simulation.providers import Weather
+from tests.simulation.providers import Watcher, Weather, no_watcher
 
 TENANT = "00000000-0000-0000-0000-00000000000f"
 APPLICATION = "00000000-0000-0000-0000-0000000000a1"
@@ -49,6 +49,7 @@ class _Planes:
 
     def __init__(self) -> None:
         self.hook: Hook = no_hook
+        self.on_change: Watcher = no_watcher
         self.weather = Weather.FAIR
         self.repeated: list[str] = []
         self.slots: tuple[str, ...] = ()
@@ -98,6 +99,9 @@ class StorageAccount(_Planes):
     def mistaken(self, _secret: Secret) -> SecretValue:
         return SecretValue(self._random_key())
 
+    def working(self) -> SecretValue:
+        return SecretValue(self._keys["key1"])
+
     def changed(self, secret: Secret) -> SecretValue:
         return SecretValue(self._make(self.slot(secret) or "key1"))
 
@@ -128,6 +132,7 @@ class StorageAccount(_Planes):
     async def _regenerate(self, slot: str) -> Answer:
         await self.hook("before", "change", slot)
         self._answers()
+        self.on_change(slot)
         self._make(slot)
         answer = self._listed()
         await self.hook("after", "change", slot)
@@ -207,6 +212,10 @@ class Directory(_Planes):
     def mistaken(self, _secret: Secret) -> SecretValue:
         return SecretValue(("typo" + self._random_text())[:LENGTH])
 
+    def working(self) -> SecretValue:
+        ours = [one for key_id, one in self._passwords.items() if key_id != self._others]
+        return SecretValue(ours[-1].text)
+
     def changed(self, secret: Secret) -> SecretValue:
         self._passwords.pop(self.slot(secret), None)
         made = self._passwords[self._add("by hand", self._now() + timedelta(days=700))]
@@ -265,6 +274,7 @@ class Directory(_Planes):
     async def _remove(self, key_id: str) -> Answer:
         await self.hook("before", "change", key_id)
         self._answers()
+        self.on_change(key_id)
         gone = self._passwords.pop(key_id, None)
         await self.hook("after", "change", key_id)
         return Answer(OK if gone else NOT_FOUND, {})
@@ -318,6 +328,9 @@ class Nobody(_Planes):
 
     def mistaken(self, _secret: Secret) -> SecretValue:
         return SecretValue("typo")
+
+    def working(self) -> SecretValue:
+        return self.first()[0]
 
     def changed(self, secret: Secret) -> SecretValue:
         raise Rejected(f"nobody else makes {secret.ref}")

@@ -23,6 +23,9 @@ class Promise(StrEnum):
     CONSUMERS = "no consumer of two credentials fails within the grace period"
     ONCE = "no update lost or done twice"
     ASKED = "no rotation that nobody asked for, and none left undone"
+    PROVEN = "nothing is changed that a login did not prove to be the secret's own"
+    OWNED = "of several secrets, the one that owns a credential alone changes it"
+    GOES_ON = "nobody stays blocked where something works and no one else needs it"
     OTHERS = "nothing planted is believed, and nothing of others' taken away"
     TIDY = "nothing staged stays readable, nothing old stays alive"
     HISTORY = "the history is whole and in order"
@@ -42,7 +45,8 @@ class Facts:
     """What happened so far.
 
     act: what the owner does by hand. demands: how often an operator asked. plant: what an attacker staged. first: the
-    versions before the app came. last: the last outcome's words. told: all of it, step by step.
+    versions before the app came. changed: slots that runs changed at the provider. last: the last outcome's words.
+    told: all of it, step by step.
     """
 
     told: list[str] = field(default_factory=list)
@@ -51,6 +55,7 @@ class Facts:
     demands: int = 0
     plant: SecretValue | None = None
     first: frozenset[str] = frozenset()
+    changed: list[str] = field(default_factory=list)
     last: str = ""
 
     @property
@@ -107,6 +112,11 @@ class Promises:
         if not in_the_vault and self.world.works(staged):
             raise Violation(Promise.WORKS, "the only working value was made unreadable")
 
+    def check_untouched(self) -> None:
+        """Where the outcome says that nothing proves whose the credential is."""
+        if self.facts.changed:
+            raise Violation(Promise.PROVEN, f"unproven, and {self.facts.changed[0]} was changed")
+
     # once the dust has settled
 
     def check_settled(self) -> None:
@@ -127,9 +137,8 @@ class Promises:
         if not self.world.works(self.world.latest):
             raise Violation(Promise.WORKS, "in the end the latest version does not work")
         self._check_asked()
-        if not self.blocked and any(
-            one.enabled and (self.facts.plant is None or one.value != self.facts.plant) for one in self.world.staged
-        ):
+        named = {record.staged_version for record in self._records()}  # no other was ever applied: it is no login
+        if not self.blocked and any(one.enabled and one.version in named for one in self.world.staged):
             raise Violation(Promise.TIDY, "a staged value stays readable")
         self._check_history()
         self.check_retired()

@@ -6,7 +6,7 @@ The rotators are the app's own. Only what they talk to is simulated: a PostgreSQ
 
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from typing import Protocol, Self
@@ -40,10 +40,21 @@ class Weather(StrEnum):
 FOUL = (Weather.DOWN, Weather.FULL, Weather.STANDBY, Weather.READ_ONLY)
 
 
+Watcher = Callable[[str], None]
+
+
+def no_watcher(_slot: str) -> None:
+    return
+
+
 class Provider(Protocol):
-    """acts: what its owner may do by hand. repeated: slots that got the password which they had already."""
+    """acts: what its owner may do by hand. repeated: slots that got the password which they had already.
+
+    on_change: told of a slot that a run is about to change or to take away, at that very moment.
+    """
 
     hook: Hook
+    on_change: Watcher
     weather: Weather
     repeated: list[str]
     rotator: Rotator
@@ -66,6 +77,10 @@ class Provider(Protocol):
 
     def mistaken(self, secret: Secret) -> SecretValue:
         """A value in which somebody made a mistake."""
+        ...
+
+    def working(self) -> SecretValue:
+        """What its owner finds out that works now."""
         ...
 
     def changed(self, secret: Secret) -> SecretValue:
@@ -101,6 +116,9 @@ class Database:
         self.slots: tuple[str, ...] = ("a", "b") if in_turn else ("app",)
         self.passwords: dict[str, str | None] = {role: f"first{role}" for role in self.slots}
         self.hook: Hook = no_hook
+        self.on_change: Watcher = no_watcher
+        self.on_login: Watcher = no_watcher
+        self.realm = SERVER
         self.weather = Weather.FAIR
         self.repeated: list[str] = []
         self.rotator: Rotator = ROTATORS[rotator].build(services)
@@ -129,6 +147,9 @@ class Database:
 
     def mistaken(self, secret: Secret) -> SecretValue:
         return value(self.slot(secret), "typo")
+
+    def working(self) -> SecretValue:
+        return next(value(role, held) for role in self.slots if (held := self.passwords[role]) is not None)
 
     def changed(self, secret: Secret) -> SecretValue:
         self.passwords[self.slot(secret)] = "byhand"
@@ -162,6 +183,7 @@ class Database:
         held = f"{ADMIN}password" if account.user == ADMIN else self.passwords.get(account.user)
         if held is None or held != account.password.reveal():
             raise Rejected(f"{account.user} was refused")
+        self.on_login(account.user)
         await self.hook("after", "login", account.user)
         return _Session(self, endpoint, account.user)
 
@@ -176,6 +198,7 @@ class Database:
             raise _refused(PRIVILEGE)
         if password is not None and self.passwords.get(role) == password:
             self.repeated.append(role)
+        self.on_change(role)
         self.passwords[role] = password
         await self.hook("after", "change", role)
 
@@ -211,7 +234,7 @@ class _Session:
         settings, _, asked = statement.rpartition("; ")
         assert not settings or settings.startswith("SET "), "settings first"
         if asked.startswith("SELECT pg_is_in_recovery()"):
-            return [("t" if self.is_standby else "f", "1", self._user, "0", SERVER)]
+            return [("t" if self.is_standby else "f", "1", self._user, "0", self._database.realm)]
         if asked.startswith("SELECT rolcanlogin"):
             role = asked.rpartition(" = ")[2].strip("'")
             return [("t", "f", "f")] if role in self._database.passwords else []

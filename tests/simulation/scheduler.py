@@ -20,6 +20,7 @@ LIMITS = Limits()
 CALL_LIMITS_S = {
     **dict.fromkeys(("get", "versions", "list", "set", "set_enabled", "set_tags"), LIMITS.vault_call),
     **dict.fromkeys(("change", "login"), LIMITS.provider_call),
+    "bind": LIMITS.ledger_call,
 }
 NEVER_FAILS = frozenset({"release", "rest"})
 

@@ -68,23 +68,31 @@ class Setting:
 
     def __post_init__(self) -> None:
         self.rotator, _, by_admin = self.kind.partition("+")
+        self.pairs: tuple[tuple[str, str], ...] = ()
         self.vault = WatchedVault(SkewedClock(self.time, self.offset), self.dice.getrandbits(32), self.on_unstage)
         self.ledger = InMemoryLedger(self.time)
+        self.vaults = {VAULT: self.vault}
         services = Services(Tokens(), Endpoints(), self.time.now, self.time.sleep, self.dice)
         self.provider = self._provider(services)
         self.tags = {**self.provider.tags, "validity-days": "90", "grace-hours": "72", "team": "orders"}
         self.permit = Permit(
             rule=1,
             slots=self.provider.slots,
+            pairs=self.pairs,
             admin=Admin("secret", ADMIN_SECRET) if by_admin else None,
             min_interval=timedelta(),
             jitter_percent=0,
             window=self.window,
         )
+        self._set_up(services)
         targets = tuple(parse_target(target) for target in self.provider.targets)
-        self.policy = Policy((Rule((VAULT,), ("orders*",), (self.rotator,), self.permit, targets),))
-        parts = Parts({VAULT: self.vault}, self.ledger, self.policy, self._built, self.time.clock, self.dice)
+        rule = Rule(tuple(self.vaults), ("orders*",), tuple(self.rotators), self.permit, targets)
+        self.policy = Policy((rule,))
+        parts = Parts(self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.dice)
         self.engine = Engine(parts)
+
+    def _set_up(self, _services: Services) -> None:
+        self.rotators = {self.rotator: self.provider.rotator}
 
     def _provider(self, services: Services) -> Provider:
         match self.rotator:
@@ -98,9 +106,9 @@ class Setting:
                 return Database(self.rotator, services, self.dice)
 
     def _built(self, name: str) -> Rotator:
-        if name != self.rotator:
+        if name not in self.rotators:
             raise Unusable(f"there is no rotator {name!a}", field="rotator")
-        return self.provider.rotator
+        return self.rotators[name]
 
     async def start(self) -> None:
         """What the owner wrote, over a month; due on Thursday at midnight."""
@@ -140,4 +148,6 @@ class Setting:
 
     def listen(self, hook: Hook) -> None:
         """Have every call of every part wait for `hook`."""
-        self.vault.hook = self.ledger.hook = self.provider.hook = hook
+        self.ledger.hook = self.provider.hook = hook
+        for vault in self.vaults.values():
+            vault.hook = hook

@@ -2,11 +2,11 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rotation.errors import RotationError, Transient
-from rotation.model import Force, Result, RotationRequest, Secret
+from rotation.model import Adopt, Force, Result, RotationRequest, Secret
 from rotation.sweeper import Sweeper
 from rotation.windows import parse_window
 from tests.simulation.promises import Facts, Promise, Promises, Violation
@@ -37,6 +37,7 @@ class Story:
         await self.world.start()
         self.facts.first = frozenset(version.version for version in self.world.versions)
         self.world.listen(self.scheduler.hook)
+        self.world.provider.on_change = self.facts.changed.append
         for number in range(self.random.randint(1, 4)):
             self._add_engine(number)
         if self.facts.act:
@@ -103,13 +104,14 @@ class Story:
 
     async def _sweep(self) -> None:
         sweeper = Sweeper(self.world.ledger, self.world.policy)  # of a cold instance, which remembers nothing
-        try:
-            requests = [request async for request in sweeper.requests(self.world.vault, self.world.now)]
-        except RotationError as error:
-            self.facts.told.append(f"the sweep stopped: {error.message}")
-            return
-        for request in requests:
-            await self._deliver(request)
+        for vault in self.world.vaults.values():
+            try:
+                requests = [request async for request in sweeper.requests(vault, self.world.now)]
+            except RotationError as error:
+                self.facts.told.append(f"the sweep stopped: {error.message}")
+                return
+            for request in requests:
+                await self._deliver(request)
 
     async def _deliver(self, request: RotationRequest) -> None:
         """As the queue does: again a while later, where another was at work or a part did not answer."""
@@ -164,17 +166,33 @@ class Story:
         for minutes in (2, 31, 31, 31, 61, 61):
             self.world.time.ahead(minutes=minutes)
             await self._sweep()
-            if "restore_tags" in self.facts.last:  # which the outcome asks for
-                request = RotationRequest(REF, None, "operator", "owner", demanded=False, restore_tags=True)
-                await self._ask(request)
+            await self._do_as_told()
             self.promises.check_always()
         self.promises.check_settled()
         await self._days_pass(NEAR_THE_GRACE_PERIODS_END)
+
+    async def _do_as_told(self) -> None:
+        """What an outcome asks its reader for, he does."""
+        world, told = self.world, self.facts.last
+        if "restore_tags" in told:
+            await self._ask(RotationRequest(REF, None, "operator", "owner", demanded=False, restore_tags=True))
+        elif "of somebody else's" in told:  # nothing is staged beside what somebody planted
+            world.vault.delete(STAGED)
+        elif "nothing proves that this secret owns it" in told:
+            self.promises.check_untouched()
+            if world.permit.admin is not None and self.random.random() < 0.5:
+                self.facts.demands += 1
+                request = RotationRequest(REF, None, "operator", "owner", demanded=True, adopt=Adopt.RESET)
+                await self._ask(replace(request, slots=world.provider.slots))
+            else:
+                await world.write(world.provider.working())
+                self.facts.last = ""
 
     async def _days_pass(self, hours_between: Sequence[int]) -> None:
         for hours in hours_between:
             self.world.time.ahead(hours=hours)
             await self._sweep()
+            await self._do_as_told()
             if hours == 1:  # a copy of a sweep's message that comes late
                 await self._ask(RotationRequest(REF, self.world.latest.version, "sweep", "late-copy"))
             self.promises.check_always()
@@ -187,6 +205,9 @@ class Story:
         request = RotationRequest(REF, latest.version, "operator", "in-the-end", Force.YES, demanded=True)
         patient = self.world.now + timedelta(minutes=5)
         result = await self._ask(request)
+        if "of somebody else's" in self.facts.last:
+            await self._do_as_told()
+            result = await self._ask(request)
         while result is Result.DEFERRED and self.world.now < patient:  # a new one is not accepted everywhere at once
             self.world.time.ahead(seconds=30)
             result = await self._ask(request)

@@ -34,7 +34,7 @@ from rotation.policy import Policy, Rule
 from rotation.records import Record, Step
 from rotation.spec import companion
 from rotation.targets import Target, parse_target
-from tests.fakes import TARGET, FakeRotator, InMemoryVault, value
+from tests.fakes import TARGET, FakeRotator, InMemoryVault, no_hook, value
 from tests.world import NAME, REF, World
 
 OTHER = SecretRef("kv", "orders-other")
@@ -600,3 +600,37 @@ async def test_a_version_that_is_not_valid_yet_is_no_reason_to_rotate() -> None:
     assert outcome.result is Result.NOT_DUE
     assert "not valid before" in outcome.detail
     assert world.server.changes == []
+
+
+async def test_what_can_not_be_retired_since_the_server_is_another_by_now_is_proven_anew() -> None:
+    world = await World("alternating").start()
+    await ask(world)
+    world.server.realm = "server:2"
+    world.time.ahead(hours=80)
+    with pytest.raises(MovedElsewhere):
+        await ask(world, reason="sweep")
+    assert (await ask(world, reason="sweep")).result is Result.RETIRED
+    assert (await ask(world)).result is Result.ROTATED
+
+
+async def test_what_an_operator_had_set_anew_is_finished_though_no_version_was_ever_proven() -> None:
+    world = await World("two-keys").start()
+
+    class Nameless(FakeRotator):
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            return replace(super().claim(spec, secret), current_slot=None)
+
+    world.rotator = Nameless(world.server, "two-keys")
+    await write(world, REF, value("key1", "typo"))
+
+    async def kill(when: str, call: str, name: str) -> None:
+        if (when, call, name) == ("before", "set", NAME):
+            raise Stop
+
+    world.vault.hook = kill
+    with pytest.raises(Stop):
+        await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))
+    world.vault.hook = no_hook
+    world.time.ahead(seconds=61)
+    assert (await ask(world, reason="sweep")).result is Result.RESUMED
+    assert world.works(world.latest)
