@@ -58,7 +58,9 @@ async def look(session: Session, *, pooler_meant: bool, realm: str | None) -> Pr
             field="target",
         )
     primary = Primary(session.endpoint, role or "", identifier, started or "")
-    if realm is not None and realm.startswith(REALM) and realm != primary.realm:
+    # Who may log in to change it may be told who the server is, where the value's own role was not.
+    ours = {primary.realm, f"{REALM}{primary.endpoint}"}
+    if realm is not None and realm.startswith(REALM) and realm not in ours:
         raise MovedElsewhere(
             f"{session.endpoint} is another PostgreSQL server than the one where this credential was proven; "
             "nothing was changed, and it is proven anew"

@@ -99,6 +99,8 @@ async def test_where_the_server_does_not_say_who_it_is_its_address_stands_for_it
         assert proof.realm == f"postgresql:127.0.0.1:{owner.server.port}"
         job = job_of(rotator, owner.value(role), realm=proof.realm)
         await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+        by_who_is_told = job_of(rotator, owner.value(role), realm=proof.realm, logins=[by_admin(owner)])
+        await rotator.apply(by_who_is_told, rotator.draft(by_who_is_told))
     finally:
         owner.sql("GRANT EXECUTE ON FUNCTION pg_control_system() TO PUBLIC")
 
