@@ -103,9 +103,11 @@ class History:
         found = (record for record in self._newest_first(NAMES_A_VERSION) if record.version == version)
         return max((record.grace_hours or 0 for record in found), default=0)
 
-    def in_grace(self, slot: str, now: datetime) -> bool:
-        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times."""
-        superseded_at: datetime | None = None
+    def in_grace(self, slot: str, now: datetime, superseded_at: datetime | None = None) -> bool:
+        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times.
+
+        superseded_at: when the newest version that the ledger knows was, if somebody wrote another one since.
+        """
         for record in self._newest_first({*NAMES_A_VERSION, Step.RETIRED}):
             if record.step is Step.RETIRED and record.slot == slot:
                 return False

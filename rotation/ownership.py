@@ -25,7 +25,7 @@ from rotation.errors import (
     Unproven,
     Unreachable,
 )
-from rotation.fence import within
+from rotation.fence import Fence, within
 from rotation.history import History
 from rotation.model import Adopt, Credential, Job, Proof, Secret, SecretRef
 from rotation.policy import Policy
@@ -102,7 +102,8 @@ class Owners:
                 raise Overtaken("the credential was changed in between; it is proven again")
             for slot, bindings in found.items():
                 if bindings.owner != mine:
-                    found[slot] = await self._bind(run, subject, asked, slot, bindings)
+                    theirs = leases.get(bindings.owner) if bindings.owner is not None else None
+                    found[slot] = await self._bind(run, subject, asked, slot, bindings, lease=theirs)
         run.bound, run.bound_realm = found, asked.realm
         return asked
 
@@ -122,15 +123,32 @@ class Owners:
         return await self.read(asked, slots)
 
     async def _bind(
-        self, run: Run, subject: Subject, asked: Asked, slot: str, found: Bindings, how: str | None = None
+        self,
+        run: Run,
+        subject: Subject,
+        asked: Asked,
+        slot: str,
+        found: Bindings,
+        *,
+        how: str | None = None,
+        lease: Lease | None = None,
     ) -> Bindings:
+        """lease: of the owner before, which has to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
         told = how or _how(run, taken=bool(found.records))
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
+
+        def bind() -> Awaitable[None]:
+            return self.ledger.bind(key, found.position, binding)
+
         with run.watch.step("bind"):
-            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding))
+            if lease is None:
+                await run.fence.ledger_write(bind)
+            else:
+                theirs = Fence(lease, run.fence.limits)
+                await theirs.ledger_write(lambda: run.fence.ledger_write(bind))
         return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
 
     async def _is_apart(self, run: Run, subject: Subject, proof: Proof, found: Mapping[str, Bindings]) -> bool:
@@ -216,15 +234,19 @@ class Owners:
                 "POST .../rotate?adopt=takeover"
             ) from None
         run.redactor.add(theirs.value)
-        unfinished = history.open_operation()
+        unfinished, known = history.open_operation(), history.versions()
+        now = run.clock.now()
+        # By the vault's own clock; what stands there may not be in the history yet.
+        written_at = None if next(iter(known), None) == theirs.version else now - (theirs.read_at - theirs.created_on)
         reasons = {
             "which asks for it": self._asks_for(theirs, slot, binding, subject),
             "whose latest version names it": (
-                history.versions().get(theirs.version) == slot or self._names(theirs, slot, binding, subject)
+                known.get(theirs.version) == slot
+                or self._names(theirs, slot, binding, subject, sure=theirs.version in known)
             ),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
-                slot, run.clock.now()
+                slot, now, written_at
             ),
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
@@ -242,14 +264,18 @@ class Owners:
         wanted = claim.slots or ((claim.current_slot,) if claim.current_slot else ())
         return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
 
-    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
-        """Whether its value is a login of that slot, managed or not, read as ours is."""
+    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject, *, sure: bool) -> bool:
+        """Whether its value is a login of that slot, managed or not, read as ours is.
+
+        sure: its history says whose it is. Else a value that names no slot, such as a bare key, may be that one.
+        """
         try:
             claim = subject.rotator.claim(subject.spec, theirs)
         except RotationError:
             return False
         near = {*binding.targets, *subject.claim.targets}
-        return claim.current_slot == slot and bool(near & set(claim.targets))
+        named = claim.current_slot == slot or (claim.current_slot is None and not sure)
+        return named and bool(near & set(claim.targets))
 
 
 def unproven(subject: Subject, rejected: Rejected) -> Unproven:
