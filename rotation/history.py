@@ -109,7 +109,8 @@ class History:
 
         latest: one that the ledger does not know yet, written by hand, ends the newest that it knows.
         """
-        superseded_at = None if latest.version in self.versions() else latest.created_on
+        # By the vault's own clock, which may differ from that of the ledger's records.
+        superseded_at = None if latest.version in self.versions() else now - (latest.read_at - latest.created_on)
         for record in self._newest_first({*NAMES_A_VERSION, Step.RETIRED}):
             if record.step is Step.RETIRED and record.slot == slot:
                 return False

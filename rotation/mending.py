@@ -9,6 +9,7 @@ from rotation.asked import Asked
 from rotation.change import Change
 from rotation.errors import (
     Denied,
+    MovedElsewhere,
     Rejected,
     Unusable,
 )
@@ -21,7 +22,7 @@ from rotation.model import (
     Result,
 )
 from rotation.outcomes import outcome_of
-from rotation.ownership import Owners
+from rotation.ownership import Owners, unproven
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.records import Step
 from rotation.repair import as_it_was, verify, working_value
@@ -72,7 +73,10 @@ class Mending:
         secret = subject.secret
         found = await working_value(run, subject, self._subjects.permitted(run.redactor), mine, recorded.targets)
         if found is None:
-            return await self._set_anew(run, subject, recorded, settled, mine)
+            try:
+                return await self._set_anew(run, subject, recorded, settled, mine)
+            except MovedElsewhere as moved:  # and what does not log in can't be proven anew there
+                raise unproven(subject, Rejected(moved.message)) from None
         credential, was = found
         now = self._parts.clock.now()
         tags = next_tags(was.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=secret.version)

@@ -138,11 +138,16 @@ class Owners:
         how: str | None = None,
         others: Iterable[Lease] = (),
     ) -> Bindings:
+        """lease: of the owner before, which has to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
         told = how or _how(run, taken=bool(found.records))
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
+
+        def bind() -> Awaitable[None]:
+            return self.ledger.bind(key, found.position, binding)
+
         with run.watch.step("bind"):
             await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
         return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
@@ -230,11 +235,12 @@ class Owners:
                 "POST .../rotate?adopt=takeover"
             ) from None
         run.redactor.add(theirs.value)
-        unfinished = history.open_operation()
+        unfinished, known = history.open_operation(), history.versions()
         reasons = {
             "which asks for it": self._asks_for(theirs, slot, binding, subject),
             "whose latest version names it": (
-                history.versions().get(theirs.version) == slot or self._names(theirs, slot, binding, subject)
+                known.get(theirs.version) == slot
+                or self._names(theirs, slot, binding, subject, sure=theirs.version in known)
             ),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
@@ -256,13 +262,17 @@ class Owners:
         wanted = claim.slots or ((claim.current_slot,) if claim.current_slot else ())
         return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
 
-    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
-        """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own."""
+    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject, *, sure: bool) -> bool:
+        """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own.
+
+        sure: its history says whose it is. Else a value that names no slot, such as a bare key, may be that one.
+        """
         near = {*binding.targets, *subject.claim.targets}
         for spec in (subject.spec, replace(subject.spec, format=None)):
             with contextlib.suppress(RotationError):
                 claim = subject.rotator.claim(spec, theirs)
-                if claim.current_slot == slot and near & set(claim.targets):
+                named = claim.current_slot == slot or (claim.current_slot is None and not sure)
+                if named and near & set(claim.targets):
                     return True
         return False
 

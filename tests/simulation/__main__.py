@@ -4,8 +4,7 @@ import argparse
 import sys
 
 from tests.proof.rows import shown
-from tests.simulation.story import Story
-from tests.simulation.trials import STORIES, broken_by, run
+from tests.simulation.trials import STORIES, broken_by, run, story_of
 
 
 def main() -> int:
@@ -18,7 +17,7 @@ def main() -> int:
 
 
 def _tell(seed: int) -> int:
-    story = Story(seed)
+    story = story_of(seed)
     broken = broken_by(story)
     sys.stdout.write("\n".join(story.facts.told) + "\n")
     if broken is None:

@@ -41,8 +41,7 @@ class Neighbours(Story):
         await self.world.start()
         self.world.provider.on_change = self.owned.changing
         self.world.ledger.on_bind = self.owned.binding
-        if isinstance(self.world.provider, Database):
-            self.world.provider.on_login = _let_in
+        self.world.provider.on_login = _let_in
         await self._quietly_before()
         for _ in range(self.random.choice((1, 1, 2))):
             await self._round()
@@ -147,7 +146,10 @@ class Neighbours(Story):
     async def _check_goes_on_of(self, ref: SecretRef) -> None:
         """Whoever has a credential that works, and that nobody else needs, has it rotated."""
         world = self.world
-        if not world.exists(ref) or "rotator" not in world.all(ref)[-1].tags:
+        if not world.exists(ref):
+            return
+        if "rotator" not in world.all(ref)[-1].tags:
+            self.owned.check_unmanaged(ref)
             return
         began = world.now
         result = await self._demand(ref, "in-the-end")
@@ -197,11 +199,7 @@ class Neighbours(Story):
         raise Violation(Promise.GOES_ON, f"{ref} is never rotated: {code} {getattr(told, 'message', '')}")
 
     def _slots_of(self, ref: SecretRef) -> tuple[str, ...]:
-        latest = self.world.all(ref)[-1]
-        wanted = tuple(one for one in latest.tags.get("slots", "").split(",") if one)
-        if isinstance(self.world.provider, Database):
-            return wanted
-        return ("key1", "key2") if self.world.rotator == "storage-key" else (self.world.provider.slot(latest),)
+        return self.owned.wanted(self.world.all(ref)[-1])
 
     def _was_its_own(self, ref: SecretRef) -> bool:
         """Whether what it asks for is bound to it."""
@@ -212,8 +210,13 @@ class Neighbours(Story):
         latest, slots = self.world.all(ref)[-1], self._slots_of(ref)
         if not isinstance(self.world.provider, Database):
             return latest.tags.get("slots", "") == ""
-        fits = len(slots) == (1 if latest.tags.get("rotator") == "postgres" else 2)
-        return fits and self.world.provider.slot(latest) in slots and set(slots) <= set(self.world.provider.slots)
+        if latest.tags.get("rotator") == "postgres":
+            return True
+        return (
+            len(slots) == 2
+            and self.world.provider.slot(latest) in slots
+            and set(slots) <= set(self.world.provider.slots)
+        )
 
     def _is_closed(self, ref: SecretRef) -> bool:
         """Whether nothing that the secret knows changes one of its slots, and no administrator is named."""

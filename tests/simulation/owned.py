@@ -106,9 +106,9 @@ class Owned:
             raise Violation(Promise.PROVEN, f"{ref} got {binding.slot} by another's run")
         if binding.how == "reset":
             named = binding.slot in who.request.slots or not self.world.provider.slots
-            if who.request.adopt is not Adopt.RESET or not (named or self._is_proven(ref, binding.slot, who.proven)):
+            if who.request.adopt is not Adopt.RESET or not (named or self._is_proven(binding.slot, who.proven)):
                 raise Violation(Promise.PROVEN, f"{binding.slot} was reset, and nobody named it")
-        elif binding.how != "made" and not self._is_proven(ref, binding.slot, who.proven):
+        elif binding.how != "made" and not self._is_proven(binding.slot, who.proven):
             raise Violation(Promise.PROVEN, f"{ref} got {binding.slot} without a proof")
         if old is None or old == ref:
             return
@@ -122,15 +122,18 @@ class Owned:
         if why is not None and not (recent and why in {"asks", "names"}):
             raise Violation(Promise.OWNED, f"{ref} got {binding.slot}, on which {old} relies: it {why} it")
 
-    def _is_proven(self, ref: SecretRef, slot: str, let_in: set[str]) -> bool:
+    def _is_proven(self, slot: str, let_in: set[str]) -> bool:
         if isinstance(self.world.provider, Database):
             together = next(({*pair} for pair in self.world.pairs_of() if slot in pair), {slot})
             return bool(let_in & together)
-        # Azure's planes don't say who asks.
-        return any(self.world.works(one) for one in (*self.world.all(ref), *self.world.all_staged(ref)))
+        return slot in let_in
 
     def _check_record(self, ref: SecretRef, record: Record) -> None:
-        """What is recorded as this secret's own is bound to it by then."""
+        """What is recorded as this secret's own is bound to it by then; what is staged or published is in its place."""
+        if record.step is Step.STAGED:
+            self._check_staged(ref, record)
+        if record.step is Step.PUBLISHED:
+            self._check_published(ref, record)
         if record.step not in {Step.ADOPTED, Step.APPLYING} or record.asked is None:
             return
         realm = record.asked.get("realm")
@@ -142,6 +145,28 @@ class Owned:
             if not found or found[-1].owner != ref:
                 raise Violation(Promise.OWNED, f"{record.step} of {slot} is recorded for {ref}, which it does not own")
 
+    def _check_staged(self, ref: SecretRef, record: Record) -> None:
+        """Not into a secret of somebody else's, who made it well before."""
+        first = next(one for one in self.world.ledger.records(ref) if one.step is Step.STAGED)
+        staged = [one.version for one in self.world.all_staged(ref)]
+        if record is not first or record.staged_version not in staged:
+            return
+        at = staged.index(record.staged_version)
+        versions = self.world.all_staged(ref)
+        if at and not versions[at - 1].tags and versions[at].created_on - versions[at - 1].created_on > SURELY_SEEN:
+            raise Violation(Promise.OTHERS, "a value was staged into a secret of somebody else's")
+
+    def _check_published(self, ref: SecretRef, record: Record) -> None:
+        """Not what is no longer asked for; but in place, where the old credential is dead."""
+        records = self.world.ledger.records(ref)
+        begun = [one for one in records if one.step is Step.APPLYING and one.operation_id == record.operation_id]
+        in_place = not begun or begun[-1].asked is None or begun[-1].asked["slots"] == [record.slot]
+        version = next((one for one in self.world.all(ref) if one.version == record.version), None)
+        if version is None or in_place or "rotator" not in version.tags or not self.world.provider.slots:
+            return
+        if record.slot not in self.wanted(version):
+            raise Violation(Promise.ASKED, f"{record.slot} was published, and it is no longer asked for")
+
     def relies(self, ref: SecretRef, slot: str) -> str | None:
         """Why a secret needs a slot, by what is really so; None: it does not."""
         versions = self.world.all(ref)
@@ -152,8 +177,7 @@ class Owned:
         names = self.world.provider.slot(latest) == slot
         if names:
             return "names"
-        wanted = [one.strip() for one in tags.get("slots", "").split(",") if one]
-        if "rotator" in tags and slot in wanted:
+        if "rotator" in tags and slot in self.wanted(latest):
             return "asks"
         unfinished = history.open_operation()
         if unfinished is not None and unfinished.slot == slot:
@@ -169,6 +193,15 @@ class Owned:
                 return "promised its readers"
         return None
 
+    def wanted(self, secret: Secret) -> tuple[str, ...]:
+        """The slots that a version asks for."""
+        if not isinstance(self.world.provider, Database):
+            slot = self.world.provider.slot(secret)
+            return ("key1", "key2") if self.world.rotator == "storage-key" else (slot,)
+        if secret.tags.get("rotator") == "postgres":
+            return (self.world.provider.slot(secret),)
+        return tuple(one for one in secret.tags.get("slots", "").split(",") if one)
+
     # in the end
 
     def check_secrecy(self) -> None:
@@ -179,6 +212,14 @@ class Owned:
             password = parts(one.value)[1]
             if one.value.reveal() in said or (len(password) > len("byhand-and-more") and password in said):
                 raise Violation(Promise.SECRET, "a value stands in what was told")
+
+    def check_unmanaged(self, ref: SecretRef) -> None:
+        """A secret that is no longer managed was left in order."""
+        latest = self.world.all(ref)[-1]
+        known = History(self.world.ledger.records(ref)).versions()
+        slot = self.world.provider.slot(latest)
+        if latest.version in known and self.world.owner(slot) == ref and not self.world.works(latest):
+            raise Violation(Promise.WORKS, f"{ref} is unmanaged since, and was left with a value that does not work")
 
     def check_tidy(self, ref: SecretRef) -> None:
         """Of a secret that is looked after: nothing staged stays readable."""

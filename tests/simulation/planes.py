@@ -50,6 +50,7 @@ class _Planes:
     def __init__(self) -> None:
         self.hook: Hook = no_hook
         self.on_change: Watcher = no_watcher
+        self.on_login: Watcher = no_watcher
         self.weather = Weather.FAIR
         self.repeated: list[str] = []
         self.slots: tuple[str, ...] = ()
@@ -141,6 +142,8 @@ class StorageAccount(_Planes):
     async def _list(self) -> Answer:
         await self.hook("before", "login", "")
         self._answers()
+        for slot in self._keys:  # by them the rotator proves a value
+            self.on_login(slot)
         answer = self._listed()
         await self.hook("after", "login", "")
         return answer
@@ -285,6 +288,8 @@ class Directory(_Planes):
         accepted = any(
             one.text == text and self._now() >= one.start + self._accepted_after for one in self._passwords.values()
         )
+        if accepted:
+            self.on_login(self._slot_of[text])
         await self.hook("after", "login", "")
         return Answer(OK, {}) if accepted else Answer(UNAUTHORIZED, {"error_codes": [WRONG_SECRET]})
 

@@ -50,11 +50,13 @@ def no_watcher(_slot: str) -> None:
 class Provider(Protocol):
     """acts: what its owner may do by hand. repeated: slots that got the password which they had already.
 
-    on_change: told of a slot that a run is about to change or to take away, at that very moment.
+    on_change: told of a slot that a run is about to change or to take away, at that very moment. on_login: of one that
+    let a run in.
     """
 
     hook: Hook
     on_change: Watcher
+    on_login: Watcher
     weather: Weather
     repeated: list[str]
     rotator: Rotator

@@ -634,3 +634,64 @@ async def test_what_an_operator_had_set_anew_is_finished_though_no_version_was_e
     world.time.ahead(seconds=61)
     assert (await ask(world, reason="sweep")).result is Result.RESUMED
     assert world.works(world.latest)
+
+
+async def test_where_nothing_logs_in_and_the_server_is_another_nothing_is_changed_and_that_is_told() -> None:
+    world = await World("in-place+admin").start()
+    await ask(world)
+    world.server.realm = "server:2"
+    await write(world, REF, value("app", "typo"))
+    world.server.passwords["app"] = "by hand"
+    for _ in range(2):
+        with pytest.raises(Unproven, match="another server"):
+            await ask(world, reason="sweep")
+    assert world.server.changes == ["app"]
+
+
+async def test_grace_is_kept_too_where_the_owner_moved_a_moment_ago_and_has_not_run_since() -> None:
+    world = await World("alternating+admin").start()
+    world.allow(slots=("a", "b", "c", "d"), pairs=(("a", "b"), ("c", "d")))
+    world.server.passwords |= {"c": "see", "d": "dee"}
+    await ask(world)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    await write(world, OTHER, world.latest.value)
+    await write(world, REF, value("c", "see"), world.tags | {"slots": "c,d"})
+    with pytest.raises(BoundElsewhere, match="grace"):
+        await ask(world, OTHER)
+
+
+async def test_an_owner_whose_value_names_no_slot_relies_on_it_until_its_history_says_otherwise() -> None:
+    world = await World("two-keys").start()
+
+    class Nameless(FakeRotator):
+        def claim(self, spec: Spec, secret: Secret) -> Claim:
+            return replace(super().claim(spec, secret), current_slot=None)
+
+    world.rotator = Nameless(world.server, "two-keys")
+    await ask(world)
+    await write(world, OTHER, world.latest.value)
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    await write(world, REF, world.latest.value, tags={"team": "x"})
+    world.time.ahead(hours=80)
+    with pytest.raises(BoundElsewhere, match="names it"):
+        await ask(world, OTHER)
+
+
+async def test_the_owners_lease_outlives_each_binding_that_is_taken_from_it() -> None:
+    world = await World("alternating+admin").start()
+    await ask(world)
+    await write(world, OTHER, world.latest.value)
+    world.vault.delete(NAME)
+    left: list[float] = []
+
+    async def slow(when: str, call: str, _name: str) -> None:
+        if (when, call) == ("before", "bind"):
+            left.append(world.ledger._histories[REF].until - world.time.monotonic())
+            world.time.ahead(seconds=45 if len(left) == 1 else 0)
+
+    world.ledger.hook = slow
+    await ask(world, OTHER)
+    assert len(left) == 2
+    assert min(left) > 20

@@ -1,0 +1,263 @@
+"""Bugs on purpose, of the rules that say whose a credential is: see `bugs.py`."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+from unittest.mock import patch
+
+from rotation import engine as engine_module
+from rotation import repair, retirement
+from rotation.asked import Asked
+from rotation.bindings import Bindings, credential_key
+from rotation.engine import Engine
+from rotation.history import History, Open
+from rotation.mending import Mending
+from rotation.model import Job, Outcome, Proof, Secret, SecretRef, SecretValue
+from rotation.ownership import Owners
+from rotation.records import Record, Step
+from rotation.run import Run, Subject
+from rotation.spec import companion
+from tests.simulation.bugs import bug
+from tests.simulation.providers import SERVER
+
+
+@bug("no proof before a binding", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = repair.prove
+
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+        slot = subject.claim.current_slot
+        return await whole(run, subject, value) if slot is None else Proof(slot, f"postgresql:{SERVER}", SERVER)
+
+    return patch.object(engine_module, "prove", prove)
+
+
+@bug("a repair in slots that are not bound", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Mending._repair
+
+    async def mend(
+        self: Mending, run: Run, subject: Subject, recorded: Asked, settled: Asked | None, _mine: object
+    ) -> Outcome:
+        return await whole(self, run, subject, recorded, settled, None)
+
+    return patch.object(Mending, "_repair", mend)
+
+
+@dataclass
+class _LetGo:
+    """What is left of a lease that was given back too early."""
+
+    records: tuple[Record, ...]
+
+    def remaining(self) -> float:
+        return 60.0
+
+    async def release(self) -> None:
+        pass
+
+
+@bug("bound without the owner's lease", seed=0)
+def _() -> AbstractContextManager[Any]:
+    @contextlib.asynccontextmanager
+    async def leases(self: Owners, others: Iterable[SecretRef]) -> AsyncIterator[dict[SecretRef, Any]]:
+        held: dict[SecretRef, Any] = {}
+        for other in others:
+            lease = await self.ledger.acquire(other, create=False)
+            if lease is not None:
+                held[other] = _LetGo(tuple(lease.records))
+                await lease.release()
+        yield held
+
+    return patch.object(Owners, "_leases", leases)
+
+
+@bug("taken from an owner who asks for it", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(Owners, "_asks_for", lambda *_all: False)
+
+
+def _passed_over(reason: str) -> AbstractContextManager[Any]:
+    whole = Owners._why_relied_on
+
+    async def why(self: Owners, *all_of_it: Any) -> str | None:
+        found = await whole(self, *all_of_it)
+        return None if found is not None and found.startswith(reason) else found
+
+    return patch.object(Owners, "_why_relied_on", why)
+
+
+@bug("taken from an owner whose value names it", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return _passed_over("whose latest version names it")
+
+
+@bug("taken from an owner who is changing it", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return _passed_over("which is in the middle of changing it")
+
+
+@bug("taken from an owner whose readers were promised grace", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(History, "in_grace", lambda *_all: False)
+
+
+@bug("a binding not appended where it was read", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Owners._bind
+
+    async def bind(
+        self: Owners, run: Run, subject: Subject, asked: Asked, slot: str, found: Bindings, **more: Any
+    ) -> Bindings:
+        now = await self.ledger.bindings(credential_key(asked.realm or "", slot))
+        return await whole(self, run, subject, asked, slot, Bindings(found.records, now.position), **more)
+
+    return patch.object(Owners, "_bind", bind)
+
+
+@bug("adopted before it is bound", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Owners.take
+
+    async def take(self: Owners, run: Run, subject: Subject, proof: Proof, prove: Any) -> Asked:
+        asked = Asked.of(subject.spec.rotator, subject.claim, proof.realm)
+        note = run.note(
+            Step.ADOPTED, "early", version=subject.secret.version, slot=proof.slot, tags=subject.secret.tags,
+            asked=asked, grace_hours=subject.promise_h,
+        )  # fmt: skip
+        await run.append(note)
+        return await whole(self, run, subject, proof, prove)
+
+    return patch.object(Owners, "take", take)
+
+
+_finishing: ContextVar[bool] = ContextVar("_finishing", default=False)
+
+
+@bug("an open operation finished though it was taken over", seed=0)
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    finishes, ours = Engine._finish, Run.ours
+
+    async def finish(self: Engine, run: Run, secret: Secret, begun: Open) -> Outcome | None:
+        token = _finishing.set(True)
+        try:
+            return await finishes(self, run, secret, begun)
+        finally:
+            _finishing.reset(token)
+
+    with (
+        patch.object(Engine, "_finish", finish),
+        patch.object(Run, "ours", lambda self: frozenset(self.bound) if _finishing.get() else ours(self)),
+    ):
+        yield
+
+
+def _begun(**changes: Any) -> AbstractContextManager[Any]:
+    whole = History.open_operation
+
+    def open_operation(self: History) -> Open | None:
+        begun = whole(self)
+        return None if begun is None else replace(begun, **changes)
+
+    return patch.object(History, "open_operation", open_operation)
+
+
+@bug("not given up in a slot that is no longer asked for", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return _begun(in_place=True)
+
+
+@bug("given up in place", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return _begun(in_place=False)
+
+
+def _all_unretired(run: Run, _subject: Subject, _asked: Asked, latest_slot: str) -> list[str]:
+    return sorted(run.history.unretired(latest_slot))
+
+
+@bug("retired though no longer asked for", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(retirement, "waiting", _all_unretired)
+
+
+@bug("held up by slots that are no longer asked for", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(engine_module, "waiting", _all_unretired)
+
+
+@bug("grace by the tag of now", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(History, "promised", lambda _self, _version: 0)
+
+
+@bug("grace of the last version alone", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = retirement._over_at
+
+    def over_at(run: Run, subject: Subject, listed: Any, place: int) -> datetime:
+        known = run.history.versions()
+        slot = known.get(listed.items[place].version)
+        newer = any(known.get(one.version) == slot for one in listed.items[:place])
+        return datetime.fromtimestamp(0, UTC) if newer else whole(run, subject, listed, place)
+
+    return patch.object(retirement, "_over_at", over_at)
+
+
+@bug("staged values of others cleared away", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = retirement.tidy
+
+    async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> None:
+        await whole(run, subject, asked, latest_slot)
+        for version in (await run.versions(companion(subject.ref.name))).items:
+            if version.enabled:
+                await run.unstage(version.version)
+
+    return patch.object(engine_module, "tidy", tidy)
+
+
+@bug("staged into a secret of somebody else's", seed=0)
+def _() -> AbstractContextManager[Any]:
+    async def nothing(_self: Run, _name: str) -> None:
+        return
+
+    return patch.object(Run, "_refuse_foreign_companion", nothing)
+
+
+@bug("the server not held against the proof", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Run.job
+
+    def job(self: Run, *given: Any, **more: Any) -> Job:
+        return replace(whole(self, *given, **more), realm=None)
+
+    return patch.object(Run, "job", job)
+
+
+@bug("set anew though nobody named the slots", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Mending._reset
+
+    async def reset(self: Mending, run: Run, subject: Subject) -> Outcome:
+        run.request = replace(run.request, slots=subject.claim.slots)
+        return await whole(self, run, subject)
+
+    return patch.object(Mending, "_reset", reset)
+
+
+@bug("the tag slot believed", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = repair.prove
+
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+        proof = await whole(run, subject, value)
+        told = subject.spec.current_slot
+        return replace(proof, slot=told) if told in subject.claim.slots and told is not None else proof
+
+    return patch.object(engine_module, "prove", prove)
