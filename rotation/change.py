@@ -73,7 +73,7 @@ class Change:
             with run.watch.step("apply"):
                 credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
         except MovedElsewhere as moved:
-            await give_up(run, secret, operation, draft.slot, moved.message)
+            await run.give_up(secret, operation, draft.slot, moved.message)
             raise
         remember(run.redactor, subject, credential.value)
         check_slot(subject, credential.slot)
@@ -187,14 +187,3 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
-
-
-async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
-    """Record that an open operation will not be finished."""
-    detail = f"the interrupted rotation is given up: {why}"
-    run.told.append(detail)
-    await run.append(
-        run.note(
-            Step.FAILED, operation, previous_version=secret.version, slot=slot, detail=detail, given_up=True,
-        )
-    )  # fmt: skip

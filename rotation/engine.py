@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from rotation.asked import Asked
-from rotation.change import Change, PublishedUnproven, give_up
+from rotation.change import Change, PublishedUnproven
 from rotation.due import Wait, why_wait
 from rotation.errors import (
     Busy,
@@ -236,13 +236,13 @@ class Engine:
         """
         asking = parse(begun.tags or run.history.tags() or secret.tags) if begun.in_place else parse(secret.tags)
         if asking is None:
-            await give_up(run, secret, begun.operation_id, begun.slot, "the secret is no longer managed")
+            await run.give_up(secret, begun.operation_id, begun.slot, "the secret is no longer managed")
             return None
         subject = self._subjects.of(secret, asking, run.redactor)
         self._subjects.check_room(subject)
         asked_for = begun.in_place or begun.slot is None or not subject.claim.slots or begun.slot in subject.claim.slots
         if not asked_for:
-            await give_up(run, secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
+            await run.give_up(secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
             return None
         slot = run.history.versions().get(secret.version) or (begun.slot if begun.in_place else None)
         slot = slot or assumed_slot(run, subject)
@@ -251,7 +251,7 @@ class Engine:
             asked = await self._bind_begun(run, subject, begun)
         elif asked.realm is not None and (begun.slot or slot) not in run.ours():
             why = f"{begun.slot or slot} is not bound to this secret"
-            await give_up(run, secret, begun.operation_id, begun.slot, why)
+            await run.give_up(secret, begun.operation_id, begun.slot, why)
             return None
         return await self._change.rotate(run, subject, asked, slot, resumed=True, promised=begun.grace_hours or 0)
 

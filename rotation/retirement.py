@@ -9,7 +9,6 @@ from functools import partial
 from typing import Protocol, runtime_checkable
 
 from rotation.asked import Asked
-from rotation.change import give_up
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
 from rotation.model import Credential, Force, Job, Versions
@@ -91,7 +90,7 @@ async def _retire(run: Run, subject: Subject, asked: Asked, slot: str, latest_sl
         with run.watch.step("retire"):
             await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
     except MovedElsewhere as moved:
-        await give_up(run, subject.secret, operation, slot, moved.message)
+        await run.give_up(subject.secret, operation, slot, moved.message)
         raise
     await run.append(run.note(Step.RETIRED, operation, slot=slot))
     if parked_version is not None:
