@@ -30,7 +30,7 @@ from rotation.outcomes import outcome_of
 from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, check_slot, remember
 from rotation.records import Step
-from rotation.run import Run, Subject, give_up, operation_id
+from rotation.run import Run, Subject, operation_id
 from rotation.spec import next_tags
 
 
@@ -74,7 +74,7 @@ class Change:
             with run.watch.step("apply"):
                 credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
         except MovedElsewhere as moved:
-            await give_up(run, secret, operation, draft.slot, moved.message)
+            await run.give_up(secret, operation, draft.slot, moved.message)
             raise
         remember(run.redactor, subject, credential.value)
         check_slot(subject, credential.slot)

@@ -49,7 +49,7 @@ from rotation.ports import Lease, Vault
 from rotation.records import Record, Step
 from rotation.repair import prove, published_slot, record_proven, verify
 from rotation.retirement import retire_due, tidy, waiting
-from rotation.run import Run, Subject, give_up, operation_id
+from rotation.run import Run, Subject, operation_id
 from rotation.spec import parse
 
 __all__ = ["Engine", "Parts"]
@@ -240,7 +240,7 @@ class Engine:
         """
         asking = parse(begun.tags or run.history.tags() or secret.tags) if begun.in_place else parse(secret.tags)
         if asking is None:
-            await give_up(run, secret, begun.operation_id, begun.slot, "the secret is no longer managed")
+            await run.give_up(secret, begun.operation_id, begun.slot, "the secret is no longer managed")
             return None
         subject = self._subjects.of(secret, asking, run.redactor)
         self._subjects.check_room(subject)
@@ -248,13 +248,13 @@ class Engine:
             value = await self._begun_value(run, begun) if begun.in_place else None
             if value is None:
                 why = "something else is asked for by now"
-                await give_up(run, secret, begun.operation_id, begun.slot, why)
+                await run.give_up(secret, begun.operation_id, begun.slot, why)
                 return None
             # A repair began it from an older value, since the latest is wrong and may name what is somebody else's.
             subject = self._subjects.of(replace(secret, value=value), asking, run.redactor)
         asked_for = begun.in_place or begun.slot is None or not subject.claim.slots or begun.slot in subject.claim.slots
         if not asked_for:
-            await give_up(run, secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
+            await run.give_up(secret, begun.operation_id, begun.slot, f"{begun.slot} is no longer asked for")
             return None
         slot = run.history.versions().get(secret.version) or _stood_for(run, subject, begun)
         asked = begun.asked
@@ -263,15 +263,13 @@ class Engine:
                 asked = await self._bind_begun(run, subject, begun)
             except Rejected:
                 # As any value that nothing proves: what to do about that is told below, a reset among it.
-                await give_up(
-                    run, secret, begun.operation_id, begun.slot, "neither the old value nor the new one works"
-                )
+                await run.give_up(secret, begun.operation_id, begun.slot, "neither the old value nor the new one works")
                 return None
         else:
             await self._owners.look_up_more(run, asked, [begun.slot or slot])
         if asked.realm is not None and (begun.slot or slot) not in run.ours():
             why = f"{begun.slot or slot} is not bound to this secret"
-            await give_up(run, secret, begun.operation_id, begun.slot, why)
+            await run.give_up(secret, begun.operation_id, begun.slot, why)
             return None
         return await self._change.rotate(run, subject, asked, slot, resumed=True, promised=begun.grace_hours or 0)
 

@@ -68,18 +68,24 @@ class History:
 
     def open_operation(self) -> Open | None:
         """The operation to finish before anything else. A repair or an adoption closes it: another value won."""
+        tries: list[Record] = []  # of it, the last one first: each that goes on writes its own record
         for record in reversed(self._records):
             if record.step in NAMES_A_VERSION or record.given_up:
-                return None
-            if record.step is Step.APPLYING:
-                asked = Asked.from_record(record.asked)
-                known = self.versions().get(record.previous_version or "")
-                return Open(
-                    record.operation_id, record.slot, record.previous_version, record.reason, record.actor,
-                    record.tags, asked, record.grace_hours,
-                    in_place=record.slot is not None and (record.slot == known or _only(asked) == record.slot),
-                )  # fmt: skip
-        return None
+                break
+            if record.step is Step.APPLYING and (not tries or record.operation_id == tries[0].operation_id):
+                tries.append(record)
+        if not tries:
+            return None
+        last = tries[0]
+        asked = next((found for one in reversed(tries) if (found := Asked.from_record(one.asked))), None)
+        known = self.versions().get(last.previous_version or "")
+        return Open(
+            last.operation_id, last.slot, last.previous_version, last.reason, last.actor,
+            tags=next((one.tags for one in reversed(tries) if one.tags), None),
+            asked=asked,
+            grace_hours=max((one.grace_hours for one in tries if one.grace_hours is not None), default=None),
+            in_place=last.slot is not None and (last.slot == known or _only(asked) == last.slot),
+        )  # fmt: skip
 
     def operations(self) -> frozenset[str]:
         """Every operation that may have changed the provider."""

@@ -14,7 +14,7 @@ from rotation.fence import within
 from rotation.model import Credential, Force, Job, Versions
 from rotation.ports import LEASE_S
 from rotation.records import Step
-from rotation.run import Run, Subject, give_up, operation_id
+from rotation.run import Run, Subject, operation_id
 from rotation.spec import companion
 
 
@@ -90,7 +90,7 @@ async def _retire(
         with run.watch.step("retire"):
             await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
     except MovedElsewhere as moved:
-        await give_up(run, subject.secret, operation, slot, moved.message)  # so that it is proven anew
+        await run.give_up(subject.secret, operation, slot, moved.message)  # so that it is proven anew
         raise
     for version in versions:
         await run.disable(subject.ref.name, version)

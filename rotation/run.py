@@ -140,6 +140,15 @@ class Run:
         with self.watch.step("record"):
             await self._lease.append(*records)
 
+    async def give_up(self, secret: Secret, operation: str, slot: str | None, why: str) -> None:
+        """Record that an operation will not be finished."""
+        detail = self.redactor.scrub(f"what was begun is given up: {why}")
+        self.told.append(detail)
+        version = secret.version
+        await self.append(
+            self.note(Step.FAILED, operation, previous_version=version, slot=slot, detail=detail, given_up=True)
+        )
+
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
         """One version of the secret (or of `name`); its value is known to the redactor from here on."""
         call = self.vault.get(name or self.request.ref.name, version)
@@ -324,14 +333,3 @@ class Run:
             return subject.rotator.claim(subject.spec, older).current_slot
         except RotationError:
             return None
-
-
-async def give_up(run: Run, secret: Secret, operation: str, slot: str | None, why: str) -> None:
-    """Record that an operation will not be finished."""
-    detail = run.redactor.scrub(f"what was begun is given up: {why}")
-    run.told.append(detail)
-    await run.append(
-        run.note(
-            Step.FAILED, operation, previous_version=secret.version, slot=slot, detail=detail, given_up=True,
-        )
-    )  # fmt: skip

@@ -16,7 +16,7 @@ from rotation.bindings import Bindings, credential_key
 from rotation.engine import Engine
 from rotation.history import History, Open
 from rotation.mending import Mending
-from rotation.model import Job, Outcome, Proof, Secret, SecretRef, SecretValue
+from rotation.model import Job, Outcome, Proof, SecretRef, SecretValue
 from rotation.ownership import Owners
 from rotation.records import Record, Step
 from rotation.run import Run, Subject
@@ -34,18 +34,6 @@ def _() -> AbstractContextManager[Any]:
         return await whole(run, subject, value) if slot is None else Proof(slot, f"postgresql:{SERVER}", SERVER)
 
     return patch.object(engine_module, "prove", prove)
-
-
-@bug("a repair in slots that are not bound", seed=0)
-def _() -> AbstractContextManager[Any]:
-    whole = Mending._repair
-
-    async def mend(
-        self: Mending, run: Run, subject: Subject, recorded: Asked, settled: Asked | None, _mine: object
-    ) -> Outcome:
-        return await whole(self, run, subject, recorded, settled, None)
-
-    return patch.object(Mending, "_repair", mend)
 
 
 @dataclass
@@ -135,26 +123,36 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "take", take)
 
 
-_finishing: ContextVar[bool] = ContextVar("_finishing", default=False)
+_believed: ContextVar[bool] = ContextVar("_believed", default=False)
+
+
+@contextlib.contextmanager
+def _ours_by_history(owner: Any, name: str) -> Iterator[None]:
+    """While this method runs, the secret's own history says what is bound to it."""
+    whole, ours = getattr(owner, name), Run.ours
+
+    async def believing(*all_of_it: Any) -> Any:
+        token = _believed.set(True)
+        try:
+            return await whole(*all_of_it)
+        finally:
+            _believed.reset(token)
+
+    with (
+        patch.object(owner, name, believing),
+        patch.object(Run, "ours", lambda self: frozenset(self.bound) if _believed.get() else ours(self)),
+    ):
+        yield
+
+
+@bug("a repair in slots that are not bound", seed=0)
+def _() -> AbstractContextManager[Any]:
+    return _ours_by_history(Mending, "rejected")
 
 
 @bug("an open operation finished though it was taken over", seed=0)
-@contextlib.contextmanager
-def _() -> Iterator[None]:
-    finishes, ours = Engine._finish, Run.ours
-
-    async def finish(self: Engine, run: Run, secret: Secret, begun: Open) -> Outcome | None:
-        token = _finishing.set(True)
-        try:
-            return await finishes(self, run, secret, begun)
-        finally:
-            _finishing.reset(token)
-
-    with (
-        patch.object(Engine, "_finish", finish),
-        patch.object(Run, "ours", lambda self: frozenset(self.bound) if _finishing.get() else ours(self)),
-    ):
-        yield
+def _() -> AbstractContextManager[Any]:
+    return _ours_by_history(Engine, "_finish")
 
 
 def _begun(**changes: Any) -> AbstractContextManager[Any]:

@@ -33,7 +33,7 @@ class Deeds:
             *("takeover-other", "takeover", "reset-other", "reset-unnamed", "plant", "squat"),
         ]
         if isinstance(self.world.provider, Database):
-            ways += ["move", "move", "rename", "rename", "back", "restore", "lie-slots", "mistake"]
+            ways += ["move", "move", "rename", "rename", "back", "restore", "lie-slots", "mistake", "half", "half"]
         return self.dice.choice(ways)
 
     async def do(self, deed: str) -> None:
@@ -48,6 +48,7 @@ class Deeds:
             "broken": lambda: self._write(other, self._guessed(), world.tags),
             "copy": lambda: self._write(other, latest.value, latest.tags),
             "lying-copy": lambda: self._write(other, latest.value, {**latest.tags, **self._lies()}),
+            "half": lambda: self._write_half(other),
             "own": lambda: self._write_own(other),
             "unmanage": lambda: self._tag(REF, {"team": "orders"}),
             "manage": lambda: self._tag(REF, self._tags_for(latest)),
@@ -108,6 +109,12 @@ class Deeds:
             made = provider._passwords.get(provider._others)
             if made is not None:
                 await self._write(ref, SecretValue(made.text), self.world.tags)
+
+    async def _write_half(self, ref: SecretRef) -> None:
+        """The role that the first secret does not use at the moment, for oneself."""
+        provider = self.world.provider
+        role = {"a": "b", "b": "a", "c": "d", "d": "c"}[provider.slot(self.world.latest)]
+        await self._write(ref, self.world.of_role(role), self._tags_of_role(role, "postgres"))
 
     async def _write_role(self, ref: SecretRef, role: str) -> None:
         """Both roles of a pair, so that either can be changed without anybody."""

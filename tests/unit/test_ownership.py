@@ -695,3 +695,13 @@ async def test_the_owners_lease_outlives_each_binding_that_is_taken_from_it() ->
     await ask(world, OTHER)
     assert len(left) == 2
     assert min(left) > 20
+
+
+async def test_an_open_operation_is_finished_as_it_was_begun_however_often_that_is_cut_short() -> None:
+    world = await World("in-place").start()
+    await killed_after_the_change(world)
+    await world.vault.set_tags(NAME, world.latest.version, {"team": "x"})
+    for _ in range(2):
+        await killed_after_the_change(world)
+    assert (await ask(world)).result is Result.RESUMED
+    assert world.works(world.latest)
