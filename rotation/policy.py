@@ -5,6 +5,7 @@ permitted that no rule names. `rotation.policy_file` reads the file; `python -m 
 """
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
@@ -107,27 +108,45 @@ class Rule(Frozen):
             if pattern.startswith("!")
         )
 
-    def objection(self, spec: "Spec", claim: "Claim") -> "Objection | None":
-        """The first thing that stands against it; None: the rule permits it."""
+    def objection(self, spec: "Spec", claim: "Claim", rules: "Iterable[Rule]" = ()) -> "Objection | None":
+        """The first thing that stands against it; None: the rule permits it. rules: what they list may be shown."""
         which = f"of the policy's rule {self.permit.rule}"
         if spec.rotator not in self.rotators:
             return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
         for target in claim.targets:
             if not permitted(self.targets, target):
-                # A target is read from the secret's value; a malformed one may show more of it than a host.
-                shown = target if re.fullmatch(_PRESENTABLE, target) else "(malformed)"
-                return Objection(1, "target", f"target {shown} is not among the `targets` {which}")
+                return Objection(
+                    1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
+                )
         for slot in claim.slots:
             if not self.permit.permits_slot(slot):
-                return Objection(2, "slots", f"slot {slot!a:.80} is not among the `slots` {which}")
+                return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
         if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
-            two = " and ".join(f"{slot!a:.80}" for slot in claim.slots)
+            two = " and ".join(_shown_slot(slot, spec, rules) for slot in claim.slots)
             return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
         most = self.permit.max_validity_days
         if most is not None and spec.validity_days > most:
             message = f"validity-days {spec.validity_days} is above the `max-validity-days` {most} {which}"
             return Objection(4, "validity-days", message)
         return None
+
+
+# A target or a slot may be read from the value, where a password may stand in the wrong place: it is shown only where a
+# rule lists the same, or a tag, which is no secret, says it.
+_HIDDEN = "(not shown: no rule lists it)"
+
+
+def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
+    told = (spec.target or "").lower()
+    # The port that a target has where the tag names none tells nothing.
+    by_tag = told != "" and target in {told, f"{told}:5432"}
+    listed = by_tag or any(permitted(rule.targets, target) for rule in rules)
+    return target if listed and re.fullmatch(_PRESENTABLE, target) else _HIDDEN
+
+
+def _shown_slot(slot: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
+    listed = slot in spec.slots or any(slot in rule.permit.slots for rule in rules)
+    return f"{slot!a:.80}" if listed else _HIDDEN
 
 
 class Objection(Frozen):
@@ -172,7 +191,7 @@ class Policy(Frozen):
         for rule in self.rules:
             if not rule.covers(ref):
                 continue
-            objection = rule.objection(spec, claim)
+            objection = rule.objection(spec, claim, self.rules)
             if objection is None:
                 return rule.permit
             if closest is None or objection.passed > closest.passed:

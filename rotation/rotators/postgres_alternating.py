@@ -37,7 +37,9 @@ class PostgresAlternating:
         if len(set(spec.slots)) != 2:  # noqa: PLR2004  two roles take turns
             raise Unusable("the tag slots does not name two roles, as in orders_a,orders_b", field="slots")
         if role not in spec.slots:
-            raise Unusable(f"the value's role {role!a} is none of the two that the tag slots names", field="slots")
+            raise Unusable(  # which one is not told, since it is read from the value
+                "the value's role is none of the two that the tag slots names", field="slots"
+            )
         return Claim(place.targets, spec.slots, role, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
