@@ -76,7 +76,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_leases", leases)
 
 
-@unnoticed("taken from an owner who asks for it")
+@bug("taken from an owner who asks for it", seed=567)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_asks_for", lambda *_all: False)
 
