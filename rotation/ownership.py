@@ -141,7 +141,7 @@ class Owners:
         """lease: of the owner before, which has to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
-        told = how or _how(run, taken=bool(found.records))
+        told = how or _how(run)
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
 
@@ -295,7 +295,5 @@ def unproven(subject: Subject, rejected: Rejected) -> Unproven:
     )
 
 
-def _how(run: Run, *, taken: bool) -> str:
-    if run.request.adopt is Adopt.RESET:
-        return "reset"
-    return "takeover" if taken else "proof"
+def _how(run: Run) -> str:
+    return "proof" if run.request.adopt is Adopt.NO else run.request.adopt.value
