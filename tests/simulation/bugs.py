@@ -65,18 +65,18 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Change, "_stage", stage)
 
 
-@bug("staged value not reused", seed=4)
+@bug("staged value not reused", seed=8)
 def _() -> AbstractContextManager[Any]:
     return patch.object(History, "staged_for", lambda _self, _operation: None)
 
 
-@bug("only the newest staged value tried", seed=2)
+@bug("only the newest staged value tried", seed=4)
 def _() -> AbstractContextManager[Any]:
     all_of_them = History.staged
     return patch.object(History, "staged", lambda self: all_of_them(self)[:1])
 
 
-@bug("disabled staged values not tried", seed=2)
+@bug("disabled staged values not tried", seed=4)
 def _() -> AbstractContextManager[Any]:
     async def staged_value(self: Run, staged: Staged) -> SecretValue | None:
         try:
@@ -87,7 +87,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "staged_value", staged_value)
 
 
-@bug("staged versions believed that the ledger does not name", seed=5)
+@bug("staged versions believed that the ledger does not name", seed=10)
 def _() -> AbstractContextManager[Any]:
     whole = Change._stage
 
@@ -139,7 +139,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("write fence removed", seed=7)
+@bug("write fence removed", seed=14)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def write(_self: Fence, call: Any, limit: float, whom: str) -> Any:
@@ -149,7 +149,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("not re-read under the lease", seed=763)
+@bug("not re-read under the lease", seed=1526)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     handle, read = Engine._handle, Run.read
@@ -180,7 +180,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_handle", handle)
 
 
-@bug("open operation held back by the window", seed=18)
+@bug("open operation held back by the window", seed=36)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
@@ -194,7 +194,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("latest not verified when foreign or unfinished", seed=495)
+@bug("latest not verified when foreign or unfinished", seed=990)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._proven
 
@@ -210,7 +210,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_proven", proven)
 
 
-@bug("rejected and unreachable confused", seed=57)
+@bug("rejected and unreachable confused", seed=114)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     verifies, proves = repair.verify, repair.prove
@@ -236,7 +236,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("ALTER repeated", seed=1)
+@bug("ALTER repeated", seed=2)
 def _() -> AbstractContextManager[Any]:
     async def holds(_job: Job, _credential: Credential, _services: Any) -> bool:
         return False
@@ -244,7 +244,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(postgres_change, "holds", holds)
 
 
-@bug("force ignoring grace", seed=51)
+@bug("force ignoring grace", seed=102)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._handle
 
@@ -255,7 +255,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_handle", handle)
 
 
-@bug("only one old slot retired", seed=2)
+@bug("only one old slot retired", seed=4)
 def _() -> AbstractContextManager[Any]:
     whole = History.unretired
     return patch.object(
@@ -269,7 +269,7 @@ def _() -> AbstractContextManager[Any]:
     )
 
 
-@bug("grace by the local clock", seed=9)
+@bug("grace by the local clock", seed=18)
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
@@ -293,7 +293,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "retire_due", retire_due)
 
 
-@bug("leftover disabled before the latest verified", seed=1)
+@bug("leftover disabled before the latest verified", seed=2)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
@@ -307,7 +307,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("parked password not recorded first", seed=2)
+@bug("parked password not recorded first", seed=4)
 def _() -> AbstractContextManager[Any]:
     whole = PostgresAlternating.retire
 
@@ -320,7 +320,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(PostgresAlternating, "retire", retire)
 
 
-@bug("apply dropping an orphan", seed=187)
+@bug("apply dropping an orphan", seed=374)
 def _() -> AbstractContextManager[Any]:
     whole = EntraAppSecret.apply
 

@@ -37,7 +37,7 @@ def unnoticed(title: str) -> Callable[[Switch], Switch]:
     return add
 
 
-@bug("no proof before a binding", seed=1)
+@bug("no proof before a binding", seed=3)
 def _() -> AbstractContextManager[Any]:
     whole = repair.prove
 
@@ -61,7 +61,7 @@ class _LetGo:
         pass
 
 
-@bug("bound without the owner's lease", seed=157)
+@bug("bound without the owner's lease", seed=315)
 def _() -> AbstractContextManager[Any]:
     @contextlib.asynccontextmanager
     async def leases(self: Owners, others: Iterable[SecretRef]) -> AsyncIterator[dict[SecretRef, Any]]:
@@ -76,7 +76,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_leases", leases)
 
 
-@bug("taken from an owner who asks for it", seed=567)
+@bug("taken from an owner who asks for it", seed=1135)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_asks_for", lambda *_all: False)
 
@@ -91,7 +91,7 @@ def _passed_over(reason: str) -> AbstractContextManager[Any]:
     return patch.object(Owners, "_why_relied_on", why)
 
 
-@bug("taken from an owner whose value names it", seed=177)
+@bug("taken from an owner whose value names it", seed=355)
 def _() -> AbstractContextManager[Any]:
     return _passed_over("whose latest version names it")
 
@@ -101,7 +101,7 @@ def _() -> AbstractContextManager[Any]:
     return _passed_over("which is in the middle of changing it")
 
 
-@bug("taken from an owner whose readers were promised grace", seed=157)
+@bug("taken from an owner whose readers were promised grace", seed=315)
 def _() -> AbstractContextManager[Any]:
     return patch.object(History, "in_grace", lambda *_all: False)
 
@@ -119,7 +119,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_bind", bind)
 
 
-@bug("adopted before it is bound", seed=3)
+@bug("adopted before it is bound", seed=7)
 def _() -> AbstractContextManager[Any]:
     whole = Owners.take
 
@@ -191,17 +191,17 @@ def _all_unretired(run: Run, _subject: Subject, _asked: Asked, latest_slot: str)
     return sorted(run.history.unretired(latest_slot))
 
 
-@bug("retired though no longer asked for", seed=23)
+@bug("retired though no longer asked for", seed=47)
 def _() -> AbstractContextManager[Any]:
     return patch.object(retirement, "waiting", _all_unretired)
 
 
-@bug("held up by slots that are no longer asked for", seed=23)
+@bug("held up by slots that are no longer asked for", seed=47)
 def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "waiting", _all_unretired)
 
 
-@bug("grace by the tag of now", seed=23)
+@bug("grace by the tag of now", seed=47)
 def _() -> AbstractContextManager[Any]:
     return patch.object(History, "promised", lambda _self, _version: 0)
 
@@ -219,7 +219,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(retirement, "_over_at", over_at)
 
 
-@bug("staged values of others cleared away", seed=1)
+@bug("staged values of others cleared away", seed=3)
 def _() -> AbstractContextManager[Any]:
     whole = retirement.tidy
 
@@ -240,7 +240,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "_refuse_foreign_companion", nothing)
 
 
-@bug("the server not held against the proof", seed=49)
+@bug("the server not held against the proof", seed=99)
 def _() -> AbstractContextManager[Any]:
     whole = Run.job
 

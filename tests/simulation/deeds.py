@@ -77,7 +77,7 @@ class Deeds:
     async def _restore(self) -> None:
         """The server is put back from a copy: who it says it is changes, and nothing else."""
         assert isinstance(self.world.provider, Database)
-        self.world.provider.realm += "'"
+        self.world.provider.realm += "0"
         self.owned.restored = True
 
     async def _operate(self, ref: SecretRef, adopt: Adopt, *, named: bool = False) -> None:

@@ -120,7 +120,7 @@ class Database:
         self.hook: Hook = no_hook
         self.on_change: Watcher = no_watcher
         self.on_login: Watcher = no_watcher
-        self.realm = SERVER
+        self.realm = "7321000000000000001"  # a system identifier, and no address
         self.weather = Weather.FAIR
         self.repeated: list[str] = []
         self.rotator: Rotator = ROTATORS[rotator].build(services)

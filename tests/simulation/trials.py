@@ -32,7 +32,7 @@ class Broken:
 
 def story_of(seed: int) -> Story:
     """Of every two, one is about one secret, and one about two that live side by side."""
-    return Neighbours(seed) if seed % 2 else Story(seed)
+    return Neighbours(seed // 2) if seed % 2 else Story(seed // 2)
 
 
 def broken_by(story: Story) -> Broken | None:
