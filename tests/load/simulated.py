@@ -227,7 +227,9 @@ def _taking(seconds: float) -> Hook:
 
 
 def _as_sdk(secret: Secret) -> KeyVaultSecret:
-    times: Any = SimpleNamespace(enabled=secret.enabled, created=secret.created_on, expires=secret.expires_on)
+    times: Any = SimpleNamespace(
+        enabled=secret.enabled, created=secret.created_on, expires=secret.expires_on, not_before=secret.not_before
+    )
     properties = SecretProperties(
         times,
         f"https://{secret.ref.vault}.vault.azure.net/secrets/{secret.ref.name}/{secret.version}",
