@@ -119,17 +119,24 @@ class Proxy:
     async def serve(self) -> None:
         """Accept connections until cancelled."""
         loop = asyncio.get_running_loop()
+        # Not `loop.sock_accept`: two that come at once can answer one call of it, and one of them is lost.
+        loop.add_reader(self._listener, self._accept)
         try:
-            while True:
-                client, _ = await loop.sock_accept(self._listener)
-                task = asyncio.create_task(self._connected(client))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
+            await asyncio.Event().wait()
         finally:
+            loop.remove_reader(self._listener)
             self._listener.close()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _accept(self) -> None:
+        with suppress(BlockingIOError):
+            client, _ = self._listener.accept()
+            client.setblocking(False)
+            task = asyncio.create_task(self._connected(client))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _connected(self, client: socket.socket) -> None:
         handshake = self.handshake
