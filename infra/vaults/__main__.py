@@ -45,10 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                         one.subscription, one.group, one.name, one.id, (topic_of(one, there.topics) or {}).get("id", "")
                     )
         case "last":
-            # Where somebody else makes the roles, none is changed here.
-            if _built(folder).get("createRoles", {}).get("value", True):
-                for vault in last(_recorded(folder), _wanted(folder), options.subscription):
-                    print(vault)
+            _last(folder, options.subscription)
         case "left":
             group = group_of(_built(folder), options.name)
             home = f"--subscription {options.subscription} --resource-group {quote(group)}"
@@ -57,6 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         case _:
             return _judged(folder, options.name)
     return SOUND
+
+
+def _last(folder: Path, subscription: str) -> None:
+    # Where somebody else makes the roles, none is changed here.
+    if _built(folder).get("createRoles", {}).get("value", True):
+        for vault in last(_recorded(folder), _wanted(folder), subscription):
+            print(vault)
 
 
 def _judged(folder: Path, name: str) -> int:

@@ -43,7 +43,7 @@ def in_the_way(held: Sequence[str], deployment: str) -> Iterator[Error]:
 
 
 def left(recorded: Sequence[Topic], vaults: Sequence[Vault], deployment: str, home: str) -> Iterator[str]:
-    """Lines for a shell, where $PRINCIPAL is the app's identity. home: the options of az that lead to the app's group."""
+    """Lines for a shell, where $PRINCIPAL is the app's identity. home: options of az that lead to the app's group."""
     alerts = json.loads(ALERTS.read_text(encoding="utf-8"))["metricAlerts"]
     for one in gone(recorded, vaults):
         vault, topic = str(one["vault"]), str(one["name"])
