@@ -11,14 +11,14 @@ from rotation.model import SecretValue
 MOST_OPTIONS = 200  # three times as many as any driver knows
 
 
-def check_count(keywords: int) -> None:
+def check_count(keywords: int, called: str = "keywords") -> None:
     """Before all of thousands are looked at, which takes its time.
 
     Raises:
         NotUnderstood: there are too many.
     """
     if keywords > MOST_OPTIONS:
-        raise NotUnderstood(f"the value has more than {MOST_OPTIONS} keywords")
+        raise NotUnderstood(f"the value has more than {MOST_OPTIONS} {called}")
 
 
 @dataclass(slots=True)

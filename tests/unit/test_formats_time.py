@@ -39,6 +39,13 @@ def test_a_tag_makes_it_no_slower(name: str) -> None:
         assert time_of(text, name) < LONGEST_S
 
 
+@pytest.mark.parametrize("one", ['"k%d":"Host=h;Password=p",', '"k%d":"x;=a",', '"k%d":1,'])
+def test_a_json_object_of_thousands_of_fields_is_refused_before_each_is_looked_at(one: str) -> None:
+    text = '{"password":"p",' + "".join(one % number for number in range(800)) + '"host":"h"}'
+    with pytest.raises(Unusable, match="more than 200 fields"):
+        read(SecretValue(text))
+
+
 def time_of(text: str, name: str | None) -> float:
     began = time.process_time()
     try:
