@@ -305,7 +305,9 @@ class Engine:
             await tidy(run, subject, asked, slot)
         left = waiting(run, subject, asked, slot)
         if wait is None and left and request.force is not Force.GRACE:
-            wait = Wait(f"{', '.join(left)} is still in its grace period of {subject.promise_h} h", None, due=True)
+            promised = max(run.history.promised(version) for version in run.history.versions())
+            hours = max(promised, subject.promise_h)
+            wait = Wait(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
         if wait is None:
             return await self._change.rotate(run, subject, asked, slot, resumed=False)
         if result is None:

@@ -170,7 +170,7 @@ class Owners:
                 continue
             current = Credential(subject.secret.value, proof.slot)
             job = run.job(subject, current, operation_id(subject.ref, subject.secret.version), realm=proof.realm)
-            with run.watch.step("tell apart"):
+            with run.watch.step("compare"):
                 same = subject.rotator.same_provider(job, theirs)
                 if not await within(run.fence.limits.provider_call, "the provider", same):
                     return True
