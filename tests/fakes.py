@@ -325,7 +325,7 @@ class FakeRotator:
     def __init__(self, server: FakeServer, kind: str, seed: int = 0) -> None:
         self.server = server
         self.kind = kind
-        self._random = random.Random(seed)
+        self._random = random.Random(f"passwords {seed}")  # and no version's id begins like one
         self._serial = 0
 
     def _password(self) -> str:
