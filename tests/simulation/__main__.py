@@ -18,7 +18,7 @@ def main() -> int:
 
 def _tell(seed: int) -> int:
     story = story_of(seed)
-    broken = broken_by(story)
+    broken = broken_by(story, seed)
     sys.stdout.write("\n".join(story.facts.told) + "\n")
     if broken is None:
         return 0

@@ -142,7 +142,7 @@ def _() -> Iterator[None]:
 @bug("write fence removed", seed=14)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
-    async def write(_self: Fence, call: Any, limit: float, whom: str) -> Any:
+    async def write(_self: Fence, call: Any, limit: float, whom: str, _others: Any = ()) -> Any:
         return await within(limit, whom, call())
 
     with patch.object(Fence, "_write", write):
@@ -221,9 +221,9 @@ def _() -> Iterator[None]:
         except Unreachable:
             raise Rejected("refused") from None
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
         try:
-            return await proves(run, subject, value)
+            return await proves(run, subject, value, slot=slot)
         except Unreachable:
             raise Rejected("refused") from None
 

@@ -41,9 +41,11 @@ def unnoticed(title: str) -> Callable[[Switch], Switch]:
 def _() -> AbstractContextManager[Any]:
     whole = repair.prove
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
-        slot = subject.claim.current_slot
-        return await whole(run, subject, value) if slot is None else Proof(slot, f"postgresql:{SERVER}", SERVER)
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
+        named = subject.claim.current_slot
+        if named is None or not subject.spec.rotator.startswith("postgres"):
+            return await whole(run, subject, value, slot=slot)
+        return Proof(named, f"postgresql:{SERVER}", SERVER)
 
     return patch.object(engine_module, "prove", prove)
 

@@ -35,18 +35,21 @@ def story_of(seed: int) -> Story:
     return Neighbours(seed // 2) if seed % 2 else Story(seed // 2)
 
 
-def broken_by(story: Story) -> Broken | None:
-    """Run it."""
+def broken_by(story: Story, seed: int) -> Broken | None:
+    """Run it. seed: by which it is told again."""
     try:
         asyncio.run(story.run())
     except Violation as violation:
-        return Broken(story.seed, violation.promise, str(violation), tuple(story.facts.told))
+        told = tuple(story.facts.told)
+        unfit = [line for line in told if "unexpected builtins.TypeError" in line]
+        assert not unfit, f"what was patched is called otherwise by now, so that nothing was tried: {unfit[0]}"
+        return Broken(seed, violation.promise, str(violation), told)
     return None
 
 
 def first_broken(seeds: Iterable[int]) -> Broken | None:
     """Run stories until one breaks a promise."""
-    return next((broken for seed in seeds if (broken := broken_by(story_of(seed)))), None)
+    return next((broken for seed in seeds if (broken := broken_by(story_of(seed), seed))), None)
 
 
 def found(title: str, most: int = WITHIN) -> Broken | None:
@@ -71,7 +74,7 @@ def run(stories: int = STORIES) -> list[Row]:
 
 
 def _all_broken(seeds: range) -> list[Broken]:
-    return [broken for seed in seeds if (broken := broken_by(story_of(seed)))]
+    return [broken for seed in seeds if (broken := broken_by(story_of(seed), seed))]
 
 
 def _row(title: str, seen: Broken | None) -> Row:
