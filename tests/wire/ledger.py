@@ -39,7 +39,9 @@ MESSAGES: Mapping[str, tuple[bytes, int]] = {
 }
 SMALL_DISK = "16m"
 PAGE = 4_096
-LEFT_IN_PAGE = range(0, 1_800, 300)  # bytes that the full disk still takes: each step of a rotation meets its end
+BINDINGS = 3  # of one role, and of two in turn: a file for each, which takes a page of its own
+# Bytes that the full disk still takes in a history's page, and pages beside: each step of a rotation meets its end.
+LEFT = [*((left, 0) for left in range(0, 1_800, 300)), *((left, BINDINGS) for left in range(0, 2_800, 400))]
 STOPS = frozenset({Step.FAILED, Step.ADOPTED, Step.APPLYING, Step.PUBLISHED})  # the last that was written; FAILED: none
 
 
@@ -171,29 +173,32 @@ def small_disk() -> Iterator[Path | None]:
 
 
 async def full_disk_trials(stage: Stage, disk: Path) -> list[Trial]:
-    """The disk of the ledger is full, but for a page for each lease and some bytes in the page a history ends in."""
+    """The disk of the ledger is full, but for a page for each lease, and some bytes in the page a history ends in."""
     part, trials = f"{FILES}, on a full disk", list[Trial]()
     stopped: set[Step] = set()
-    for left in LEFT_IN_PAGE:
-        made = {f"{kind}: {left} bytes left": await managed(stage, kind) for kind in (IN_PLACE, IN_TURN, GENERATED)}
+    for left, pages in LEFT:
+        made = {
+            f"{kind}: {left} bytes and {pages} pages left": await managed(stage, kind)
+            for kind in (IN_PLACE, IN_TURN, GENERATED)
+        }
         histories = [disk / "ledger" / VAULT / f"{kept.name}.jsonl" for kept in made.values()]
         for history in histories:
             _pad(history, left)
-        trials += await stage.under(part, made, _full(disk, histories, stopped))
+        trials += await stage.under(part, made, _full(disk, histories, stopped, pages))
     missing = ", ".join(sorted(STOPS - stopped))
     broken = f"the disk was never full after: {missing}" if missing else None
     return [*trials, Trial(part, "met after each step", 503, broken)]
 
 
 @asynccontextmanager
-async def _full(disk: Path, histories: Sequence[Path], stopped: set[Step]) -> AsyncIterator[None]:
-    """stopped: gets the last step that each history had room for."""
+async def _full(disk: Path, histories: Sequence[Path], stopped: set[Step], pages: int) -> AsyncIterator[None]:
+    """stopped: gets the last step that each history had room for. pages: left for bindings, or for whoever is first."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         with contextlib.suppress(OSError):
             while True:
                 file.write(bytes(PAGE))
-        file.truncate(file.tell() - len(histories) * PAGE)
+        file.truncate(file.tell() - (len(histories) + pages) * PAGE)
     yield
     stopped.update(parse_lines(history.read_text(encoding="utf-8"))[-1].step for history in histories)
     filler.unlink()
