@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 
 from handlers.delay import Delay
-from handlers.dimensions import dimensions
+from handlers.dimensions import dimensions, one_line
 from handlers.messages import to_text
 from handlers.telemetry import OK
 from handlers.wiring import App
@@ -47,9 +47,10 @@ async def _tell_shared(app: App) -> None:
     if not refs:
         return
     for one in await shared(refs, app.vaults, app.policy, app.rotator):
+        names, slot = ", ".join(map(str, one.secrets)), one_line(one.slot)
         log.warning(
             "shared: %s ask for %s at %s; one secret owns a credential, and only the first of them to run keeps it",
-            ", ".join(map(str, one.secrets)), one.slot, one.target, extra=dimensions("shared", one.secrets[0]),
+            names, slot, one.target, extra=dimensions("shared", one.secrets[0]),
         )  # fmt: skip
 
 

@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 from rotation.asked import Asked
 from rotation.bindings import Binding, Bindings, credential_key
@@ -27,18 +26,11 @@ from rotation.errors import (
 )
 from rotation.fence import within
 from rotation.history import History
-from rotation.model import Adopt, Credential, Job, Proof, Secret, SecretRef
+from rotation.model import Adopt, Credential, Proof, Secret, SecretRef
 from rotation.policy import Policy
-from rotation.ports import Lease, Ledger, Rotator, Vault
+from rotation.ports import Lease, Ledger, Rotator, TellsProvidersApart, Vault
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import parse
-
-
-@runtime_checkable
-class TellsApart(Protocol):
-    """What only some rotators can do: see whether a provider that has another name is the same one."""
-
-    async def same_provider(self, job: Job, target: str) -> bool: ...
 
 
 def folded(ref: SecretRef) -> SecretRef:
@@ -88,7 +80,7 @@ class Owners:
         asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
         slots = subject.claim.slots or (proof.slot,)
         found = await self._read_once(run, asked, slots)
-        if isinstance(subject.rotator, TellsApart) and any(bindings.records for bindings in found.values()):
+        if isinstance(subject.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
             apart = asked.apart(asked.targets[0])
             theirs = await self._read_once(run, apart, slots)
             # Whoever was told apart here before stays so, even if the one that it was told from is gone.
@@ -138,15 +130,12 @@ class Owners:
         how: str | None = None,
         others: Iterable[Lease] = (),
     ) -> Bindings:
-        """lease: of the owner before, which has to outlive the call as ours has."""
+        """others: the leases of the owners before, which have to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(subject.ref), run.request.actor
         told = how or _how(run)
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
-
-        def bind() -> Awaitable[None]:
-            return self.ledger.bind(key, found.position, binding)
 
         with run.watch.step("bind"):
             await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
@@ -157,7 +146,7 @@ class Owners:
 
         Only asked where the owner names it otherwise, and where the policy lets this secret log in at that name.
         """
-        if not isinstance(subject.rotator, TellsApart):
+        if not isinstance(subject.rotator, TellsProvidersApart):
             return False
         for bindings in found.values():
             last = bindings.records[-1] if bindings.records else None

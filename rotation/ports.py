@@ -11,7 +11,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rotation.bindings import Binding, Bindings
 from rotation.model import (
@@ -286,6 +286,7 @@ class Services:
     connections: Connections = field(default_factory=lambda: Connections(8))
 
 
+@runtime_checkable
 class RemovesOrphans(Protocol):
     """What only some rotators can do: find credentials at the provider that no version names.
 
@@ -299,6 +300,7 @@ class RemovesOrphans(Protocol):
         ...
 
 
+@runtime_checkable
 class TellsProvidersApart(Protocol):
     """What only some rotators can do, and need: a copy of a provider goes by the same name of its own (`Proof.realm`).
 

@@ -6,25 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol, runtime_checkable
 
 from rotation.asked import Asked
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
-from rotation.model import Credential, Force, Job, Versions
-from rotation.ports import LEASE_S
+from rotation.model import Credential, Force, Versions
+from rotation.ports import LEASE_S, RemovesOrphans
 from rotation.records import Step
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import companion
-
-
-@runtime_checkable
-class FindsOrphans(Protocol):
-    """The runtime face of `ports.RemovesOrphans`: only some rotators have it."""
-
-    async def orphans(
-        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
-    ) -> Sequence[str]: ...
 
 
 def waiting(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
@@ -111,7 +101,7 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
     for version in staged.items:
         if version.version in named and version.enabled and staged.read_at - version.created_on > oldest_run:
             await run.unstage(version.version)
-    if isinstance(subject.rotator, FindsOrphans):
+    if isinstance(subject.rotator, RemovesOrphans):
         operation = operation_id(subject.ref, subject.secret.version, "orphans")
         current = Credential(subject.secret.value, latest_slot)
         job = run.job(subject, current, operation, realm=asked.provider)
