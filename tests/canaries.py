@@ -18,8 +18,13 @@ VAULTS = "vault.db"  # a local vault's state, where values do stand
 LOGS = frozenset({".log", ".jsonl"})
 FOLDERS = frozenset({"ledger", "host", "__blobstorage__", "__queuestorage__"})  # the last two are Azurite's
 # These make values out of the app's own words, such as "rotated-from", which stand everywhere, or many thousands of
-# them in memory alone; they look for theirs themselves, in what each of them led to.
-BY_THEMSELVES = ("tests/fuzz/", "tests/simulation/")
+# them in memory alone; they look for theirs themselves, in what each of them led to. So do the readers' tests, whose
+# values are what anybody writes, down to a lone "postgresql://".
+BY_THEMSELVES = (
+    "tests/fuzz/", "tests/simulation/",
+    "tests/unit/test_formats", "tests/unit/test_storage_value", "tests/unit/test_entra_value",
+    "tests/unit/test_generated_values",
+)  # fmt: skip
 FEWEST_CHARACTERS = 5  # of a value with fewer different ones, such as "000000000000", nobody can say where it came from
 
 
