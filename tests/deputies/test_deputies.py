@@ -44,12 +44,14 @@ def test_the_older_values_were_really_tried_and_refused_by_the_one_server(seen: 
 
 
 @pytest.mark.parametrize("walls", [["policy"], ["policy", "rotator"]])
+@pytest.mark.thorough
 def test_without_the_policy_older_values_are_tried_elsewhere_and_that_is_noticed(walls: list[str]) -> None:
     [led] = tried("--without", *walls)
     assert led.broken
     assert led.canaries
 
 
+@pytest.mark.thorough
 def test_the_policy_keeps_older_values_from_being_tried_elsewhere_by_itself() -> None:
     trials = tried("--without", "rotator")
     assert len(trials) >= 40

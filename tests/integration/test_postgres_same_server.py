@@ -49,6 +49,7 @@ def job_at(rotator: Postgres, twins: Twins) -> Job:
     return job_of(rotator, twins.owner.value(twins.role))
 
 
+@pytest.mark.thorough
 async def test_a_server_is_itself_by_any_of_its_names(twins: Twins, rotator: Postgres) -> None:
     for host in ("127.0.0.1", "localhost"):
         assert await rotator.same_provider(job_at(rotator, twins), f"{host}:{twins.owner.server.port}")

@@ -18,12 +18,14 @@ class Reckless:
     def refused(self, retry_after_s: float) -> None: ...
 
 
+@pytest.mark.thorough
 def test_instances_that_know_nothing_of_each_other_use_the_limit_and_hardly_meet_it() -> None:
     row = simulated_row({3: rotate_in_simulated_time(1_000, 2, 3)})
     assert row.trials == 1_000
     assert row.holds, row
 
 
+@pytest.mark.thorough
 def test_a_pace_that_keeps_no_limit_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulated, "Pace", Reckless)
     counted = rotate_in_simulated_time(1_000, 2, 3)

@@ -7,7 +7,7 @@ import pytest
 from tests.simulation.bugs import BUGS
 from tests.simulation.trials import WITHIN, first_broken
 
-QUICK = 2_000
+QUICK = 600
 SLICES = 8  # which run side by side
 
 

@@ -32,6 +32,7 @@ async def test_messages_cut_in_the_middle_or_before_their_answer_end_with_workin
     assert leaked == []
 
 
+@pytest.mark.thorough
 async def test_while_a_standby_stands_still_the_latest_version_is_one_that_the_primary_accepts(tmp_path: Path) -> None:
     with folder() as data:
         async with staged(tmp_path) as stage:
