@@ -36,17 +36,17 @@ async def sweep(app: App) -> list[str]:
             await _sweep(app, name, vault, asked)
 
     await asyncio.gather(*(one(name, vault) for name, vault in app.vaults.items()))
-    await _tell_shared(app)
+    await _tell_shared(app, asked)
     await app.poison.tell()
     return asked.messages
 
 
-async def _tell_shared(app: App) -> None:
+async def _tell_shared(app: App, asked: _Asked) -> None:
     """After an upgrade from a package that knew no owners: name what shares a credential, before its first run."""
     refs = [ref for name in app.vaults for ref in app.sweeper.unbound.get(name, [])]
     if not refs:
         return
-    for one in await shared(refs, app.vaults, app.policy, app.rotator):
+    for one in await shared(refs, app.vaults, app.policy, app.rotator, asked.late):
         names, slot = ", ".join(map(str, one.secrets)), one_line(one.slot)
         log.warning(
             "shared: %s ask for %s at %s; one secret owns a credential, and only the first of them to run keeps it",
@@ -93,7 +93,10 @@ class _Asked:
 
     @property
     def enough(self) -> bool:
-        return len(self.messages) >= MOST_KEPT or time.monotonic() > self._until
+        return len(self.messages) >= MOST_KEPT or self.late()
+
+    def late(self) -> bool:
+        return time.monotonic() > self._until
 
     async def add(self, message: str) -> None:
         """Beyond a thousand, all go to the queue; what it does not take stays, and is tried a thousand later."""

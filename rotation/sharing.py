@@ -25,11 +25,20 @@ class Shared:
 
 
 async def shared(
-    refs: Sequence[SecretRef], vaults: Mapping[str, Vault], policy: Policy, rotator: Callable[[str], Rotator]
+    refs: Sequence[SecretRef],
+    vaults: Mapping[str, Vault],
+    policy: Policy,
+    rotator: Callable[[str], Rotator],
+    enough: Callable[[], bool] = lambda: False,
 ) -> list[Shared]:
-    """Of these secrets. What can't be read or is not permitted is passed over: its own run says why."""
+    """Of these secrets. What can't be read or is not permitted is passed over: its own run says why.
+
+    enough: whether no more are to be read; then of those that were.
+    """
     asking: dict[tuple[str, str], list[SecretRef]] = {}
     for start in range(0, len(refs), AT_ONCE):
+        if enough():
+            break
         part = refs[start : start + AT_ONCE]
         found = await asyncio.gather(*(_asked(ref, vaults, policy, rotator) for ref in part))
         for ref, credentials in zip(part, found, strict=True):

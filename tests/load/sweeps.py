@@ -28,11 +28,13 @@ from local.host.storage import ACCOUNT, queue_service
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
 from local.vault.database import Database
+from rotation.asked import Asked
 from rotation.records import Record, Step
 from tests.load.rotations import POLICY
 
 VALUE = "postgresql://app:a-password-of-some-length@db.example.com:5432/orders"
 TAGS = {"rotator": "generated", "team": "orders", "slot": "app"}
+ASKED = Asked("generated", (), (), None, "api-key")
 PUBLISHED, VERIFIED = timedelta(days=40), timedelta(hours=1)  # ago
 
 
@@ -94,8 +96,9 @@ def _history(version: str, now: datetime) -> str:
         return Record(now - ago, step, operation, "near-expiry", "event-grid", slot="app", **fields).to_line()
 
     staged = line(Step.STAGED, PUBLISHED, staged_version=uuid.uuid4().hex)
-    published = line(Step.PUBLISHED, PUBLISHED, version=version, tags=TAGS)
-    return staged + line(Step.APPLYING, PUBLISHED) + published + line(Step.VERIFIED, VERIFIED, version=version)
+    published = line(Step.PUBLISHED, PUBLISHED, version=version, tags=TAGS, grace_hours=72)
+    applying = line(Step.APPLYING, PUBLISHED, tags=TAGS, asked=ASKED.to_record(), grace_hours=72)
+    return staged + applying + published + line(Step.VERIFIED, VERIFIED, version=version)
 
 
 async def _swept(data: Path, names: list[str], wanted: set[tuple[str, str]], times: int) -> Swept:

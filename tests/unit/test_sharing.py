@@ -58,6 +58,13 @@ async def test_what_can_not_be_read_or_is_not_permitted_shares_nothing() -> None
     assert await shared([REF, OTHER], {"kv": world.vault}, Policy(), world._rotator) == []
 
 
+async def test_a_sweep_that_is_late_reads_no_more_to_compare_it() -> None:
+    world = await before()
+    world.vault.calls.clear()
+    assert await shared([REF, OTHER], {"kv": world.vault}, world.policy, world._rotator, lambda: True) == []
+    assert world.vault.calls == []
+
+
 async def test_the_log_names_the_secrets_and_what_they_share(caplog: pytest.LogCaptureFixture) -> None:
     world = await before()
 
