@@ -10,6 +10,7 @@ from rotation.policy import Permit
 from rotation.spec import due_at
 
 EARLY = timedelta(days=1)  # a near-expiry event comes on the day, not on the second
+CHECK_SLACK = timedelta(minutes=15)  # a sweep comes on the hour, and the check before it ended a little later
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,14 @@ class Wait:
     detail: str
     until: datetime | None
     due: bool
+
+
+def next_check(proven: datetime, every: timedelta | None) -> datetime | None:
+    """When a version that was proven then is to be checked again; None: never (`verify-hours = 0`).
+
+    A little earlier than asked for: an hourly check would else wait for every second sweep.
+    """
+    return None if every is None else proven + every - min(every / 4, CHECK_SLACK)
 
 
 def why_wait(

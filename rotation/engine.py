@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from rotation.asked import Asked
 from rotation.change import Change, PublishedUnproven
-from rotation.due import Wait, why_wait
+from rotation.due import Wait, next_check, why_wait
 from rotation.errors import (
     Busy,
     LeaseLost,
@@ -356,8 +356,8 @@ class Engine:
         proven = run.history.proven_at(subject.secret.version)
         if proven is None:
             return True
-        every = subject.permit.verify_every
-        return every is not None and self._parts.clock.now() >= proven + every
+        check_at = next_check(proven, subject.permit.verify_every)
+        return check_at is not None and self._parts.clock.now() >= check_at
 
     # dry run
 

@@ -7,22 +7,25 @@ since they were last read here, and a secret's value only when something is aske
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from struct import Struct
 from typing import NamedTuple, Self
 
-from rotation.errors import Disabled, NotFound, Unusable
+from rotation.due import next_check
+from rotation.errors import Denied, Disabled, NotFound, Unusable
 from rotation.history import History
-from rotation.model import RotationRequest, Secret, SecretItem, SecretRef, Spec
-from rotation.policy import Policy
+from rotation.model import Claim, RotationRequest, Secret, SecretItem, SecretRef, Spec
+from rotation.policy import Permit, Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
+DUE_NOW, NEVER = 0.0, math.inf  # seconds since the epoch
 AT_ONCE = 8  # histories and values read side by side, of one vault
-CHECK_EVERY = timedelta(hours=24)
+YOUNG = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
 TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
 LAST_DAYS = timedelta(days=7)
@@ -40,7 +43,8 @@ class _Need(Enum):
 class _Seen(NamedTuple):
     """What one history says. There is one for each of perhaps 100,000 secrets, so that they are kept packed.
 
-    revision, latest: hashes, as they are compared with their like alone. Times are seconds since the epoch. sure_of:
+    revision, latest: hashes, as they are compared with their like alone. Times are seconds since the epoch; look_at
+    is infinite where nothing but the due date will ask. sure_of:
     the listing's `updated_on` with which the latest version was seen to be ours; 0 where none was.
     """
 
@@ -153,6 +157,16 @@ class Sweeper:
             seen[name] = known._replace(sure_of=item.updated_on.timestamp()).packed()
         return True
 
+    def _permit(self, ref: SecretRef, history: History, spec: Spec) -> Permit | None:
+        """The rule's terms for what was proven last; None: it is permitted no longer."""
+        asked = history.asked()
+        if asked is None:
+            return None
+        try:
+            return self.policy.permit(ref, spec, Claim(asked.targets, asked.slots, None))
+        except Denied:
+            return None
+
     async def _read(self, item: SecretItem, entry: LedgerEntry) -> None:
         spec = parse(item.tags)
         history = History(await self.ledger.read(item.ref))
@@ -161,7 +175,7 @@ class Sweeper:
         latest = next(iter(history.versions()), None)
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
-        look_at = _look_at(history, spec).timestamp() if spec else 0.0
+        look_at = _look_at(history, spec, self._permit(item.ref, history, spec)) if spec else 0.0
         known = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
         self.seen[item.ref.vault][entry.name] = known.packed()
 
@@ -169,11 +183,11 @@ class Sweeper:
 def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
     """A listing names no version. Within the clocks' skew of our publication its times can't tell ours from another.
 
-    So for a day, which is when the daily check takes over, the version itself is looked at, once.
+    So for a day the version itself is looked at, once.
     """
     updated = item.updated_on.timestamp()
     later = updated > known.published_at + SKEW.total_seconds()
-    young = now.timestamp() < known.published_at + CHECK_EVERY.total_seconds()
+    young = now.timestamp() < known.published_at + YOUNG.total_seconds()
     return (later or young) and known.sure_of != updated
 
 
@@ -187,20 +201,28 @@ async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[Secr
     yield part
 
 
-def _look_at(history: History, spec: Spec) -> datetime:
-    """When this history asks to be looked at again, whatever the vault's listing says."""
-    at_once = datetime.fromtimestamp(0, UTC)
+def _look_at(history: History, spec: Spec, permit: Permit | None) -> float:
+    """When this history asks to be looked at again, whatever the vault's listing says; in seconds since the epoch.
+
+    permit: None where the policy permits no longer what was proven last. Then a run could do nothing but say so, which
+    it does when the secret is due.
+    """
     versions = history.versions()
     # A history of the package before says nothing of what was proven: it is proven at once.
     if history.open_operation() is not None or not versions or history.asked() is None or history.gave_up():
-        return at_once
+        return DUE_NOW
     latest, slot = next(iter(versions.items()))
     proven = history.proven_at(latest)
     if proven is None:
-        return at_once
+        return DUE_NOW
+    if permit is None:
+        return NEVER
+    check_at = next_check(proven, permit.verify_every)
+    moments = [] if check_at is None else [check_at.timestamp()]
     publication = history.publication(latest)
-    moments = [proven + CHECK_EVERY]
-    if publication is not None and history.waiting(slot):
+    waiting = [one for one in history.waiting(slot) if permit.permits_slot(one)]
+    if publication is not None and waiting:
         promised = max(history.promised(version) for version in versions)
-        moments.append(publication.at + timedelta(hours=max(promised, spec.grace_hours)))
-    return min(moments)
+        hours = max(promised, spec.grace_hours, permit.min_grace_hours)
+        moments.append((publication.at + timedelta(hours=hours)).timestamp())
+    return min(moments, default=NEVER)

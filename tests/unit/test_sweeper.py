@@ -6,6 +6,7 @@ import pytest
 
 from rotation.errors import Unreachable
 from rotation.model import RotationRequest, SecretValue
+from rotation.records import Step
 from rotation.sweeper import Sweeper
 from tests.fakes import value
 from tests.world import NAME, REF, World
@@ -84,6 +85,50 @@ async def test_the_daily_check_is_asked_for_once_a_day() -> None:
     assert len(await world.sweep()) == 1
     await world.ask("sweep")
     assert await world.sweep() == []
+
+
+async def checked(world: Swept, hours: int) -> int:
+    """How often the latest version was checked, over so many hourly sweeps whose requests are all carried out."""
+    await world.start()
+    await world.ask()
+    for _ in range(hours):
+        world.time.ahead(minutes=59, seconds=55)
+        for request in await world.sweep():
+            await world.engine.handle(request)
+            world.time.ahead(seconds=5)  # a run takes a moment: the check ends after the sweep that asked for it
+    return sum(record.step is Step.VERIFIED for record in world.ledger.records(REF))
+
+
+@pytest.mark.parametrize(
+    ("verify_hours", "most", "least"), [(1, 48, 46), (6, 8, 7), (24, 2, 2), (0, 0, 0), (168, 0, 0)]
+)
+async def test_a_version_is_checked_as_often_as_the_rule_says(verify_hours: int, most: int, least: int) -> None:
+    world = Swept()
+    world.allow(verify_every=timedelta(hours=verify_hours) or None)
+    assert least <= await checked(world, 48) <= most
+
+
+@pytest.mark.parametrize("verify_hours", [0, 168])
+async def test_what_needs_no_check_is_not_asked_for(verify_hours: int) -> None:
+    world = Swept("alternating")
+    world.allow(verify_every=timedelta(hours=verify_hours) or None)
+    await checked(world, 80)  # the old role is retired by then
+    asked = 0
+    for _ in range(48):
+        world.time.ahead(hours=1)
+        asked += len(await world.sweep())
+    assert asked == 0
+
+
+async def test_a_slot_that_the_policy_permits_no_longer_does_not_ask_for_ever() -> None:
+    world = Swept("alternating")
+    await world.start()
+    await world.ask()
+    world.allow(slots=("b",))
+    world.time.ahead(days=10)
+    assert await world.sweep() == []
+    world.time.ahead(days=70)
+    assert [request.ref for request in await world.sweep()] == [REF], "what is due is asked for, and denied: it is seen"
 
 
 async def test_an_interrupted_run_is_asked_for_once_its_lease_is_over() -> None:
