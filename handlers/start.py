@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handlers.settings import Settings
-from rotation.passwords import ALPHABETS
 from rotation.policy import Policy
 from rotation.policy_file import load
-from rotation.rotators import ROTATORS
+from rotation.policy_known import known_names
 from rotation.self_protection import OwnResources, protect
 
 if TYPE_CHECKING:
@@ -26,14 +25,7 @@ def load_policy(settings: Settings) -> Policy:
     Raises:
         Misconfigured: field "ROTATION_POLICY".
     """
-    policy = load(
-        settings.policy,
-        ROTATORS,
-        needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
-        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
-        takes_turns={name for name, kind in ROTATORS.items() if kind.takes_turns},
-        alphabets=ALPHABETS,
-    )
+    policy = load(settings.policy, known_names())
     account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
     accounts = (*settings.own_accounts, *((settings.storage_account,) if settings.storage_account else ()))
     return protect(policy, OwnResources(accounts, account))

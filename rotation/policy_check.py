@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from rotation.errors import Misconfigured
 from rotation.policy import ANY_SLOT, Policy, Rule
 from rotation.policy_file import Finding, check, read_text
+from rotation.policy_known import known_names
 from rotation.policy_rules import Known
 from rotation.targets import Host, Scope
 from rotation.toml_lines import Lines, Path
@@ -45,27 +47,12 @@ def main(arguments: Sequence[str]) -> int:
     return SOUND
 
 
-def known_names() -> Known:
-    """What the app's own rotators are called, and what their rules must list.
-
-    Nothing else that the policy is made of knows them: the app's start hands them in, as is done here.
-    """
-    from rotation.rotators import ROTATORS  # noqa: PLC0415  here alone, and only for the command
-
-    return Known(
-        rotators=ROTATORS,
-        needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
-        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
-        takes_turns={name for name, kind in ROTATORS.items() if kind.takes_turns},
-    )
-
-
 def warnings(policy: Policy, text: str, known: Known) -> list[Finding]:
     """What a sound policy may mean otherwise than it says; nothing that the app's start has to know."""
     lines = Lines(text)
     found = []
-    for rule in policy.rules:
-        for key, message in (*_wide(rule, known), *_maybe_twice(rule)):
+    for rule, written in zip(policy.rules, tomllib.loads(text).get("rule", []), strict=True):
+        for key, message in (*_wide(rule, known), *_maybe_twice(rule), *_idle(rule, written, known)):
             found.append(Finding(lines.of(("rule", rule.permit.rule - 1, *key)), message))
     return sorted(found, key=lambda one: one.line)
 
@@ -87,6 +74,19 @@ def _wide(rule: Rule, known: Known) -> Iterator[tuple[Path, str]]:
     message = f"rule {rule.permit.rule} lets every secret that matches {which} have {shares}"
     end = f"{count} credential{'' if count == 1 else 's'}; narrow it if one secret should own one"
     yield ("secrets", patterns[0][0]), f"{message}: {end}"
+
+
+def _idle(rule: Rule, written: Mapping[str, object], known: Known) -> Iterator[tuple[Path, str]]:
+    """Terms that say nothing to any rotator of the rule."""
+    if set(rule.rotators) & set(known.logs_in):
+        return
+    for key in ("admin", "password", "tls"):
+        if key in written:
+            named = " or ".join(rule.rotators)
+            yield (
+                (key,),
+                f"rule {rule.permit.rule}: `{key}` does nothing for {named}, which sets no password at a server",
+            )
 
 
 def _of(count: int, what: str) -> str:

@@ -8,7 +8,7 @@ characters, tls "verify-full", no administrator, no window, no targets, no slots
 import os
 import re
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 
 from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
@@ -24,25 +24,14 @@ class Finding(Frozen):
     message: str
 
 
-def load(
-    path: str | os.PathLike[str],
-    known_rotators: Collection[str],
-    *,
-    needs_slots: Collection[str] = (),
-    needs_target: Collection[str] = (),
-    takes_turns: Collection[str] = (),
-    alphabets: Collection[str] = ("url-safe",),
-) -> Policy:
-    """The policy of a file.
-
-    known_rotators, alphabets: the names that rules may use. needs_slots, needs_target: rotators whose rules must list
-    slots, or targets. takes_turns: those whose rules must list pairs of slots where they list more than two.
+def load(path: str | os.PathLike[str], known: Known) -> Policy:
+    """The policy of a file. known: what its rules may name.
 
     Raises:
         Misconfigured: field "ROTATION_POLICY"; the first mistake with file and line, and how many more there are.
     """
     name = os.fspath(path)
-    policy, findings = check(read_text(name), Known(known_rotators, needs_slots, needs_target, takes_turns, alphabets))
+    policy, findings = check(read_text(name), known)
     if findings:
         more = f" (and {len(findings) - 1} more)" if findings[1:] else ""
         raise Misconfigured(f"{name}:{findings[0].line}: {findings[0].message}{more}", field="ROTATION_POLICY")

@@ -31,13 +31,14 @@ class Known(Frozen):
     """What the rules may name.
 
     needs_slots, needs_target: rotators whose rules must list slots, or targets. takes_turns: rotators whose rules must
-    list pairs of slots, where they list more than two.
+    list pairs of slots, where they list more than two. logs_in: those to which `admin`, `password` and `tls` matter.
     """
 
     rotators: Collection[str]
     needs_slots: Collection[str] = ()
     needs_target: Collection[str] = ()
     takes_turns: Collection[str] = ()
+    logs_in: Collection[str] = ()
     alphabets: Collection[str] = ("url-safe",)
 
 

@@ -19,12 +19,14 @@ class Kind(Frozen):
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).
     needs_target: a rule must list the targets; only what is made here has none.
     takes_turns: a secret names two of the slots, so a rule that lists more must say which two (`pairs`).
+    logs_in: it sets passwords at a server, so that a rule's `admin`, `password` and `tls` mean something.
     """
 
     build: "Callable[[Services], Rotator]"
     needs_slots: bool
     needs_target: bool
     takes_turns: bool = False
+    logs_in: bool = False
 
 
 def _postgres(services: "Services") -> "Rotator":
@@ -59,8 +61,10 @@ def _generated(services: "Services") -> "Rotator":
 
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
     {
-        "postgres": Kind(_postgres, needs_slots=True, needs_target=True),
-        "postgres-alternating": Kind(_postgres_alternating, needs_slots=True, needs_target=True, takes_turns=True),
+        "postgres": Kind(_postgres, needs_slots=True, needs_target=True, logs_in=True),
+        "postgres-alternating": Kind(
+            _postgres_alternating, needs_slots=True, needs_target=True, takes_turns=True, logs_in=True
+        ),
         "storage-key": Kind(_storage_key, needs_slots=False, needs_target=True),
         "entra-app-secret": Kind(_entra_app_secret, needs_slots=False, needs_target=True),
         "generated": Kind(_generated, needs_slots=False, needs_target=False),

@@ -24,9 +24,9 @@ from rotation.bindings import Binding, credential_key
 from rotation.engine import Engine, Parts
 from rotation.errors import RotationError, Unusable
 from rotation.model import Admin, Endpoints, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.passwords import ALPHABETS
 from rotation.policy import Permit, Policy, Rule
 from rotation.policy_file import load
+from rotation.policy_known import known_names
 from rotation.ports import Ledger, Rotator, Services
 from rotation.records import Record, Step
 from rotation.rotators import ROTATORS, postgres_proof
@@ -132,14 +132,7 @@ def rules(folder: Path, permitted: int, admin: str) -> Policy:
     """The identity is for Azure's own servers; a file that says otherwise is refused, so it is put in behind it."""
     path = folder / "policy.toml"
     path.write_text(policy(permitted, "" if admin == IDENTITY else admin))
-    read = load(
-        path,
-        ROTATORS,
-        needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
-        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
-        takes_turns={name for name, kind in ROTATORS.items() if kind.takes_turns},
-        alphabets=ALPHABETS,
-    )
+    read = load(path, known_names())
     if admin != IDENTITY:
         return read
     first, *others = read.rules

@@ -12,8 +12,8 @@ from handlers.near_expiry import message_of
 from rotation.errors import RotationError, Unusable
 from rotation.model import Endpoints, Secret, SecretRef, SecretValue
 from rotation.policy import Permit, Policy, Rule
-from rotation.policy_check import known_names
 from rotation.policy_file import check as check_policy
+from rotation.policy_known import known_names
 from rotation.ports import Services
 from rotation.rotators import ROTATORS
 from rotation.spec import next_tags, parse

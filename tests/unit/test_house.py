@@ -31,7 +31,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
     frozenset({"rotation.policy"}),
     frozenset({"rotation.policy_rules", "rotation.policy_pairs", "rotation.self_protection"}),
-    frozenset({"rotation.policy_file"}),
+    frozenset({"rotation.policy_file", "rotation.policy_known"}),
     frozenset({"rotation.policy_check", "rotation.due", "rotation.fence", "rotation.sharing"}),
     frozenset({"rotation.run"}),
     frozenset({"rotation.repair", "rotation.retirement", "rotation.outcomes", "rotation.ownership"}),

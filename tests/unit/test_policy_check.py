@@ -6,10 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from rotation.policy_check import known_names, main
+from handlers.settings import from_environment
+from handlers.start import load_policy
+from rotation.passwords import ALPHABETS
+from rotation.policy_check import main
+from rotation.policy_known import known_names
 from rotation.rotators import ROTATORS
 
 ROOT = Path(__file__).parents[2]
+ENVIRONMENT = {
+    "ROTATION_VAULTS": "https://kv-a.vault.azure.net",
+    "ROTATION_LEDGER": "file:l",
+    "ROTATION_HTTP_AUTH": "key",
+}
 RULE = '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["a-*"]\nrotators = ["generated"]\n'
 
 
@@ -59,6 +68,43 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
     assert set(known.needs_target) == set(ROTATORS) - {"generated"}
     assert set(known.takes_turns) == {"postgres-alternating"}
+    assert set(known.alphabets) == set(ALPHABETS)
+
+
+@pytest.mark.parametrize("alphabet", ALPHABETS)
+def test_what_the_app_starts_with_is_sound_to_the_command(alphabet: str, tmp_path: Path) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(f'{RULE}password = {{ alphabet = "{alphabet}" }}\n', "utf-8")
+    assert main(["check", str(path)]) == 0
+    settings = from_environment({**ENVIRONMENT, "ROTATION_POLICY": str(path)}, ROOT)
+    assert load_policy(settings).rules[0].permit.password.alphabet == alphabet
+
+
+@pytest.mark.parametrize(
+    "term", ["password = { length = 20 }", 'admin = "secret:pg-admin"', 'tls = "verify-full"']
+)
+def test_a_term_that_does_nothing_for_a_rotator_is_warned_of(
+    term: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "policy.toml"
+    path.write_text(f"{RULE}{term}\n", "utf-8")
+    assert main(["check", str(path)]) == 0
+    key = term.partition(" ")[0]
+    said = f"{path}:5: warning: rule 1: `{key}` does nothing for generated, which sets no password at a server\n"
+    assert capsys.readouterr().err == said
+    path.write_text(
+        RULE.replace('"generated"', '"generated", "postgres"')
+        + 'targets = ["db.example.com"]\nslots = ["a"]\n'
+        + f"{term}\n",
+        "utf-8",
+    )
+    assert main(["check", str(path)]) == 0
+    assert "does nothing" not in capsys.readouterr().err
+
+
+def test_the_alphabets_stand_in_the_sample() -> None:
+    told = " ".join(line for line in (ROOT / "policy.toml").read_text("utf-8").splitlines() if line.startswith("#"))
+    assert not [name for name in ALPHABETS if f'"{name}"' not in told]
 
 
 # what a sound policy may mean otherwise than it says

@@ -313,39 +313,39 @@ def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
 def test_load_reads_a_file(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text("\ufeff" + SOUND, "utf-8")
-    assert load(path, KNOWN) == sound(SOUND)
-    assert load(str(path), KNOWN, needs_slots=KNOWN, needs_target=KNOWN) == sound(SOUND)
+    assert load(path, NAMES) == sound(SOUND)
+    assert load(str(path), Known(KNOWN, needs_slots=KNOWN, needs_target=KNOWN)) == sound(SOUND)
 
 
 def test_load_tells_the_first_mistake_and_how_many_more_there_are(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text(SOUND + "colour = 1\nverify-hours = -1\nshape = 2\n", "utf-8")
     with pytest.raises(Misconfigured) as raised:
-        load(path, KNOWN)
+        load(path, Known(KNOWN))
     assert raised.value.field == "ROTATION_POLICY"
     assert raised.value.message.startswith(f"{path}:7: unknown key 'colour'")
     assert raised.value.message.endswith(" (and 2 more)")
     path.write_text(SOUND + "colour = 1\n", "utf-8")
     with pytest.raises(Misconfigured, match=r":7: (?!.*more\)$)"):
-        load(path, KNOWN)
+        load(path, Known(KNOWN))
 
 
 def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
     path = tmp_path / "p.toml"
     path.write_text('[[rule]]\nvaults = ["a"]\nsecrets = ["b"]\nrotators = ["storage-key"]\n', "utf-8")
-    assert load(path, KNOWN).rules
+    assert load(path, Known(KNOWN)).rules
     with pytest.raises(Misconfigured, match="storage-key needs `slots`"):
-        load(path, KNOWN, needs_slots=("storage-key",))
+        load(path, Known(KNOWN, needs_slots=("storage-key",)))
     with pytest.raises(Misconfigured, match="storage-key needs `targets`"):
-        load(path, KNOWN, needs_target=("storage-key",))
+        load(path, Known(KNOWN, needs_target=("storage-key",)))
     path.write_text(
         SOUND.replace('"postgres"', '"postgres-alternating"').replace('"orders_a"', '"a", "b", "c"'), "utf-8"
     )
-    assert load(path, KNOWN).rules
+    assert load(path, Known(KNOWN)).rules
     with pytest.raises(Misconfigured, match="postgres-alternating takes two of"):
-        load(path, KNOWN, takes_turns=("postgres-alternating",))
+        load(path, Known(KNOWN, takes_turns=("postgres-alternating",)))
     path.write_text(SOUND + 'password = { alphabet = "hex" }\n', "utf-8")
-    assert load(path, KNOWN, alphabets=("hex",)).rules[0].permit.password.alphabet == "hex"
+    assert load(path, Known(KNOWN, alphabets=("hex",))).rules[0].permit.password.alphabet == "hex"
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
         (str(tmp_path / "latin"), "latin:2: this is not UTF-8"),
     ]:
         with pytest.raises(Misconfigured) as raised:
-            load(path, KNOWN)
+            load(path, Known(KNOWN))
         assert said in raised.value.message
         assert "\n" not in raised.value.message
         assert raised.value.field == "ROTATION_POLICY"
@@ -525,6 +525,6 @@ def test_a_file_of_any_bytes_raises_nothing_but_misconfigured(
     path = tmp_path_factory.getbasetemp() / "any.toml"
     path.write_bytes(content)
     try:
-        load(path, KNOWN)
+        load(path, Known(KNOWN))
     except Misconfigured as error:
         assert error.message.startswith(str(path))
