@@ -79,6 +79,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _is_whole(config: pytest.Config) -> bool:
     """Whether nothing was chosen or left out on the command line."""
-    chosen = any(config.getoption(name) for name in ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob"))
+    narrowing = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob")
+    chosen = any(config.getoption(name, default=None) for name in narrowing)  # a plug-in, with its option, may be off
     paths = [str(Path(argument).resolve()) for argument in config.args]
     return not chosen and paths == [str(config.rootpath / one) for one in config.getini("testpaths")]

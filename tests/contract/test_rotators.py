@@ -5,12 +5,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rotation.rotators import ROTATORS
-from tests.contract import harness_entra, harness_generated, harness_postgres, harness_storage_key
+from tests.contract import harness_entra, harness_fake, harness_generated, harness_postgres, harness_storage_key
 from tests.contract.harness import Harness, Variant
 from tests.contract.prove_suite import ProveSuite
 from tests.contract.rotator_suite import RotatorSuite
+from tests.world import KINDS
 
-MODULES = (harness_generated, harness_storage_key, harness_entra, harness_postgres)
+MODULES = (harness_fake, harness_generated, harness_storage_key, harness_entra, harness_postgres)
 VARIANTS: dict[str, Variant] = {name: variant for module in MODULES for name, variant in module.HARNESSES.items()}
 
 
@@ -45,4 +46,9 @@ class TestProofs(ProveSuite):
 
 
 def test_no_rotator_is_left_out() -> None:
-    assert all(any(variant.startswith(name) for variant in VARIANTS) for name in ROTATORS)
+    assert set(ROTATORS) <= set(VARIANTS)
+
+
+def test_the_fake_is_held_to_the_contract_in_every_kind_that_it_stands_for() -> None:
+    stood_for = {variant.replace("+admin", " by administrator") for variant in KINDS}
+    assert {f"fake {kind}" for kind in stood_for} <= set(VARIANTS)

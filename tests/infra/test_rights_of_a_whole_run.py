@@ -38,8 +38,9 @@ def played(*, unused: str = "", refused: str = "", skips: str = "") -> str:
     return PLAYED.format(unused=unused, refused=refused, skips=skips)
 
 
-def test_a_run_that_uses_every_right_says_so_and_passes(tmp_path: Path) -> None:
-    ended = run(tmp_path, played(), "-n", "2")
+@pytest.mark.parametrize("options", [("-n", "2"), ("-p", "no:cacheprovider")])
+def test_a_run_that_uses_every_right_says_so_and_passes(options: tuple[str, ...], tmp_path: Path) -> None:
+    ended = run(tmp_path, played(), *options)
     assert (ended.returncode, "that the app is granted were used, and no other" in ended.stdout) == (0, True), ended
 
 

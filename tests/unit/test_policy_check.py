@@ -80,9 +80,7 @@ def test_what_the_app_starts_with_is_sound_to_the_command(alphabet: str, tmp_pat
     assert load_policy(settings).rules[0].permit.password.alphabet == alphabet
 
 
-@pytest.mark.parametrize(
-    "term", ["password = { length = 20 }", 'admin = "secret:pg-admin"', 'tls = "verify-full"']
-)
+@pytest.mark.parametrize("term", ["password = { length = 20 }", 'admin = "secret:pg-admin"', 'tls = "verify-full"'])
 def test_a_term_that_does_nothing_for_a_rotator_is_warned_of(
     term: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
