@@ -30,7 +30,7 @@ class FakeHarness:
     def __init__(self, kind: str, *, with_admin: bool) -> None:
         self.traits = TRAITS[kind]
         slots = {"in-place": ("app",), "alternating": ("a", "b"), "two-keys": ("key1", "key2")}.get(kind, ("k0",))
-        passwords: dict[str, str | None] = dict.fromkeys(slots[1:], "other-password") | {slots[0]: FIRST}
+        passwords = dict.fromkeys(slots[1:], "other-password") | {slots[0]: FIRST}
         self._server = FakeServer(passwords, admin=ADMIN.reveal() if with_admin else None)
         self._kind, self._slots = kind, slots
         self.rotator: Rotator = FakeRotator(self._server, kind)
