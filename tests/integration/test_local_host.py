@@ -134,6 +134,17 @@ async def test_the_timer_puts_each_element_of_its_list_into_the_queue(toy: HostP
     await journal.has("done two")
 
 
+async def test_a_schedule_that_is_not_read_switches_its_function_off_and_nothing_else(
+    toy: HostProcess, journal: Journal
+) -> None:
+    """As the host does: one line says so. Seen on the host 4.1037."""
+    await journal.has("done one")
+    assert [line for line in toy.log.splitlines() if "is off, since its schedule is not read" in line]
+    assert "eighth day" not in journal.lines()
+    assert (await toy.call("POST", "/admin/functions/on_eighth_day", json={}))[0] == 202
+    await journal.has("eighth day")
+
+
 async def test_app_settings_say_what_host_json_says_otherwise(toy: HostProcess, journal: Journal) -> None:
     await toy.end()
     name = "AzureFunctionsJobHost__extensions__queues__maxDequeueCount"
