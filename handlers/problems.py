@@ -9,6 +9,7 @@ from rotation.errors import (
     Busy,
     Denied,
     Disabled,
+    LengthRequired,
     Malformed,
     Misconfigured,
     NotFound,
@@ -22,6 +23,7 @@ from rotation.model import Result
 
 # The first that fits counts: what is more special stands before what it is a kind of.
 _STATUS: tuple[tuple[type[RotationError], int], ...] = (
+    (LengthRequired, 411),
     (Malformed, 400),
     (Denied, 403),
     (NotFound, 404),
@@ -39,6 +41,7 @@ _TITLES = {
     403: "The policy does not permit it",
     404: "There is no such thing",
     409: "Not now",
+    411: "The body has no length",
     422: "A tag or the value can't be used",
     500: "A fault of the app",
     502: "The provider refused",

@@ -1,6 +1,5 @@
 """The app's settings, read once. A missing or wrong one stops the start with one line that names it."""
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,9 +12,7 @@ from rotation.terms import Endpoints
 # What the intake fills and the engine drains.
 QUEUE = "rotation-requests"
 LONGEST_NUMBER = 9  # digits
-DEFAULT_SCHEDULE = "0 0 * * * *"
-# Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
-_NCRONTAB = r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+"
+DEFAULT_SCHEDULE = "0 0 * * * *"  # every hour
 
 # Either makes the Functions worker load OpenTelemetry, with Azure Monitor's exporters or with the app's own.
 _TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
@@ -115,13 +112,12 @@ def _ledger(text: str, root: Path) -> str | Path:
 
 
 def _schedule(text: str) -> str:
-    """Refused is what the Functions host would not take: it would start, and never sweep."""
-    if text != DEFAULT_SCHEDULE and re.fullmatch(_NCRONTAB, text) is None:
-        raise Misconfigured(
-            'ROTATION_SWEEP_SCHEDULE has six fields, seconds first, such as "0 0 * * * *" for every hour',
-            field="ROTATION_SWEEP_SCHEDULE",
-        )
-    return text
+    """Refused is what the Functions host would not take, or would read otherwise than it looks."""
+    if text == DEFAULT_SCHEDULE:
+        return text
+    from handlers.schedule import checked  # noqa: PLC0415  a cold start with the default need not pay for it
+
+    return checked(text)
 
 
 def _https(environment: Mapping[str, str], name: str) -> str | None:

@@ -32,6 +32,12 @@ class Malformed(RotationError):
     code = "malformed"
 
 
+class LengthRequired(Malformed):
+    """A body came without its length, so that it can't be read (411)."""
+
+    code = "length_required"
+
+
 class Denied(RotationError):
     """The policy does not permit what the secret asks for; the message names the rule that is missing (403)."""
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
@@ -291,7 +292,7 @@ async def test_a_call_for_what_can_not_be_there_is_refused_before_anything_is_lo
     app = SimpleNamespace(settings=SimpleNamespace(http_auth=HttpAuth.KEY), vaults={"kv": object()}, engine=None)
     running = mocker.Mock(app=mocker.AsyncMock(return_value=app))
     with pytest.raises(refusal):
-        await rotate_now(running, Ask({}, {"if_version": version}), vault, "orders-db")
+        await rotate_now(running, Ask({}, f"?{urlencode({'if_version': version})}"), vault, "orders-db")
     assert caplog.messages == []
 
 
