@@ -19,6 +19,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 
 from handlers.messages import to_text
+from handlers.shutdown import Shutdown
 from local.vault.errors import ServiceError
 from local.vault.limits import Limits, Rates
 from local.vault.operations import Operation
@@ -195,7 +196,7 @@ async def _rotated(secrets: int, vaults: int, instances: int, creations: int, di
             )
         )  # fmt: skip
         queue = OwnQueue(messages[number::instances], dice)
-        app: Any = SimpleNamespace(engine=engine, delay=queue, notifier=_Notifier(counted))
+        app: Any = SimpleNamespace(engine=engine, delay=queue, notifier=_Notifier(counted), shutdown=Shutdown())
         queues.append((app, queue))
     for failed in await asyncio.gather(*(work(app, queue) for app, queue in queues)):
         counted.broken += failed
