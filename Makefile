@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all lint audit bench prove package setup clean
+.PHONY: help demo up test test-all lint audit foreign-clients bench prove package setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -38,6 +38,9 @@ lint: $(READY) ## format, lint, types, policy, known weaknesses
 
 audit: $(READY) ## known weaknesses of the deployed packages, where there is a network
 	@$(BIN)/python -m local.audit $(ARGS)
+
+foreign-clients: $(READY) ## Key Vault's SDKs of three languages, az, and the clients of ARM and Graph, at the stand-ins
+	@$(BIN)/python -m tests.foreign_clients $(ARGS)
 
 bench: $(READY) ## ratios, measured side by side
 	@$(BIN)/python -m bench

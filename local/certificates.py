@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import ipaddress
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,8 +41,10 @@ class Certificates:
     key: Path
 
 
-def ensure(directory: Path) -> Certificates:
+def ensure(directory: Path, also: Sequence[str] = ()) -> Certificates:
     """The certificates of `directory`, made (or made anew) where they are absent, unsound or about to run out.
+
+    also: names that are led to loopback, for which they hold too.
 
     Safe when several processes call it at once: one makes them, the others wait and read.
     """
@@ -49,34 +52,35 @@ def ensure(directory: Path) -> Certificates:
     found = Certificates(directory / "ca.pem", directory / "cert.pem", directory / "key.pem")
     with (directory / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not _sound(found):
-            _make(found)
+        names = (NAME, *also)
+        if not _sound(found, names):
+            _make(found, names)
     return found
 
 
-def _sound(found: Certificates) -> bool:
+def _sound(found: Certificates, names: Sequence[str]) -> bool:
     try:
         ca = x509.load_pem_x509_certificate(found.ca.read_bytes())
         cert = x509.load_pem_x509_certificate(found.cert.read_bytes())
         key = serialization.load_pem_private_key(found.key.read_bytes(), password=None)
         cert.verify_directly_issued_by(ca)
-        names = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        held = cert.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except (OSError, ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return False
     soon = datetime.now(UTC) + RENEW_BEFORE
     return (
         min(ca.not_valid_after_utc, cert.not_valid_after_utc) > soon
         and cert.public_key() == key.public_key()
-        and NAME in names.get_values_for_type(x509.DNSName)
-        and set(ADDRESSES) <= set(names.get_values_for_type(x509.IPAddress))
+        and set(names) <= set(held.get_values_for_type(x509.DNSName))
+        and set(ADDRESSES) <= set(held.get_values_for_type(x509.IPAddress))
     )
 
 
-def _make(found: Certificates) -> None:
+def _make(found: Certificates, names: Sequence[str]) -> None:
     ca_key = ec.generate_private_key(ec.SECP256R1())
-    ca = _authority(ca_key)
+    ca = _authority(ca_key, names)
     key = ec.generate_private_key(ec.SECP256R1())
-    cert = _certificate(key.public_key(), ca, ca_key)
+    cert = _certificate(key.public_key(), ca, ca_key, names)
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -85,11 +89,11 @@ def _make(found: Certificates) -> None:
     _write(found.ca, ca.public_bytes(serialization.Encoding.PEM), 0o644)
 
 
-def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+def _authority(key: ec.EllipticCurvePrivateKey, names: Sequence[str]) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Keyturn local authority")])
     loopback = x509.NameConstraints(
         permitted_subtrees=[
-            x509.DNSName(NAME),
+            *(x509.DNSName(one) for one in names),
             *(x509.IPAddress(ipaddress.ip_network(address)) for address in ADDRESSES),
         ],
         excluded_subtrees=None,
@@ -105,10 +109,15 @@ def _authority(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
 
 
 def _certificate(
-    public_key: ec.EllipticCurvePublicKey, ca: x509.Certificate, ca_key: ec.EllipticCurvePrivateKey
+    public_key: ec.EllipticCurvePublicKey,
+    ca: x509.Certificate,
+    ca_key: ec.EllipticCurvePrivateKey,
+    names: Sequence[str],
 ) -> x509.Certificate:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
-    alternatives = x509.SubjectAlternativeName([x509.DNSName(NAME), *(x509.IPAddress(one) for one in ADDRESSES)])
+    alternatives = x509.SubjectAlternativeName(
+        [*(x509.DNSName(one) for one in names), *(x509.IPAddress(one) for one in ADDRESSES)]
+    )
     return (
         _builder(name, ca.subject, public_key)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)

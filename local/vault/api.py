@@ -124,7 +124,7 @@ class SecretsApi:
                 "$skiptoken": wire.skip_token(key(page[-1])),
                 "maxresults": str(size),
             }
-            next_link = self._url() + str(request.rel_url.with_query(query))
+            next_link = wire.with_port(self._url()) + str(request.rel_url.with_query(query))
         return 200, {"value": [item(one) for one in page], "nextLink": next_link}
 
 

@@ -23,6 +23,7 @@ from local.vault.operations import Operation
 
 SERVICE_VERSION = "1.9.2500.1"
 REGION = "local"
+NETWORK = "conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;"
 
 Work = Callable[[web.Request], Awaitable[tuple[int, dict[str, Any] | None]]]
 
@@ -117,6 +118,7 @@ class Gate:
                 "X-Content-Type-Options": "nosniff",
                 "Strict-Transport-Security": "max-age=31536000;includeSubDomains",
                 "x-ms-request-id": str(uuid.uuid4()),
+                "x-ms-keyvault-network-info": NETWORK,
                 "x-ms-keyvault-region": REGION,
                 "x-ms-keyvault-service-version": SERVICE_VERSION,
             }

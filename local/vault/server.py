@@ -40,10 +40,11 @@ class LocalVaults:
     """Vaults, identity endpoint and control calls in this process. Start and stop it in one event loop.
 
     ports: by vault name; 0 means a free port, last time's where that is free. data: where the state is kept.
-    clock_offset_s: None keeps what was last set. rights: what the app's identity may do; None: everything. After
-    `start`, `urls`, `env`, `control_url` and `control_key` tell how to reach it; `access`, `limits`, `faults`, `calls`,
-    `clock`, `outbox` and `publisher` are what the control calls control. A synchronous client blocks the event loop:
-    call it in a thread.
+    clock_offset_s: None keeps what was last set. rights: what the app's identity may do; None: everything. addresses:
+    by vault name, what clients are told instead of `https://localhost:PORT`, where something leads them from there.
+    After `start`, `urls`, `ports`, `env`, `control_url` and `control_key` tell how to reach it; `access`, `limits`,
+    `faults`, `calls`, `clock`, `outbox` and `publisher` are what the control calls control. A synchronous client blocks
+    the event loop: call it in a thread.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -68,7 +69,9 @@ class LocalVaults:
         clock_offset_s: float | None = None,
         new_version_events: bool = False,
         rights: Rights | None = None,
+        addresses: Mapping[str, str] | None = None,
     ) -> None:
+        self.ports: dict[str, int] = {}
         self.urls: dict[str, str] = {}
         self.env: dict[str, str] = {}
         self.control_url = ""
@@ -76,6 +79,7 @@ class LocalVaults:
         self.faults = Faults()
         self.limits = Limits()
         self._ports = dict(ports)
+        self._addresses = dict(addresses or {})
         self._data = data
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(cert, key)
@@ -109,7 +113,8 @@ class LocalVaults:
             for vault, store in stores.items():
                 app = SecretsApi(store, backups, self._gate(vault), partial(self.urls.__getitem__, vault)).app()
                 port = await self._serve(stack, database, app, vault, self._ports[vault], self._tls)
-                self.urls[vault] = f"https://localhost:{port}"
+                self.ports[vault] = port
+                self.urls[vault] = self._addresses.get(vault, f"https://localhost:{port}")
 
             def purge_scheduled() -> None:
                 for store in stores.values():

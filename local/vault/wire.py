@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from local.vault import errors
 from local.vault.store import RECOVERABLE_DAYS, Attributes, Version
@@ -117,6 +118,14 @@ def _common(version: Version) -> dict[str, Any]:
     }
     optional = {"contentType": version.content_type, "tags": version.tags}
     return {"attributes": attributes, **{field: given for field, given in optional.items() if given is not None}}
+
+
+def with_port(url: str) -> str:
+    """A vault's address as links to a next page have it: with the port, which ids leave out where it is the usual one.
+
+    So the service writes them; see `_get_cache_key` in azure-keyvault-secrets, `_shared/http_challenge_cache.py`.
+    """
+    return url if urlsplit(url).port else f"{url}:443"
 
 
 def skip_token(after: str) -> str:

@@ -5,20 +5,18 @@ The environment is made once, in .cache/checkov, and again when requirements-che
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import re
-import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.environments import python_of
 from tests.infra.bicep import ROOT
 
-HOME = ROOT / ".cache" / "checkov"
+ANSWERS = ROOT / ".cache" / "checkov-answers"
 REQUIREMENTS = ROOT / "requirements-checkov.txt"
 _PARSES = """
 import sys
@@ -72,27 +70,12 @@ def _told(asks: Sequence[str], about: Sequence[str], files: Sequence[Path]) -> t
     """What it prints, on both channels. The same question about the same bytes is asked once."""
     of = [REQUIREMENTS.read_bytes(), *(part.encode() for part in asks)]
     of += [part for file in files for part in (file.name.encode(), file.read_bytes())]
-    kept = HOME.parent / "checkov-answers" / hashlib.sha256(b"\0".join(of)).hexdigest()
+    kept = ANSWERS / hashlib.sha256(b"\0".join(of)).hexdigest()
     if not kept.is_file():
-        command = [str(_python()), *asks, *about]
+        command = [str(python_of("checkov")), *asks, *about]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT)
         assert done.stdout or done.returncode == 0, done.stderr
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps([done.stdout, done.stderr]))
     out, errors = json.loads(kept.read_text())
     return out, errors
-
-
-def _python() -> Path:
-    python, made_of = HOME / "bin" / "python", HOME / "made-of.txt"
-    HOME.parent.mkdir(parents=True, exist_ok=True)
-    with (HOME.parent / "checkov.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = f"{sys.version}\n{REQUIREMENTS.read_text()}"
-        if not made_of.is_file() or made_of.read_text() != wanted:
-            shutil.rmtree(HOME, ignore_errors=True)
-            pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-            subprocess.run([sys.executable, "-m", "venv", str(HOME)], check=True)
-            subprocess.run([*pip, "--requirement", str(REQUIREMENTS)], check=True)
-            made_of.write_text(wanted)
-    return python

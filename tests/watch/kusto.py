@@ -1,9 +1,7 @@
 """KQL on this machine: parsed by Microsoft's own parser, and run over DuckDB on rows that a test makes."""
 
-import fcntl
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,11 +11,12 @@ from typing import Any
 
 import duckdb_kql
 
+from local import npm
 from tests.watch.tables import TABLES
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-PLACE = ROOT / ".cache" / "kusto"
+PLACE = npm.CACHE / "kusto"
 QUERIES = ROOT / "infra" / "queries"
 TYPES = {
     "datetime": "TIMESTAMP",
@@ -29,10 +28,6 @@ TYPES = {
 }
 # DuckDB's tables have every column; what Azure's may lack is asked for in a way that the translation does not know.
 _IF_EXISTS = re.compile(r'column_ifexists\("(\w+)", (?:""|real\(null\))\)')
-
-
-class Missing(Exception):
-    """The parser can't be had here; the message says how to have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +44,7 @@ def set_up() -> None:
     Raises:
         Missing: no node or npm, or npm can't fetch it.
     """
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise Missing("the parser of KQL needs node 20 and npm; on Debian: apt-get install nodejs npm")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with (PLACE / ".lock").open("w") as lock:  # several test processes may come at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (HERE / "package-lock.json").read_bytes()
-        done = PLACE / "set-up.json"
-        if done.exists() and done.read_bytes() == wanted:
-            return
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, PLACE / name)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-        if subprocess.run(command, cwd=PLACE, stdin=subprocess.DEVNULL, check=False).returncode:
-            raise Missing("npm could not fetch the parser of KQL: see that npm reaches its registry, and try again")
-        done.write_bytes(wanted)
+    npm.set_up("the parser of KQL", HERE, PLACE.name)
 
 
 def parsed(queries: Mapping[str, str]) -> Mapping[str, Parsed]:

@@ -1,0 +1,54 @@
+"""`python -m tests.foreign_clients [CLIENT …]`: clients that others wrote, at the local stand-ins; a line for each."""
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.foreign_clients import dotnet, javascript, python
+from tests.foreign_clients.place import Place, opened
+from tests.foreign_clients.told import Told
+
+
+def of_dotnet(place: Place) -> Told | None:
+    """None: it is not at hand, and may be missing."""
+    program = dotnet.found()
+    if program is not None:
+        return dotnet.run(place, program)
+    if dotnet.excused():
+        return None
+    return Told("dotnet", 0, 1, (dotnet.MISSING,))
+
+
+CLIENTS: dict[str, Callable[[Place], Told | None]] = {
+    "python": lambda _place: python.run(),
+    "javascript": javascript.run,
+    "dotnet": of_dotnet,
+}
+
+
+def main() -> int:
+    """0: each client did something, and all of it as on Azure."""
+    parser = argparse.ArgumentParser(prog="python -m tests.foreign_clients")
+    parser.add_argument("clients", nargs="*", choices=[[], *CLIENTS], metavar="CLIENT", help=f"of {', '.join(CLIENTS)}")
+    wanted = parser.parse_args().clients or list(CLIENTS)
+    passed = True
+    with tempfile.TemporaryDirectory() as folder, opened(Path(folder)) as place:
+        for name in wanted:
+            began = time.monotonic()
+            told = CLIENTS[name](place)
+            if told is None:
+                print(f"{name}: left out, {dotnet.MISSING}")
+                continue
+            for line in told.lines:
+                print(line)
+            print(f"{told}", flush=True)
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+            passed = passed and told.passed
+    return 0 if passed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
