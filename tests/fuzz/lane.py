@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 from local.children import ROOT
-from tests.fuzz import inside, served
+from tests.fuzz import held, hostile_served, inside, served
 from tests.fuzz.explore import Tally
 from tests.proof.rows import Row
 
@@ -19,17 +19,32 @@ def run(seed: int = 1, share: float = 1.0) -> list[Row]:
     """Every kind of input; `share` of as many as at length."""
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         guided = pool.submit(coverage_guided, seed, int(GUIDED * share))
+        kept = pool.submit(hostile_served.run, seed, share)
         parts = [pool.submit(part.run, seed, share) for part in (inside, served)]
         found = {"values in each format": guided.result()} | {
             kind: tally for part in parts for kind, tally in part.result().items()
         }
+        through = kept.result()
     for tally in found.values():
         sys.stdout.writelines(f"{line}\n" for line in tally.broken)
     rows = [
         Row(f"bad {kind}: {NOTHING}", tally.inputs, len(tally.broken), _told(tally)) for kind, tally in found.items()
     ]
     total, broken = sum(tally.inputs for tally in found.values()), sum(len(tally.broken) for tally in found.values())
-    return [*rows, Row("bad input of every kind, together", total, broken, "inputs")]
+    rows.append(Row("bad input of every kind, together", total, broken, "inputs"))
+    # By themselves, so that their processor time is their own.
+    return [*rows, *held.rows(seed, share), _row_of_the_app(through)]
+
+
+def _row_of_the_app(through: Tally) -> Row:
+    sys.stdout.writelines(f"{line}\n" for line in through.broken)
+    note = f"{through.inputs - through.taken:,} refused, each planned, asked for and swept"
+    return Row(
+        "hostile values in the whole app: one clear line each, nothing changed",
+        through.inputs,
+        len(through.broken),
+        note,
+    )
 
 
 def _told(tally: Tally) -> str:

@@ -54,7 +54,7 @@ async def _run(stack: Stack, answers: list[str], seed: int, share: float) -> dic
         for vault in stack.ready["vaults"]:
             for name, tags in NEIGHBOURS.items():
                 await app.put(name, await app.role(f"{vault} {name}"), tags, vault=vault)
-        before = await _state(app)
+        before = await state(app)
         web = _Web(stack, answers)
         found = {
             "HTTP requests": await asyncio.to_thread(_requests, web, seed, share),
@@ -67,7 +67,7 @@ async def _run(stack: Stack, answers: list[str], seed: int, share: float) -> dic
 
 async def _changed(app: Deployment, before: set[str]) -> list[str]:
     """Nothing may be, since no rule names anything: no version, no tag, no secret more or less, no role."""
-    after = await _state(app)
+    after = await state(app)
     changed = [f"it was {line}" for line in before - after] + [f"it is now {line}" for line in after - before]
     if not await logs_in(await app.value(SECRET)):
         changed.append("a password was changed that no rule names")
@@ -76,7 +76,7 @@ async def _changed(app: Deployment, before: set[str]) -> list[str]:
     return changed
 
 
-async def _state(app: Deployment) -> set[str]:
+async def state(app: Deployment) -> set[str]:
     """A line for each version in each vault, each deleted secret, and each role of the server."""
     lines: set[str] = set()
     for vault in app.stack.ready["vaults"]:

@@ -1,0 +1,200 @@
+"""Hostile values in a vault, and the whole app over it: an operator has each rotated, planned and read, and a sweep
+comes. Each has a twin, the same form with other words in it, so that what is said of both can be compared.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from local.resources import GROUP
+from local.stack import Stack
+from rotation.records import Step
+from tests.e2e.contract import Contract
+from tests.e2e.deployment import VAULT, Answer, opened
+from tests.e2e.leaks import leaks, places, values_of
+from tests.fuzz import inputs
+from tests.fuzz.explore import Tally
+from tests.fuzz.held import tells
+from tests.fuzz.hostile import COUNT, Hostile, made, size
+from tests.fuzz.readers import Readers
+from tests.fuzz.served import state
+
+PAIRS = 1_000
+AT_ONCE = 8
+LEAST_BYTES = 200  # a shorter one could stand in a log by chance
+LONGEST_LINE = 600
+NAME = "a-secret"
+ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/storders"
+CALLED = "connection received"  # in PostgreSQL's log
+_HALF = re.compile(r"[\ud800-\udfff]").search
+POLICY = f"""
+[[rule]]
+vaults = ["{VAULT}"]
+secrets = ["hostile-*"]
+rotators = ["postgres", "postgres-alternating"]
+targets = ["127.0.0.1"]
+slots = ["*"]
+min-interval-hours = 0
+tls = "disable"
+
+[[rule]]
+vaults = ["{VAULT}"]
+secrets = ["hostile-*"]
+rotators = ["storage-key", "entra-app-secret", "generated"]
+targets = ["{ACCOUNT}", "{inputs.APPLICATION}"]
+min-interval-hours = 0
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A value as it stands in the vault. taken: its rotator can read it, so that its provider is asked."""
+
+    name: str
+    hostile: Hostile
+    taken: bool
+    version: str = ""
+
+
+def run(seed: int, share: float = 1.0) -> Tally:
+    """Start a stack, write the values, have them looked at by every door, and see that all is as it was."""
+    chosen = list(_chosen(seed, max(1, int(PAIRS * share))))
+    answers: list[str] = []
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder)
+        policy = data / "hostile.toml"
+        policy.write_text(POLICY)
+        stack = Stack(data / "stack", policy=policy, log_statement="all")
+        stack.postgres.settings["log_connections"] = "on"
+        with stack:
+            tally = asyncio.run(_Trial(stack, chosen, answers).run())
+        texts = [(path.name, path.read_bytes()) for path in places(data / "stack")]
+        texts += [(answer[:60], answer.encode()) for answer in answers]
+        encodable = [one for one in values_of(data / "stack") if one.encode(errors="replace").decode() == one]
+        tally.broken += leaks(encodable, texts)
+    return tally
+
+
+def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
+    with asyncio.Runner() as runner:
+        readers = Readers(runner)
+        left = pairs
+        for number in Random(f"served {seed}").sample(range(COUNT), COUNT):
+            both = made(seed, number), made(seed, number, twin=True)
+            # One without words is its own twin, and one with half a character can't be written into the local vault.
+            if both[0].text == both[1].text or any(size(one.text) < LEAST_BYTES or _HALF(one.text) for one in both):
+                continue
+            first, second = (
+                Kept(f"hostile-{number}-{'ab'[one is both[1]]}", one, readers.look(one).taken) for one in both
+            )
+            # A key alone is rightly made anew.
+            if both[0].rotator == "generated" and (first.taken or second.taken):
+                continue
+            yield first, second
+            left -= 1
+            if not left:
+                return
+
+
+class _Trial:
+    def __init__(self, stack: Stack, chosen: list[tuple[Kept, Kept]], answers: list[str]) -> None:
+        self._stack = stack
+        self._chosen = chosen
+        self._answers = answers
+        self._contract = Contract.of_file()
+        self._broken: list[str] = []
+        self._said: dict[str, tuple[str, ...]] = {}
+
+    async def run(self) -> Tally:
+        async with opened(self._stack, self._answers) as app:
+            self._app = app
+            await app.role("app")
+            self._stack.azure_control.post("accounts", {"id": ACCOUNT})
+            application = {"object_id": inputs.APPLICATION, "app_id": inputs.APPLICATION, "display_name": "orders"}
+            self._stack.azure_control.post("applications", application)
+            kept = await _side_by_side(self._put, (one for pair in self._chosen for one in pair))
+            before = await state(app)
+
+            # Whoever asks for the token or the keys of anything now is told to come again, and this is seen.
+            self._stack.azure_control.post("faults", {"kind": "status", "status": 503})
+            calls = self._connections()
+            refused = [one for one in kept if not one.taken]
+            await _side_by_side(self._ask, refused)
+            if self._connections() != calls:
+                self._broken.append("PostgreSQL was asked about a value that is refused")
+            self._stack.azure_control.delete("faults")
+            await _side_by_side(self._ask, [one for one in kept if one.taken])
+            await app.sweep()
+            await app.idle()
+            await _side_by_side(self._look_at_history, kept)
+
+            after = await state(app)
+            self._broken += [f"it was {line:.120}" for line in before - after]
+            self._broken += [f"it is now {line:.120}" for line in after - before]
+            self._compare_twins()
+        return Tally(len(kept), len(kept) - len(refused), self._broken)
+
+    async def _put(self, one: Kept) -> Kept:
+        told = dict(one.hostile.reading.tags)
+        if told.get("target") == inputs.HOST:
+            told["target"] = f"127.0.0.1:{self._stack.postgres.port}"
+        elif told.get("target") == inputs.ACCOUNT:
+            told["target"] = ACCOUNT
+        version = await self._app.put(one.name, one.hostile.text, told | {"rotator": one.hostile.rotator})
+        return replace(one, version=version)
+
+    async def _ask(self, one: Kept) -> None:
+        answers = [await self._rotate(one), await self._app.rotate(one.name, dry_run="true")]
+        told = [self._clear(one, answer) for answer in answers]
+        self._said[one.name] = tuple(said.replace(one.name, NAME).replace(one.version, "") for said in told)
+
+    async def _rotate(self, one: Kept) -> Answer:
+        return await self._app.rotate(one.name)
+
+    def _clear(self, one: Kept, answer: Answer) -> str:
+        """-> what is said, in one clear line."""
+        wrong = ""
+        path = f"/api/vaults/{VAULT}/secrets/{one.name}/rotate"
+        detail = answer.json.get("detail")
+        expected = {200, 409, 502} if one.taken else {403, 422}
+        if answer.status not in expected or answer.json.get("outcome") not in {"failed", "denied", "planned"}:
+            wrong = f"answered {answer.status} {answer.json.get('outcome')} ({answer.json.get('type')})"
+        elif not isinstance(detail, str) or not detail.isprintable() or not 0 < len(detail) <= LONGEST_LINE:
+            wrong = "answered no one clear line"
+        else:
+            wrong = self._contract.objection("POST", path, answer.status, answer.headers, answer.text) or ""
+        if wrong:
+            self._broken.append(f"value {one.hostile.seed} {one.hostile.number}: {wrong:.300}")
+        return str(detail)
+
+    async def _look_at_history(self, one: Kept) -> None:
+        told = await self._app.read(one.name)
+        steps = {record["step"] for record in told["history"]}
+        if told["version"] != one.version or steps - {Step.FAILED}:
+            self._broken.append(f"value {one.hostile.seed} {one.hostile.number}: its history has {sorted(steps)}")
+
+    def _compare_twins(self) -> None:
+        for pair in self._chosen:
+            for one, other in (pair, pair[::-1]):
+                if tells(one.hostile.text, self._said[one.name], self._said[other.name]):
+                    self._broken.append(f"value {one.hostile.seed} {one.hostile.number}: a part of it is told")
+
+    def _connections(self) -> int:
+        return self._stack.postgres.log_path.read_text(errors="replace").count(CALLED)
+
+
+async def _side_by_side(work: Callable[[Kept], Awaitable[Any]], values: Iterable[Kept]) -> list[Any]:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(value: Kept) -> Any:
+        async with gate:
+            return await work(value)
+
+    return await asyncio.gather(*(one(value) for value in values))
