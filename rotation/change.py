@@ -7,6 +7,7 @@ the current slot replaced the old one in place, so it is published at once, whil
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from rotation.asked import Asked
@@ -64,6 +65,8 @@ class Change:
         operation = operation_id(secret.ref, secret.version)
         current = Credential(secret.value, slot)
         job = run.job(subject, current, operation, resumed=resumed, realm=asked.provider)
+        # One that was given up may have made its change all the same; asked for again, it goes on with what it staged.
+        applying = replace(job, resumed=operation in run.history.operations())
         grace = max(promised, subject.promise_h)
 
         draft, staged_version = await self._stage(run, job, subject, asked, grace)
@@ -72,7 +75,7 @@ class Change:
         await run.make_room(0)
         try:
             with run.watch.step("apply"):
-                credential = await run.fence.provider_write(lambda: rotator.apply(job, draft))
+                credential = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
             raise

@@ -1,7 +1,7 @@
 """Bugs on purpose, of the rules that say whose a credential is: see `bugs.py`."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -18,23 +18,12 @@ from rotation.history import History, Open
 from rotation.mending import Mending
 from rotation.model import Job, Outcome, Proof, SecretRef, SecretValue
 from rotation.ownership import Owners
+from rotation.parts import Subjects
 from rotation.records import Record, Step
 from rotation.run import Run, Subject
 from rotation.spec import companion
-from tests.simulation.bugs import Switch, bug
+from tests.simulation.bugs import bug
 from tests.simulation.providers import SERVER
-
-UNNOTICED: dict[str, Switch] = {}
-
-
-def unnoticed(title: str) -> Callable[[Switch], Switch]:
-    """Put a patch on the list of those that no story has noticed yet: of these rules the simulation proves nothing."""
-
-    def add(switch: Switch) -> Switch:
-        UNNOTICED[title] = switch
-        return switch
-
-    return add
 
 
 @bug("no proof before a binding", seed=3)
@@ -98,7 +87,7 @@ def _() -> AbstractContextManager[Any]:
     return _passed_over("whose latest version names it")
 
 
-@unnoticed("taken from an owner who is changing it")
+@bug("taken from an owner who is changing it", seed=229)
 def _() -> AbstractContextManager[Any]:
     return _passed_over("which is in the middle of changing it")
 
@@ -108,7 +97,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(History, "in_grace", lambda *_all: False)
 
 
-@unnoticed("a binding not appended where it was read")
+@bug("a binding not appended where it was read", seed=317)
 def _() -> AbstractContextManager[Any]:
     whole = Owners._bind
 
@@ -159,12 +148,23 @@ def _ours_by_history(owner: Any, name: str) -> Iterator[None]:
         yield
 
 
-@unnoticed("a repair in slots that are not bound")
+@bug("a repair in slots that are not bound", seed=93)
 def _() -> AbstractContextManager[Any]:
     return _ours_by_history(Mending, "rejected")
 
 
-@unnoticed("an open operation finished though it was taken over")
+@bug("a repair in another form", seed=69)
+def _() -> AbstractContextManager[Any]:
+    whole = Subjects.of
+
+    def of(self: Subjects, *given: Any) -> Subject:
+        subject = whole(self, *given)
+        return replace(subject, claim=replace(subject.claim, form="any"))
+
+    return patch.object(Subjects, "of", of)
+
+
+@bug("an open operation finished though it was taken over", seed=237)
 def _() -> AbstractContextManager[Any]:
     return _ours_by_history(Engine, "_finish")
 
@@ -179,12 +179,12 @@ def _begun(**changes: Any) -> AbstractContextManager[Any]:
     return patch.object(History, "open_operation", open_operation)
 
 
-@unnoticed("not given up in a slot that is no longer asked for")
+@bug("not given up in a slot that is no longer asked for", seed=157)
 def _() -> AbstractContextManager[Any]:
     return _begun(in_place=True)
 
 
-@unnoticed("given up in place")
+@bug("given up in place", seed=85)
 def _() -> AbstractContextManager[Any]:
     return _begun(in_place=False)
 
@@ -208,7 +208,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(History, "promised", lambda _self, _version: 0)
 
 
-@unnoticed("grace of the last version alone")
+@bug("grace of the last version alone", seed=37)
 def _() -> AbstractContextManager[Any]:
     whole = retirement._over_at
 
@@ -234,7 +234,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "tidy", tidy)
 
 
-@unnoticed("staged into a secret of somebody else's")
+@bug("staged into a secret of somebody else's", seed=45)
 def _() -> AbstractContextManager[Any]:
     async def nothing(_self: Run, _name: str) -> None:
         return
@@ -252,7 +252,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "job", job)
 
 
-@unnoticed("set anew though nobody named the slots")
+@bug("set anew though nobody named the slots", seed=125)
 def _() -> AbstractContextManager[Any]:
     whole = Mending._reset
 
@@ -263,12 +263,12 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Mending, "_reset", reset)
 
 
-@unnoticed("the tag slot believed")
+@bug("the tag slot believed", seed=61)
 def _() -> AbstractContextManager[Any]:
     whole = repair.prove
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None) -> Proof:
-        proof = await whole(run, subject, value)
+    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
+        proof = await whole(run, subject, value, slot=slot)
         told = subject.spec.current_slot
         return replace(proof, slot=told) if told in subject.claim.slots and told is not None else proof
 

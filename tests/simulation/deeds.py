@@ -8,10 +8,13 @@ from rotation.model import Adopt, RotationRequest, Secret, SecretRef, SecretValu
 from rotation.spec import companion
 from tests.simulation.owned import Owned
 from tests.simulation.planes import Directory, StorageAccount
-from tests.simulation.providers import Database
+from tests.simulation.providers import Database, in_another_form, is_uri
 from tests.simulation.setting import REF
 from tests.simulation.street import Street
 
+OF_ROLES = frozenset(
+    {"move", "retag", "rename", "back", "restore", "lie-slots", "half", "copy-both", "other-form", "broken-other-form"}
+)  # which only a database's secrets can do
 Ask = Callable[[RotationRequest], Awaitable[object]]
 
 
@@ -58,6 +61,12 @@ class Deeds:
             "lie-slot": lambda: self._tag(REF, {**latest.tags, "slot": self._another_slot()}),
             "lie-slots": lambda: self._tag(REF, {**latest.tags, "slots": "c,d"}),
             "delete": self._delete,
+            "retag": lambda: self._tag(REF, self._tags_for(latest, _moved(latest))),
+            "short-lived": lambda: self._write(REF, latest.value, {**latest.tags, "grace-hours": self._few_hours()}),
+            "other-form": lambda: self._write(REF, in_another_form(latest.value), latest.tags),
+            "broken-other-form": lambda: self._write(REF, in_another_form(self._guessed()), latest.tags),
+            "working-again": self._write_working,
+            "copy-both": self._copy_as_pair,
             "move": lambda: self._write(REF, latest.value, self._tags_for(latest, _moved(latest))),
             "rename": lambda: self._write_role(REF, "c"),
             "back": lambda: self._write_role(REF, "a"),
@@ -85,8 +94,7 @@ class Deeds:
             return
         slots: tuple[str, ...] = ()
         if named:
-            wanted = self.world.all(ref)[-1].tags.get("slots", "")
-            slots = tuple(wanted.split(",")) if wanted else self.world.provider.slots
+            slots = self.owned.wanted(self.world.all(ref)[-1])
         request = RotationRequest(ref, None, "operator", f"operator ({adopt})", demanded=True, adopt=adopt, slots=slots)
         await self.ask(request)
 
@@ -109,6 +117,20 @@ class Deeds:
             made = provider._passwords.get(provider._others)
             if made is not None:
                 await self._write(ref, SecretValue(made.text), self.world.tags)
+
+    async def _write_working(self) -> None:
+        """What the owner finds out that works, in the form of his last version."""
+        latest, provider = self.world.latest, self.world.provider
+        assert isinstance(provider, Database)
+        if provider.passwords[provider.slot(latest)] is not None:
+            working = self.world.of_role(provider.slot(latest))
+            await self._write(REF, working if is_uri(latest.value) else in_another_form(working), latest.tags)
+
+    async def _copy_as_pair(self) -> None:
+        """The same login, and tags that ask for its pair, whatever the first secret asks for."""
+        latest = self.world.latest
+        tags = self._tags_of_role(self.world.provider.slot(latest), "postgres-alternating")
+        await self._write(self.world.other, latest.value, tags)
 
     async def _write_half(self, ref: SecretRef) -> None:
         """The role that the first secret does not use at the moment, for oneself."""
@@ -150,6 +172,9 @@ class Deeds:
     def _another_slot(self) -> str:
         slot = self.world.provider.slot(self.world.latest)
         return next((one for one in self.world.provider.slots or ("key1", "key2") if one != slot), slot)
+
+    def _few_hours(self) -> str:
+        return self.dice.choice(("0", "1", "24"))
 
     def _lies(self) -> dict[str, str]:
         lies = [{"slot": self._another_slot()}, {"grace-hours": "0"}, {"slots": "b,a"}, {"slots": "c,d"}]

@@ -10,7 +10,7 @@ from rotation.records import Step
 from tests.simulation.deeds import Deeds
 from tests.simulation.owned import Owned
 from tests.simulation.promises import Promise, Violation
-from tests.simulation.providers import Database
+from tests.simulation.providers import Database, is_uri
 from tests.simulation.scheduler import Plan, Scheduler
 from tests.simulation.setting import REF
 from tests.simulation.story import Story
@@ -28,7 +28,7 @@ class Neighbours(Story):
 
     def _set_up(self) -> None:
         dice = self.random = random.Random(self.seed)
-        kind = KINDS[self.seed % len(KINDS)]
+        kind = self._kind()
         self.offset = timedelta(hours=dice.choice((0, 0, 0, -3, 3)))
         self.world = Street(kind, dice, self.offset, None, lambda _staged: None)
         self.owned = Owned(self.world, self.facts)
@@ -37,16 +37,22 @@ class Neighbours(Story):
         self.again = False
         self.facts.told.append(f"seed {self.seed}: {kind} and {self.world.other}, offset {self.offset}")
 
+    def _kind(self) -> str:
+        return KINDS[self.seed % len(KINDS)]
+
     async def _run(self) -> None:
         await self.world.start()
         self.world.provider.on_change = self.owned.changing
         self.world.ledger.on_bind = self.owned.binding
         self.world.provider.on_login = _let_in
+        await self._play()
+        await self._check_end()
+
+    async def _play(self) -> None:
         await self._quietly_before()
         for _ in range(self.random.choice((1, 1, 2))):
             await self._round()
             await self._days_pass((*DAYS_H,))
-        await self._check_end()
 
     async def _quietly_before(self) -> None:
         """Most often the secret is owned already when it begins."""
@@ -105,7 +111,7 @@ class Neighbours(Story):
         self.scheduler.add(f"engine-{number} {kind}", dice.choice((0.0, 0.0, 2.0, 10.0, 62.0)), work)
 
     async def _ask(self, request: RotationRequest) -> Result | None:
-        token = asking.set(Asking(request))
+        token = asking.set(Asking(request, self.world.now))
         told = self.facts.told
         told.append(f"{self.world.time.monotonic():.1f} {request.actor} asks for {request.ref} ({request.reason})")
         try:
@@ -116,8 +122,8 @@ class Neighbours(Story):
             told.append(f"{request.actor}: {type(error).__name__} {error.message}")
             return None
         finally:
-            asking.reset(token)
             self.owned.check_always()
+            asking.reset(token)
         self.said[request.ref] = outcome.result
         self.again = False
         told.append(f"{request.actor}: {outcome.result} {outcome.detail}")
@@ -190,7 +196,7 @@ class Neighbours(Story):
             other = next(one for one in world.refs if one != ref)
             if not works or any(world.owner(slot) == other and self.owned.relies(other, slot) for slot in slots):
                 return
-        if code == "unproven" and not works and not self._was_its_own(ref):
+        if code == "unproven" and not works and not (self._was_its_own(ref) and self._keeps_its_form(ref)):
             return
         if code in {"denied", "unusable"} and not self._can_be_read(ref):
             return
@@ -205,6 +211,12 @@ class Neighbours(Story):
         """Whether what it asks for is bound to it."""
         slots, known = self._slots_of(ref), History(self.world.ledger.records(ref)).asked()
         return known is not None and bool(slots) and all(self.world.owner(slot) == ref for slot in slots)
+
+    def _keeps_its_form(self, ref: SecretRef) -> bool:
+        """Whether the latest version is of the form of the last one that its history names."""
+        known = History(self.world.ledger.records(ref)).versions()
+        before = [is_uri(one.value) for one in self.world.all(ref) if one.version in known]
+        return not before or before[-1] == is_uri(self.world.all(ref)[-1].value)
 
     def _can_be_read(self, ref: SecretRef) -> bool:
         latest, slots = self.world.all(ref)[-1], self._slots_of(ref)

@@ -8,7 +8,7 @@ from rotation.history import History
 from rotation.model import Adopt, Secret, SecretRef
 from rotation.records import Record, Step
 from tests.simulation.promises import Facts, Promise, Violation
-from tests.simulation.providers import Database, parts
+from tests.simulation.providers import Database, is_uri, parts
 from tests.simulation.street import Street, asking
 
 NAMES_A_VERSION = frozenset({Step.PUBLISHED, Step.ADOPTED, Step.REPAIRED})
@@ -105,7 +105,7 @@ class Owned:
         if who is None or who.ref != ref:
             raise Violation(Promise.PROVEN, f"{ref} got {binding.slot} by another's run")
         if binding.how == "reset":
-            named = binding.slot in who.request.slots or not self.world.provider.slots
+            named = binding.slot in who.request.slots or self.world.rotator.startswith("entra")
             if who.request.adopt is not Adopt.RESET or not (named or self._is_proven(binding.slot, who.proven)):
                 raise Violation(Promise.PROVEN, f"{binding.slot} was reset, and nobody named it")
         elif binding.how != "made" and not self._is_proven(binding.slot, who.proven):
@@ -134,6 +134,8 @@ class Owned:
             self._check_staged(ref, record)
         if record.step is Step.PUBLISHED:
             self._check_published(ref, record)
+        if record.step in {Step.PUBLISHED, Step.REPAIRED}:
+            self._check_form(ref, record)
         if record.step not in {Step.ADOPTED, Step.APPLYING} or record.asked is None:
             return
         realm = record.asked.get("realm")
@@ -157,15 +159,26 @@ class Owned:
             raise Violation(Promise.OTHERS, "a value was staged into a secret of somebody else's")
 
     def _check_published(self, ref: SecretRef, record: Record) -> None:
-        """Not what is no longer asked for; but in place, where the old credential is dead."""
-        records = self.world.ledger.records(ref)
-        begun = [one for one in records if one.step is Step.APPLYING and one.operation_id == record.operation_id]
-        in_place = not begun or begun[-1].asked is None or begun[-1].asked["slots"] == [record.slot]
-        version = next((one for one in self.world.all(ref) if one.version == record.version), None)
-        if version is None or in_place or "rotator" not in version.tags or not self.world.provider.slots:
+        """Not what was no longer asked for when the run began; but in place, where the old credential is dead."""
+        history, who = History(self.world.ledger.records(ref)), self.world.ledger.holder(ref) or asking.get()
+        begun = [one for one in history._records if one.step is Step.APPLYING]
+        begun = [one for one in begun if one.operation_id == record.operation_id]
+        asked = begun[-1].asked if begun else None
+        base = next((one for one in self.world.all(ref) if one.version == record.previous_version), None)
+        if base is None or asked is None or who is None or not self.world.provider.slots:
             return
-        if record.slot not in self.wanted(version):
+        in_place = asked["slots"] == [record.slot] or history.versions().get(base.version) == record.slot
+        if in_place or who.ref != ref or (ref in self.touched and self.touched[ref] >= who.began):
+            return
+        if "rotator" not in base.tags or record.slot not in self.wanted(base):
             raise Violation(Promise.ASKED, f"{record.slot} was published, and it is no longer asked for")
+
+    def _check_form(self, ref: SecretRef, record: Record) -> None:
+        """Whoever reads a secret in one form reads its next version, too."""
+        versions = {one.version: one for one in self.world.all(ref)}
+        old, new = versions.get(record.previous_version or ""), versions.get(record.version or "")
+        if old is not None and new is not None and is_uri(old.value) != is_uri(new.value):
+            raise Violation(Promise.CONSUMERS, f"{ref} was written in another form than its readers know")
 
     def relies(self, ref: SecretRef, slot: str) -> str | None:
         """Why a secret needs a slot, by what is really so; None: it does not."""

@@ -259,7 +259,22 @@ def value(role: str, password: str) -> SecretValue:
     return SecretValue(f"postgresql://{role}:{password}@{SERVER}/orders")
 
 
+def in_another_form(text: SecretValue) -> SecretValue:
+    """The same login as libpq's keywords, which whoever reads a URI can't read."""
+    role, password = parts(text)
+    host, _, port = SERVER.partition(":")
+    return SecretValue(f"host={host} port={port} dbname=orders user={role} password={password}")
+
+
+def is_uri(text: SecretValue) -> bool:
+    """Of the two forms."""
+    return "://" in text.reveal()
+
+
 def parts(text: SecretValue) -> tuple[str, str]:
     """-> (role, password)."""
+    if text.reveal().startswith("host="):
+        fields = dict(part.split("=", 1) for part in text.reveal().split(" "))
+        return fields["user"].strip("'"), fields["password"].strip("'")
     found = urlsplit(text.reveal())
     return found.username or "", found.password or ""

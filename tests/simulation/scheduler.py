@@ -39,6 +39,20 @@ class Actor:
     task: asyncio.Task[None] | None = None
     dead: bool = False
     stalled_until: float = 0.0
+    stops: "Stop | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """At the first call of this kind a process is killed, or stands still for so long. name: any, if there is none."""
+
+    when: str
+    call: str
+    name: str | None = None
+    stands_still_s: float | None = None
+
+    def is_at(self, pause: "_Pause") -> bool:
+        return (self.when, self.call) == (pause.when, pause.call) and self.name in {None, pause.name}
 
 
 @dataclass
@@ -79,9 +93,11 @@ class Scheduler:
     _waiting: list[_Pause] = field(default_factory=list)
     _outage_until: float | None = None
 
-    def add(self, name: str, starts_in_s: float, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def add(
+        self, name: str, starts_in_s: float, work: Callable[[], Coroutine[Any, Any, None]], stops: Stop | None = None
+    ) -> None:
         """A process that begins its work later."""
-        self._actors.append(Actor(name, self.clock.monotonic() + starts_in_s, work))
+        self._actors.append(Actor(name, self.clock.monotonic() + starts_in_s, work, stops=stops))
 
     async def hook(self, when: str, call: str, name: str) -> None:
         """What the fakes wait for. Work that no actor does (the owner's set-up) does not wait."""
@@ -154,7 +170,9 @@ class Scheduler:
         self._weather(now)
         plan, actor = self.plan, pause.actor
         told = f"{now:.1f} {actor.name} {pause.when} {pause.call} {pause.name}"
-        if plan.kills and chance < 0.03:
+        if actor.stops is not None and actor.stops.is_at(pause):
+            told += self._stop(actor, actor.stops, pause, now)
+        elif plan.kills and chance < 0.03:
             plan.kills -= 1
             self._kill(actor, pause)
             told += ": KILLED"
@@ -169,6 +187,14 @@ class Scheduler:
         else:
             pause.go_on.set_result(None)
         self.log.append(told)
+
+    def _stop(self, actor: Actor, stop: Stop, pause: _Pause, now: float) -> str:
+        if stop.stands_still_s is None:
+            self._kill(actor, pause)
+            return ": KILLED"
+        actor.stops, actor.stalled_until = None, now + stop.stands_still_s
+        self._waiting.append(pause)
+        return f": stands still until {actor.stalled_until:.1f}"
 
     def _failure(self, pause: _Pause, chance: float, now: float) -> RotationError | None:
         if pause.call in NEVER_FAILS:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from rotation.bindings import Binding
 from rotation.errors import Overtaken
@@ -28,9 +28,10 @@ KINDS = (
 
 @dataclass
 class Asking:
-    """One request at work. proven: the roles that were let in meanwhile."""
+    """One request at work. began: when it was asked for. proven: the roles that were let in meanwhile."""
 
     request: RotationRequest
+    began: datetime
     proven: set[str] = field(default_factory=set)
 
     @property

@@ -11,12 +11,14 @@ from tests.proof.rows import Row
 from tests.simulation import bugs_of_ownership
 from tests.simulation.bugs import BUGS
 from tests.simulation.neighbours import Neighbours
+from tests.simulation.plots import Plots
 from tests.simulation.promises import Promise, Violation
 from tests.simulation.story import Story
 
 STORIES = 10_000
 WITHIN = 20_000  # seeds, for a bug on purpose
 _CHUNK = 250
+_PLOT = 5
 assert bugs_of_ownership, "on the list by being read"
 
 
@@ -31,7 +33,9 @@ class Broken:
 
 
 def story_of(seed: int) -> Story:
-    """Of every two, one is about one secret, and one about two that live side by side."""
+    """Of eight, four are about one secret, three about two that live side by side, and one follows a plot."""
+    if seed % 8 == _PLOT:
+        return Plots(seed // 8)
     return Neighbours(seed // 2) if seed % 2 else Story(seed // 2)
 
 

@@ -502,6 +502,19 @@ async def test_in_another_slot_an_open_operation_is_given_up_when_its_slot_is_no
     assert world.works(world.latest)
 
 
+@pytest.mark.parametrize("variant", ["alternating", "alternating+admin"])
+async def test_what_was_given_up_after_the_change_and_is_asked_for_again_is_not_changed_twice(variant: str) -> None:
+    world = await World(variant).start()
+    await killed_after_the_change(world)
+    tags = dict(world.latest.tags)
+    await world.vault.set_tags(NAME, world.latest.version, {"team": "x"})
+    assert "given up" in (await ask(world, reason="sweep")).detail
+    await world.vault.set_tags(NAME, world.latest.version, tags)
+    assert (await ask(world)).result is Result.ROTATED, "the staged value is the only one that still logs in"
+    assert world.server.changes == ["b"], "each change salts anew, and a pooler passes on what it learned of the last"
+    assert world.works(world.latest)
+
+
 async def test_an_open_operation_of_a_credential_that_was_taken_over_changes_nothing() -> None:
     world = await World("alternating+admin").start()
     await write(world, OTHER, world.latest.value)
