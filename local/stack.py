@@ -156,14 +156,8 @@ class Stack:
             "ROTATION_GRAPH_ENDPOINT": self.planes["graph"],
             "AZURE_AUTHORITY_HOST": self.planes["login"],
         }
-        key_file = self.data / "function.key"
-        key = _kept(key_file)
-        options = ("--app", str(ROOT), "--port", str(self._port), "--data", str(self.data / "host"))
-        host = self._child(
-            "host", (*options, "--function-key-file", str(key_file), *served), env | settings | self._settings
-        )
-        url = host.ready()["url"]
-        events = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={key}"
+        url, key, events_key, pid = self._app(env | settings | self._settings, served)
+        events = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={events_key}"
         self.vault_control.post("event-endpoint", {"url": events})
         self.ready = {
             "functions": url,
@@ -177,8 +171,16 @@ class Stack:
                 "admin_password": self.postgres.admin_password.reveal(),
             },
             "env": env,
-            "pids": {"host": host.pid, "vault": vault.pid, "postgres": self.postgres.pid},
+            "pids": {"host": pid, "vault": vault.pid, "postgres": self.postgres.pid},
         }
+
+    def _app(self, settings: Mapping[str, str], served: tuple[str, ...]) -> tuple[str, str, str, int]:
+        """Start the app's host -> its URL, its function key, the webhook's key, the process id."""
+        key_file = self.data / "function.key"
+        key = _kept(key_file)
+        options = ("--app", str(ROOT), "--port", str(self._port), "--data", str(self.data / "host"))
+        host = self._child("host", (*options, "--function-key-file", str(key_file), *served), settings)
+        return host.ready()["url"], key, key, host.pid
 
     def kill(self, *parts: str) -> None:
         """SIGKILL, all of them in one moment: "host", "vault", "azure", "postgres"; they are gone when it returns."""

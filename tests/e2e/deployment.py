@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 from unittest.mock import patch
 
 import aiohttp
@@ -153,9 +153,19 @@ class Deployment:
         return server.url("postgres", server.admin_user, server.admin_password)
 
 
+_Seen = TypeVar("_Seen", bound=Deployment)
+
+
 @asynccontextmanager
 async def opened(stack: Stack, answers: list[str]) -> AsyncIterator[Deployment]:
     """A running stack as it is seen from outside, with an identity that may do everything in its vaults."""
+    async with opened_as(Deployment, stack, answers) as deployment:
+        yield deployment
+
+
+@asynccontextmanager
+async def opened_as(kind: type[_Seen], stack: Stack, answers: list[str]) -> AsyncIterator[_Seen]:
+    """As `opened`, for who sees the stack otherwise."""
     ca = stack.ready["env"]["SSL_CERT_FILE"]
     async with AsyncExitStack() as closing:
         closing.enter_context(patch.dict(os.environ, stack.ready["env"]))
@@ -164,7 +174,7 @@ async def opened(stack: Stack, answers: list[str]) -> AsyncIterator[Deployment]:
         for name, url in stack.ready["vaults"].items():
             client = SecretClient(url, identity, verify_challenge_resource=False, connection_verify=ca)
             clients[name] = await closing.enter_async_context(client)
-        yield Deployment(stack, await closing.enter_async_context(aiohttp.ClientSession()), clients, answers)
+        yield kind(stack, await closing.enter_async_context(aiohttp.ClientSession()), clients, answers)
 
 
 async def logs_in(value: SecretValue) -> bool:

@@ -54,7 +54,7 @@ class BlobStorage:
 
     @property
     def port(self) -> int:
-        return self._azurite.port
+        return self._azurite.ports["blob"]
 
     def start(self) -> None:
         """Raises `local.azurite.Missing` where it can't be had."""
