@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# infra/check_rights.sh --name NAME [--policy FILE] [--places FILE]
+# infra/check_rights.sh --name NAME [--policy FILE]
 # Holds the rights of a deployment's identity against what its policy needs: says what is missing and what is too much,
 # a line each, and ends with 2 then. Changes nothing.
 #
 #   --name NAME      the deployment, as infra/deploy.sh was given it
 #   --policy FILE    default: policy.toml of this checkout
-#   --places FILE    after azd, which keeps no deployment of that name: azd env get-value PLACES >places.json
 #
 # Who runs it needs Reader on the subscriptions; and where a rule rotates an application's secret, Directory Readers.
 set -euo pipefail
@@ -13,12 +12,11 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=infra/scripts/say.sh
 . "$root/infra/scripts/say.sh"
 
-name='' policy=$root/policy.toml places=''
+name='' policy=$root/policy.toml
 while [ $# -gt 0 ]; do
     case $1 in
     --name) need "$@"; name=$2; shift ;;
     --policy) need "$@"; policy=$2; shift ;;
-    --places) need "$@"; places=$2; shift ;;
     --help | -h) usage; exit 0 ;;
     *) usage >&2; exit 2 ;;
     esac
@@ -26,9 +24,7 @@ while [ $# -gt 0 ]; do
 done
 [ -n "$name" ] || stop "--name is needed" "infra/check_rights.sh --help"
 [ -f "$policy" ] || stop "there is no file $policy" "pass the policy that is deployed as --policy"
-[ -z "$places" ] || [ -f "$places" ] || stop "there is no file $places" "azd env get-value PLACES >$places"
 case $policy in /*) ;; *) policy=$PWD/$policy ;; esac
-case $places in '' | /*) ;; *) places=$PWD/$places ;; esac
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cd "$root" # for rotation/ and infra/rights
@@ -36,17 +32,13 @@ cd "$root" # for rotation/ and infra/rights
 "$python" -m infra.rights derive "$policy" >"$work/rights.json" ||
     stop "no rights can be derived from $policy" "mend what the line above names"
 account=$(az account show --query id --output tsv 2>/dev/null | tr -d '\r') || stop "az is not logged in" "az login"
-if [ -n "$places" ]; then
-    cp "$places" "$work/places.json"
-else
-    az deployment sub show --name "keyturn-$name" --query properties.outputs --output json >"$work/outputs.json" ||
-        stop "there is no deployment keyturn-$name in the subscription $account" \
-            "az account set --subscription …, or take the name that infra/deploy.sh was given; after azd: see --places in --help"
-    field "$work/outputs.json" PLACES >"$work/places.json"
-    [ -s "$work/places.json" ] || stop "the deployment keyturn-$name has no outputs: it failed" "run infra/deploy.sh"
-fi
-principal=$(field "$work/places.json" principalId 2>/dev/null) || stop "$places is not what azd tells of PLACES" "azd env get-value PLACES >$places"
-[ -n "$principal" ] || stop "${places:-the deployment keyturn-$name} names no principalId" "run infra/deploy.sh, or azd provision, again"
+az deployment sub show --name "keyturn-$name" --query properties.outputs --output json >"$work/outputs.json" ||
+    stop "there is no deployment keyturn-$name in the subscription $account" \
+        "az account set --subscription …, or take the name that infra/deploy.sh was given"
+field "$work/outputs.json" PLACES >"$work/places.json"
+[ -s "$work/places.json" ] || stop "the deployment keyturn-$name has no outputs: it failed" "run infra/deploy.sh"
+principal=$(field "$work/places.json" principalId)
+[ -n "$principal" ] || stop "the deployment keyturn-$name names no principalId" "run infra/deploy.sh again"
 
 # Roles are given where the vaults and the targets are, which may be in other subscriptions.
 "$python" - "$account" "$work" <<'PYTHON'

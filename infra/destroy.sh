@@ -62,7 +62,7 @@ record() {
 }
 record "keyturn-$name" properties.outputs >"$work/outputs.json"
 record "keyturn-$name-subscription" properties.parameters >"$work/subscribed.json"
-# Either may know of a vault that the other does not: after azd, or a change that failed on its way.
+# Either may know of a vault that the other does not: after a change that failed on its way.
 field "$work/outputs.json" TOPICS >"$work/topics.json"
 field "$work/subscribed.json" topics >>"$work/topics.json"
 # A topic stands where its vault does, which may be in another subscription.

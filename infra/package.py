@@ -47,7 +47,7 @@ class PackageError(Exception):
 def main() -> int:
     """0; 1 with one line on standard error where the package can't be built."""
     parser = argparse.ArgumentParser(prog="python infra/package.py", description=__doc__)
-    parser.add_argument("--folder", type=Path, default=ROOT / "dist/app", help="the files; what azd uploads")
+    parser.add_argument("--folder", type=Path, default=ROOT / "dist/app", help="the files")
     parser.add_argument("--zip", type=Path, default=ROOT / "dist/keyturn.zip", help="the same, zipped")
     options = parser.parse_args()
     try:

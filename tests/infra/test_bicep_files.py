@@ -88,8 +88,8 @@ def test_a_parameter_file_gives_what_main_asks_for_and_nothing_else(path: Path) 
     assert needed <= file.variables.keys() <= main.params.keys()
 
 
-def test_the_examples_are_the_small_one_and_the_enterprise_one_beside_what_azd_deploys() -> None:
-    assert [path.stem for path in PARAMETER_FILES] == ["enterprise", "main", "small"]
+def test_the_examples_are_the_small_one_and_the_enterprise_one() -> None:
+    assert [path.stem for path in PARAMETER_FILES] == ["enterprise", "small"]
 
 
 def test_the_enterprise_example_shows_every_option_of_a_vault_and_of_a_network() -> None:

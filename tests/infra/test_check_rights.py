@@ -71,22 +71,6 @@ def test_a_vault_that_decides_by_access_policies_is_judged_by_them(shell: Shell)
     assert "set" in done.stderr
 
 
-def test_after_azd_the_places_are_given_in_a_file(shell: Shell) -> None:
-    deployed = Deployed(shell, rule(["storage-key"], [ACCOUNT]))
-    assert deployed.checked().returncode == 0
-    shell.change(deployments={})
-    arguments = ("--name", NAME, "--policy", deployed.azure.policy)
-    assert "after azd: see --places" in shell.run("check_rights.sh", *arguments).stderr
-    places = shell.home / "places.json"
-    assert "azd env get-value PLACES" in shell.run("check_rights.sh", *arguments, "--places", places).stderr
-    places.write_text(json.dumps(deployed.azure.places))
-    done = shell.run("check_rights.sh", *arguments, "--places", places)
-    assert (done.returncode, done.stderr) == (0, "")
-    places.write_text("not JSON")
-    done = shell.run("check_rights.sh", *arguments, "--places", places)
-    assert (done.returncode, "remedy: azd env get-value PLACES" in done.stderr) == (1, True)
-
-
 def test_a_right_that_two_subscriptions_tell_of_is_told_once(shell: Shell) -> None:
     deployed = Deployed(shell, rule(["storage-key"], [ACCOUNT.replace("00a/", "00b/")]))
     deployed.azure.assign("reader", "/providers/Microsoft.Management/managementGroups/all", "Reader", id="/one")

@@ -1,4 +1,4 @@
-"""infra/deploy.sh and azd's hooks look at the vaults first, and tell at the end what is left to do about them."""
+"""infra/deploy.sh looks at the vaults first, and tells at the end what is left to do about them."""
 
 import json
 from pathlib import Path
@@ -160,18 +160,6 @@ def test_the_right_on_the_last_vault_of_a_subscription_goes_before_the_role_leav
     assert "# kv-gone has left" in deployed.deployed().stdout
 
 
-def test_azd_looks_before_it_provisions(shell: Shell) -> None:
-    tool = shell.home / "bin/azd"
-    tool.write_text("#!/bin/sh\n")
-    tool.chmod(0o755)
-    asked = [{"name": "kv-orders-prod", "resourceGroup": "rg-b"}]
-    shell.environment |= {"AZURE_ENV_NAME": NAME, "AZURE_LOCATION": "westeurope", "KEYTURN_VAULTS": json.dumps(asked)}
-    done = shell.run("scripts/azd_prepare.sh")
-    assert done.returncode == 1
-    assert "resourceGroup: 'rg-orders-prod'" in done.stderr
-    assert shell.changing_calls == []
-
-
 def test_a_private_network_takes_a_provider_that_is_registered(shell: Shell) -> None:
     """The example's vaults, in the subscriptions that it names."""
     shell.parameters = INFRA / "enterprise.bicepparam"
@@ -186,10 +174,3 @@ def test_a_private_network_takes_a_provider_that_is_registered(shell: Shell) -> 
     assert set(shell.cloud["event_subscriptions"]) == {
         f"{topic}/keyturn-{NAME}" for topic in ("evgst-kv-orders-prod", "evgst-billing", "evgst-kv-shared-prod")
     }
-
-
-def test_azd_and_az_have_to_mean_the_same_subscription(shell: Shell) -> None:
-    shell.environment |= {"AZURE_ENV_NAME": NAME, "AZURE_LOCATION": "westeurope", "KEYTURN_VAULTS": "[]"}
-    other = "11111111-1111-1111-1111-111111111111"
-    done = shell.run("scripts/azd_prepare.sh", AZURE_SUBSCRIPTION_ID=other)
-    assert remedies(done) == [f"az account set --subscription {other}"]

@@ -49,7 +49,7 @@ def test_events_end_before_the_app_goes_and_rights_before_the_identity(deployed:
     assert f"{HOME}/Microsoft.Web/sites/func-{NAME}" in first
 
 
-def test_without_the_record_of_the_infrastructure_as_after_azd_the_same_goes(deployed: Shell) -> None:
+def test_without_the_record_of_the_infrastructure_the_same_goes(deployed: Shell) -> None:
     cloud = deployed.cloud
     del cloud["deployments"][f"keyturn-{NAME}"]
     deployed.change(**cloud)
