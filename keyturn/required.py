@@ -49,6 +49,8 @@ def require(
     with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(found)), thread_name_prefix="keyturn-require") as pool:
         causes = {name: cause for name, cause in zip(found, pool.map(_cause, found.values()), strict=True) if cause}
     if causes:
+        for one in found.values():
+            one.close()
         lines = "; ".join(f"{name} ({variable_name(name)}): {cause}" for name, cause in causes.items())
         count = f"{len(causes)} of {len(found)} secrets can't be read"
         raise MissingSecrets(f"{count} in {address}: {lines}", causes)

@@ -8,7 +8,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from keyturn.errors import KeyturnError, NoOther, VaultAway
 from keyturn.grace import in_grace
@@ -71,6 +72,20 @@ class RotatingSecret:
 
     def __repr__(self) -> str:
         return f"RotatingSecret({str(self._reference)!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connections; a secret that lives as long as its process need not be closed."""
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            reader.close()
 
     @property
     def value(self) -> str:

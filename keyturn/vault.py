@@ -5,11 +5,11 @@ The SDK's own retries are off: what comes next, and when, is decided by whoever 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from keyturn.errors import KeyturnError, NotReadable, VaultAway
 from keyturn.held import Held, Listed, Version
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 
+T = TypeVar("T")
 CALL_S = 5.0  # the longest that one call waits for the network
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER = 401, 403, 404, 429, 500
 
@@ -32,6 +33,8 @@ class Reader(Protocol):
     def listed(self) -> tuple[list[Listed], datetime]:
         """All versions, in any order, and the vault's time."""
         ...
+
+    def close(self) -> None: ...
 
 
 class AsyncReader(Protocol):
@@ -50,11 +53,12 @@ class SdkReader:
         with _importing():
             from azure.keyvault.secrets import SecretClient  # noqa: PLC0415  imported when used
 
+        self._owned: Any = None
         if credential is None:
             with _importing():
                 from azure.identity import DefaultAzureCredential  # noqa: PLC0415  as above
 
-            credential = DefaultAzureCredential()
+            credential = self._owned = DefaultAzureCredential()
         self._name = reference.name
         self._reference = reference
         self._client = SecretClient(
@@ -67,18 +71,20 @@ class SdkReader:
         )
 
     def latest(self) -> Version:
-        with _translated(self._reference):
-            return _version(self._client.get_secret(self._name))
+        return _version(_asked(self._reference, lambda: self._client.get_secret(self._name)))
 
     def version(self, version: str) -> Version:
-        with _translated(self._reference):
-            return _version(self._client.get_secret(self._name, version))
+        return _version(_asked(self._reference, lambda: self._client.get_secret(self._name, version)))
 
     def listed(self) -> tuple[list[Listed], datetime]:
         clock = _Clock()
-        with _translated(self._reference):
-            pages = self._client.list_properties_of_secret_versions(self._name, raw_response_hook=clock.note)
-            return [_listed(one) for one in pages], clock.now
+        pages = self._client.list_properties_of_secret_versions(self._name, raw_response_hook=clock.note)
+        return [_listed(one) for one in _asked(self._reference, lambda: list(pages))], clock.now
+
+    def close(self) -> None:
+        self._client.close()
+        if self._owned is not None:
+            self._owned.close()
 
 
 class AsyncSdkReader:
@@ -106,18 +112,19 @@ class AsyncSdkReader:
         )
 
     async def latest(self) -> Version:
-        with _translated(self._reference):
-            return _version(await self._client.get_secret(self._name))
+        return _version(await _awaited(self._reference, self._client.get_secret(self._name)))
 
     async def version(self, version: str) -> Version:
-        with _translated(self._reference):
-            return _version(await self._client.get_secret(self._name, version))
+        return _version(await _awaited(self._reference, self._client.get_secret(self._name, version)))
 
     async def listed(self) -> tuple[list[Listed], datetime]:
         clock = _Clock()
-        with _translated(self._reference):
+
+        async def read() -> list[Listed]:
             pages = self._client.list_properties_of_secret_versions(self._name, raw_response_hook=clock.note)
-            return [_listed(one) async for one in pages], clock.now
+            return [_listed(one) async for one in pages]
+
+        return await _awaited(self._reference, read()), clock.now
 
     async def close(self) -> None:
         await self._client.close()
@@ -156,43 +163,53 @@ def _importing() -> Iterator[None]:
         raise KeyturnError(f"{package} is not installed: pip install {package}, or pass a `credential`") from None
 
 
-@contextmanager
-def _translated(reference: Reference) -> Iterator[None]:
-    """The SDK's errors in words of ours, without anything that hangs on them: they hold requests and answers."""
-    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError  # noqa: PLC0415
-
-    failed: KeyturnError
+def _asked(reference: Reference, call: Callable[[], T]) -> T:
     try:
-        yield
-    except ClientAuthenticationError as error:
-        failed = (
-            NotReadable(
-                f"{reference}: the vault refuses this identity's token: look at the identity and its tenant", "refused"
-            )
-            if error.status_code == _UNAUTHORIZED
-            else VaultAway(f"{reference}: no token could be had: {_first_line(error)}")
-        )
-    except HttpResponseError as error:
-        failed = _refused(reference, error)
-    except AzureError as error:
-        failed = VaultAway(f"{reference}: the vault does not answer: {type(error).__name__}")
-    except OSError as error:  # what an async transport lets through
-        failed = VaultAway(f"{reference}: the vault does not answer: {type(error).__name__}")
-    else:
-        return
-    raise failed  # outside the handlers, so that nothing of the SDK hangs on it
+        return call()
+    except Exception as error:  # noqa: BLE001  whatever the SDK and its transport let through
+        failed = _failed(reference, error)
+        _let_go(error)
+    raise failed  # outside the handler: what hangs on the SDK's errors are requests and answers, tokens and values
+
+
+async def _awaited(reference: Reference, call: Awaitable[T]) -> T:
+    try:
+        return await call
+    except Exception as error:  # noqa: BLE001  as above
+        failed = _failed(reference, error)
+    raise failed
+
+
+def _failed(reference: Reference, error: Exception) -> KeyturnError:
+    """The SDK's error in words of ours."""
+    from azure.core.exceptions import ClientAuthenticationError, HttpResponseError  # noqa: PLC0415  imported by now
+
+    if isinstance(error, ClientAuthenticationError) and error.status_code != _UNAUTHORIZED:
+        return VaultAway(f"{reference}: no token could be had: {_first_line(error)}")
+    if isinstance(error, ClientAuthenticationError):
+        return NotReadable(f"{reference}: the vault refuses this identity's token: look at its tenant", "refused")
+    if isinstance(error, HttpResponseError):
+        return _refused(reference, error)
+    return VaultAway(f"{reference}: the vault does not answer: {type(error).__name__}")
+
+
+def _let_go(error: Exception) -> None:
+    """Else the connection stays open until the collector finds the error, which refers to itself."""
+    response = getattr(error, "response", None)
+    if response is not None and hasattr(response, "close"):
+        response.close()
 
 
 def _refused(reference: Reference, error: Any) -> KeyturnError:
     status = error.status_code
-    inner = getattr(getattr(error.error, "innererror", None), "code", None) if error.error else None
+    inner = ((error.error and error.error.innererror) or {}).get("code")
     if status == _NOT_FOUND:
         return NotReadable(f"{reference}: there is no such secret, or it is deleted", "missing")
     if status == _FORBIDDEN and inner == "SecretDisabled":
         return NotReadable(f"{reference}: its latest version is disabled: enable it, or write a new one", "disabled")
     if status == _FORBIDDEN:
         why = {"ForbiddenByFirewall": "the vault's firewall does not let this machine in"}.get(
-            inner or "", "this identity may not read it: give it the role Key Vault Secrets User"
+            str(inner), "this identity may not read it: give it the role Key Vault Secrets User"
         )
         return NotReadable(f"{reference}: {why}", "forbidden")
     if status == _TOO_MANY or status is None or status >= _SERVER:

@@ -72,6 +72,9 @@ class PlayedVault:
     def listed(self) -> tuple[list[Listed], datetime]:
         return [one for one, _ in self.all][::-1], START + timedelta(seconds=self.time.now)
 
+    def close(self) -> None:
+        pass
+
 
 class AsyncPlayedVault:
     """The same behind `await`."""

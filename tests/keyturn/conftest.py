@@ -1,0 +1,35 @@
+"""The local vault, as the integration tests have it."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from azure.identity import ManagedIdentityCredential
+
+from local.certificates import Certificates
+from local.vault import LocalVaults
+from tests.integration.vault_fixtures import NewVaults, authority, certificates, client, identity, new_vaults, session
+
+__all__ = ["authority", "certificates", "client", "identity", "new_vaults", "session", "token", "trusted", "vaults"]
+
+
+@pytest.fixture
+async def vaults(new_vaults: NewVaults) -> AsyncIterator[LocalVaults]:
+    async with new_vaults() as running:
+        yield running
+    await asyncio.sleep(0.2)  # what it closed last hangs up in this very loop
+
+
+@pytest.fixture
+def trusted(certificates: Certificates, identity: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that unmodified SDKs trust the local vault: the sync one by requests, the other by ssl."""
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificates.ca))
+    # A process of its own would be started with SSL_CERT_FILE; aiohttp has read that when it was imported.
+    monkeypatch.setattr("aiohttp.connector._SSL_CONTEXT_VERIFIED", ssl.create_default_context(cafile=certificates.ca))
+
+
+@pytest.fixture
+def token(trusted: None) -> Iterator[ManagedIdentityCredential]:
+    with ManagedIdentityCredential() as credential:
+        yield credential
