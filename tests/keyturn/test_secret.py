@@ -1,0 +1,302 @@
+"""What an application sees of a secret that is rotated under it: threads and asyncio alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import subprocess
+import sys
+import threading
+import time as real_time
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from keyturn import AsyncRotatingSecret, KeyturnError, NoOther, NotReadable, RotatingSecret, VaultAway
+from keyturn.held import Held
+from tests.keyturn.played import AsyncPlayedVault, PlayedVault, Time
+
+ADDRESS = "https://kv-orders.vault.azure.net/secrets/orders-db"
+OLD, NEW = "the-old-password", "the-new-password"
+
+
+@dataclass
+class Reading:
+    """One of the two classes over a played vault, its answers always awaited."""
+
+    vault: PlayedVault
+    time: Time
+    value: Callable[[], Awaitable[str]]
+    other_than: Callable[[str], Awaitable[str]]
+    accepted: Callable[[], Awaitable[tuple[str, ...]]]
+    accepts: Callable[[str], Awaitable[bool]]
+    settle: Callable[[], Awaitable[None]]
+    shown: Any
+
+
+@pytest.fixture(params=["threads", "asyncio"])
+async def reading(request: pytest.FixtureRequest) -> Reading:
+    time = Time()
+    vault = PlayedVault(time, OLD)
+    return _by_threads(vault, time) if request.param == "threads" else _by_tasks(vault, time)
+
+
+def _by_threads(vault: PlayedVault, time: Time) -> Reading:
+    secret = RotatingSecret(ADDRESS, reader=lambda: vault, monotonic=time.monotonic, sleep=time.sleep)
+
+    async def value() -> str:
+        return secret.value
+
+    async def other_than(refused: str) -> str:
+        return secret.other_than(refused)
+
+    async def accepted() -> tuple[str, ...]:
+        return secret.accepted
+
+    async def accepts(presented: str) -> bool:
+        return secret.accepts(presented)
+
+    async def settle() -> None:
+        for thread in threading.enumerate():
+            if thread.name == "keyturn-refresh":
+                thread.join(5)
+
+    return Reading(vault, time, value, other_than, accepted, accepts, settle, secret)
+
+
+def _by_tasks(vault: PlayedVault, time: Time) -> Reading:
+    secret = AsyncRotatingSecret(
+        ADDRESS, reader=lambda: AsyncPlayedVault(vault), monotonic=time.monotonic, sleep=time.asleep
+    )
+
+    async def value() -> str:
+        return await secret.value
+
+    async def accepted() -> tuple[str, ...]:
+        return await secret.accepted
+
+    async def settle() -> None:
+        for _ in range(5):
+            await asyncio.sleep(0)
+
+    return Reading(vault, time, value, secret.other_than, accepted, secret.accepts, settle, secret)
+
+
+# value
+
+
+async def test_it_is_read_once_however_often_it_is_asked_for(reading: Reading) -> None:
+    assert {await reading.value() for _ in range(100)} == {OLD}
+    assert len(reading.vault.reads) == 1
+
+
+async def test_a_new_version_is_found_in_the_background_after_a_while(reading: Reading) -> None:
+    assert await reading.value() == OLD
+    reading.vault.write(NEW)
+    reading.time.sleep(400)
+    assert await reading.value() == OLD, "nobody waits for the vault"
+    await reading.settle()
+    assert await reading.value() == NEW
+    assert len(reading.vault.reads) == 2
+
+
+async def test_while_the_vault_is_away_what_is_known_serves_and_back_it_is_read_once(reading: Reading) -> None:
+    await reading.value()
+    reading.time.sleep(400)
+    reading.vault.away()
+    away_from = len(reading.vault.reads)
+    for _ in range(600):  # ten minutes
+        reading.time.sleep(1)
+        assert await reading.value() == OLD
+        await reading.settle()
+    assert 600 / 18 - 1 <= len(reading.vault.reads) - away_from <= 600 / 12 + 1, "now and then, and no storm"
+    reading.vault.fails = None
+    reading.vault.write(NEW)
+    before = len(reading.vault.reads)
+    for _ in range(60):
+        reading.time.sleep(1)
+        await reading.value()
+        await reading.settle()
+    assert await reading.value() == NEW
+    assert len(reading.vault.reads) - before == 1
+
+
+async def test_a_first_read_that_fails_says_why_and_the_next_one_is_tried(reading: Reading) -> None:
+    reading.vault.away()
+    with pytest.raises(VaultAway, match="503"):
+        await reading.value()
+    reading.vault.fails = NotReadable("it is disabled", "disabled")
+    with pytest.raises(NotReadable, match="disabled"):
+        await reading.value()
+    reading.vault.fails = None
+    assert await reading.value() == OLD
+
+
+# other_than
+
+
+@pytest.mark.parametrize(("gap", "most"), [(0.0, 1), (0.02, 2), (0.08, 4), (2.0, 9)])
+async def test_after_a_refused_login_another_version_is_waited_for(reading: Reading, gap: float, most: int) -> None:
+    assert await reading.value() == OLD
+    if gap:
+        reading.time.at(gap, lambda: reading.vault.write(NEW))
+    else:
+        reading.vault.write(NEW)
+    began, before = reading.time.now, len(reading.vault.reads)
+    assert await reading.other_than(OLD) == NEW
+    assert len(reading.vault.reads) - before <= most
+    assert reading.time.now - began <= max(0.1, gap * 2)
+    assert await reading.value() == NEW
+    assert await reading.other_than(OLD) == NEW, "what was found is known: nobody reads again"
+    assert len(reading.vault.reads) - before <= most
+
+
+async def test_where_there_is_no_other_it_is_said_after_the_wait_and_soon_the_next_times(reading: Reading) -> None:
+    await reading.value()
+    began = reading.time.now
+    with pytest.raises(NoOther, match="the vault has no other version"):
+        await reading.other_than(OLD)
+    assert 3.5 <= reading.time.now - began <= 5.0
+    read = len(reading.vault.reads)
+    for _ in range(100):  # a program that tries again and again
+        with pytest.raises(NoOther):
+            await reading.other_than(OLD)
+    assert len(reading.vault.reads) == read
+    reading.time.sleep(2)
+    reading.vault.write(NEW)
+    assert await reading.other_than(OLD) == NEW
+    assert len(reading.vault.reads) == read + 1
+
+
+async def test_a_vault_that_is_throttled_is_asked_when_it_says_and_not_before(reading: Reading) -> None:
+    await reading.value()
+    reading.vault.away(retry_after_s=2.0)
+    reading.time.at(1.0, lambda: reading.vault.write(NEW))
+    reading.time.at(1.9, lambda: setattr(reading.vault, "fails", None))
+    before = len(reading.vault.reads)
+    assert await reading.other_than(OLD) == NEW
+    assert len(reading.vault.reads) - before == 2
+
+
+async def test_a_vault_that_is_away_for_the_whole_wait_is_named(reading: Reading) -> None:
+    await reading.value()
+    reading.vault.away()
+    with pytest.raises(VaultAway):
+        await reading.other_than(OLD)
+
+
+# accepted
+
+
+async def test_what_is_good_now_is_the_newest_and_what_is_in_its_grace_period(reading: Reading) -> None:
+    reading.vault.write("second", **{"grace-hours": "1"})
+    reading.time.sleep(7200)
+    reading.vault.write("third", **{"grace-hours": "1"})
+    reading.time.sleep(1800)
+    assert await reading.accepted() == ("third", "second", OLD), "the first had no tag, which means 72 hours"
+    assert (await reading.accepts("second"), await reading.accepts("never")) == (True, False)
+
+
+async def test_a_disabled_version_is_good_no_longer(reading: Reading) -> None:
+    reading.vault.write("second")
+    listed, value = reading.vault.all[0]
+    reading.vault.all[0] = (type(listed)(listed.id, enabled=False, created_on=listed.created_on), value)
+    assert await reading.accepted() == ("second",)
+
+
+async def test_a_key_that_is_newer_than_what_is_known_is_found_and_nobody_can_have_the_vault_asked_at_will(
+    reading: Reading,
+) -> None:
+    assert await reading.accepted() == (OLD,)
+    reading.vault.write(NEW)
+    assert await reading.accepts(NEW)
+    assert await reading.accepts(OLD), "its readers were promised a while"
+    before = len(reading.vault.reads)
+    assert not any([await reading.accepts(f"guess {number}") for number in range(50)])
+    assert len(reading.vault.reads) - before <= 1
+
+
+# nothing shows a value
+
+
+async def test_no_text_shows_a_value(reading: Reading) -> None:
+    await reading.value()
+    told = [repr(reading.shown), str(reading.shown), f"{Held(OLD)} {Held(OLD)!r}"]
+    reading.vault.fails = NotReadable("it is disabled", "disabled")
+    with pytest.raises(KeyturnError) as failed:
+        await reading.other_than(OLD)
+    told += ["".join(traceback.TracebackException.from_exception(failed.value, capture_locals=True).format())]
+    frames = [text for text in told[-1].split("  File ") if "/keyturn/secret" in text or "/keyturn/timing" in text]
+    assert frames
+    assert not [text for text in [*told[:-1], *frames] if OLD in text]
+    with pytest.raises(TypeError):
+        pickle.dumps(Held(OLD))
+
+
+# many at once, and forks
+
+
+def test_one_of_many_threads_reads() -> None:
+    vault = PlayedVault(Time(), OLD)
+
+    def slow() -> PlayedVault:
+        real_time.sleep(0.1)
+        return vault
+
+    secret = RotatingSecret(ADDRESS, reader=slow)
+    found: list[str] = []
+    threads = [threading.Thread(target=lambda: found.append(secret.value)) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (set(found), len(found), len(vault.reads)) == ({OLD}, 32, 1)
+    threading.Timer(0.1, lambda: vault.write(NEW)).start()
+    found.clear()
+    threads = [threading.Thread(target=lambda: found.append(secret.other_than(OLD))) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (set(found), len(found)) == ({NEW}, 32)
+    assert len(vault.reads) <= 1 + 5
+
+
+async def test_one_of_many_tasks_reads_and_a_cancelled_one_takes_nobody_with_it() -> None:
+    vault = PlayedVault(Time(), OLD)
+    secret = AsyncRotatingSecret(ADDRESS, reader=lambda: AsyncPlayedVault(vault))
+    assert set(await asyncio.gather(*(secret.value for _ in range(32)))) == {OLD}
+    assert len(vault.reads) == 1
+    first, *others = (asyncio.ensure_future(secret.other_than(OLD)) for _ in range(32))
+    await asyncio.sleep(0.02)
+    first.cancel()
+    vault.write(NEW)
+    assert set(await asyncio.gather(*others)) == {NEW}
+    assert len(vault.reads) <= 1 + 5
+    await secret.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_fork_while_a_thread_reads_does_not_hang_in_the_child() -> None:
+    program = f"""
+import os, threading, time
+from keyturn import RotatingSecret
+from tests.keyturn.played import PlayedVault, Time
+vault = PlayedVault(Time(), "old")
+secret = RotatingSecret({ADDRESS!r}, reader=lambda: vault)
+secret.value
+threading.Thread(target=lambda: secret.other_than("old"), daemon=True).start()
+time.sleep(0.2)
+child = os.fork()
+if child == 0:
+    vault.write("new")
+    os._exit(0 if secret.other_than("old") == "new" and secret.value == "new" else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.stdout, ended.returncode) == ("0\n", 0), ended.stderr
