@@ -1,6 +1,5 @@
 """infra/deploy.sh looks at the vaults first, and tells at the end what is left to do about them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
