@@ -19,6 +19,7 @@ from pytest_mock import MockerFixture
 from handlers import on_demand, reading
 from handlers.http import Answer, Ask, answered
 from handlers.settings import HttpAuth
+from handlers.shutdown import Shutdown
 from rotation.model import Outcome, Result, SecretRef
 
 KEY = "the-function-key-that-nobody-may-read=="
@@ -43,6 +44,7 @@ class Asked:
         self.engine = SimpleNamespace(
             handle=mocker.AsyncMock(return_value=done), plan=mocker.AsyncMock(return_value=done)
         )
+        self.shutdown = Shutdown()
         self.notifier = SimpleNamespace(tell=mocker.AsyncMock())
         self.vaults: Mapping[str, Any] = {"kv": SimpleNamespace(secrets=nobody)}
         self.ledger = SimpleNamespace()

@@ -22,6 +22,7 @@ async def main():
     shutdown = Shutdown()
     shutdown.listen()
     work = [asyncio.create_task(call(shutdown, seconds)) for seconds in SECONDS]
+    await asyncio.sleep(0)  # so that each has begun
     print("at work", flush=True)
     while not shutdown.asked:
         await asyncio.sleep(0.01)
