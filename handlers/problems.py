@@ -9,6 +9,7 @@ from rotation.errors import (
     Busy,
     Denied,
     Disabled,
+    HttpClosed,
     LengthRequired,
     Malformed,
     Misconfigured,
@@ -34,6 +35,7 @@ _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (Disabled, 422),
     (Refused, 502),
     (Transient, 503),
+    (HttpClosed, 503),
     (Misconfigured, 500),
 )
 _TITLES = {
