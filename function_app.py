@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from handlers.settings import QUEUE, HttpAuth, from_environment
-from handlers.start import Running, check_library, load_policy
+from handlers.settings import QUEUE, HttpAuth
+from handlers.start import started
 
 if TYPE_CHECKING:
     from handlers.http import Answer, Ask
 
-check_library(func.__version__)
-settings = from_environment(os.environ, Path(__file__).parent)
-running = Running(settings, load_policy(settings))
+running = started(func.__version__, os.environ, Path(__file__).parent)
+settings = running.settings
 STORAGE = "AzureWebJobsStorage"  # the settings that say where the queue is begin with this
 
 # With App Service authentication in front, callers have a token and need no key; `handlers.callers` looks at the role.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from handlers.settings import HttpAuth, Settings, from_environment
-from handlers.start import check_library, load_policy
+from handlers.start import check_library, load_policy, started
 from rotation.errors import Misconfigured
 
 ENOUGH = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:l", "ROTATION_HTTP_AUTH": "key"}
@@ -150,3 +150,33 @@ def test_a_library_that_takes_the_type_out_of_events_stops_the_start_with_one_li
 @pytest.mark.parametrize("version", ["1.25", "1.25.0", "1.26.0", "2.0.0b1", "2.3.0", "10.0.0"])
 def test_a_library_that_knows_both_schemas_is_taken(version: str) -> None:
     check_library(version)
+
+
+@pytest.mark.parametrize(
+    ("library", "wrong"),
+    [
+        ("1.24.0", {}),
+        ("2.3.0", {"ROTATION_VAULTS": ""}),
+        ("2.3.0", {"ROTATION_SWEEP_SCHEDULE": "0 0 3 * * 7"}),
+        ("2.3.0", {"ROTATION_POLICY": "nowhere.toml"}),
+    ],
+)
+def test_whatever_stops_the_start_is_told_where_the_functions_host_logs_it(
+    library: str, wrong: Mapping[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It logs a line of a worker's standard error as an error where "error" stands in it.
+
+    See ParseErrorMessageAndLog in WorkerProcess.cs of Azure/azure-functions-host. The exception of a failed start stands
+    nowhere above the host's level Debug.
+    """
+    with pytest.raises(Misconfigured) as refused:
+        started(library, ENOUGH | dict(wrong), tmp_path)
+    told = capsys.readouterr()
+    assert told.err == f"error: the app does not start: {refused.value.message}\n"
+    assert told.out == ""
+
+
+def test_a_start_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "policy.toml").write_text("")
+    assert started("2.3.0", ENOUGH, tmp_path).settings.vaults == {"kv-a": "https://kv-a.vault.azure.net"}
+    assert capsys.readouterr() == ("", "")
