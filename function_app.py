@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from handlers.settings import QUEUE, HttpAuth, from_environment
-from handlers.start import Running, load_policy
+from handlers.settings import QUEUE, HttpAuth
+from handlers.start import started
 
 if TYPE_CHECKING:
     from handlers.http import Answer, Ask
 
-settings = from_environment(os.environ, Path(__file__).parent)
-running = Running(settings, load_policy(settings))
+running = started(func.__version__, os.environ, Path(__file__).parent)
+settings = running.settings
 STORAGE = "AzureWebJobsStorage"  # the settings that say where the queue is begin with this
 
 # With App Service authentication in front, callers have a token and need no key; `handlers.callers` looks at the role.
-level = func.AuthLevel.ANONYMOUS if settings.http_auth is HttpAuth.ENTRA else func.AuthLevel.FUNCTION
+level = func.AuthLevel.FUNCTION if settings.http_auth is HttpAuth.KEY else func.AuthLevel.ANONYMOUS
 app = func.FunctionApp(http_auth_level=level)
 
 

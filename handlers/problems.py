@@ -9,6 +9,7 @@ from rotation.errors import (
     Busy,
     Denied,
     Disabled,
+    HttpClosed,
     LengthRequired,
     Malformed,
     Misconfigured,
@@ -35,6 +36,7 @@ _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (Disabled, 422),
     (Refused, 502),
     (Transient, 503),
+    (HttpClosed, 503),
     (Misconfigured, 500),
 )
 _TITLES = {

@@ -16,6 +16,7 @@ DEFAULT_SCHEDULE = "0 0 * * * *"  # every hour
 
 # Either makes the Functions worker load OpenTelemetry, with Azure Monitor's exporters or with the app's own.
 _TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
+_PLATFORMS_TRUE = frozenset({"1", "true"})
 _WORKERS_TRUE = frozenset({"1", "true", "t", "yes", "y"})
 
 # A storage account's resource id, by its parts; those that are empty are anybody's.
@@ -27,6 +28,7 @@ class HttpAuth(StrEnum):
 
     ENTRA = "entra"
     KEY = "key"
+    CLOSED = "closed"  # entra is asked for, and nobody stands there; no setting says this
 
 
 class Settings(Frozen):
@@ -136,15 +138,11 @@ def _number(environment: Mapping[str, str], name: str, *, least: int, most: int,
 
 def _http_auth(environment: Mapping[str, str]) -> HttpAuth:
     text = environment.get("ROTATION_HTTP_AUTH") or HttpAuth.ENTRA.value
-    if text not in set(HttpAuth):
+    if text not in {HttpAuth.ENTRA, HttpAuth.KEY}:
         raise Misconfigured('ROTATION_HTTP_AUTH is "entra" or "key"', field="ROTATION_HTTP_AUTH")
     # Without App Service authentication in front, anybody could send the header that names the caller.
-    if text == HttpAuth.ENTRA.value and environment.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
-        raise Misconfigured(
-            "ROTATION_HTTP_AUTH is entra, and App Service authentication is off: turn it on, or set it to key",
-            field="ROTATION_HTTP_AUTH",
-        )
-    return HttpAuth(text)
+    fronted = environment.get("WEBSITE_AUTH_ENABLED", "").lower() in _PLATFORMS_TRUE
+    return HttpAuth.CLOSED if text == HttpAuth.ENTRA and not fronted else HttpAuth(text)
 
 
 def _storage_account(environment: Mapping[str, str]) -> str | None:

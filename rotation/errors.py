@@ -101,6 +101,12 @@ class Misconfigured(RotationError):
     code = "misconfigured"
 
 
+class HttpClosed(RotationError):
+    """Nothing proves who calls over HTTP, so that nobody is served until a setting is mended (503)."""
+
+    code = "http_closed"
+
+
 class Unexpected(RotationError):
     """A fault of ours. Only the exception's type is told, since a foreign text may hold a value (500)."""
 

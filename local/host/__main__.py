@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import json
 import logging
 import os
@@ -59,7 +61,7 @@ def main() -> int:
 async def _serve(options: argparse.Namespace) -> int:
     if options.list:
         worker = Worker(lambda _queue, _bodies: None)  # nothing is invoked
-        await worker.index(options.app.resolve())
+        await _index(worker, options.app.resolve())
         print(json.dumps(listed(worker), indent=1))
         return 0
     queues = Queues(options.data / "queues.sqlite")
@@ -73,7 +75,7 @@ async def _serve(options: argparse.Namespace) -> int:
         runners.append(runner)
         # Before the app is indexed: it reads its settings then.
         os.environ["AzureWebJobsStorage__queueServiceUri"] = f"https://localhost:{runner.addresses[0][1]}/{ACCOUNT}"  # noqa: SIM112  its name
-    await worker.index(options.app.resolve())
+    await _index(worker, options.app.resolve())
     host = overridden(json.loads((options.app / "host.json").read_text(encoding="utf-8")), os.environ)
     key = options.function_key_file.read_text() if options.function_key_file else secrets.token_urlsafe(32)
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
@@ -100,6 +102,17 @@ async def _serve(options: argparse.Namespace) -> int:
         await runner.cleanup()
     queues.close()
     return 0
+
+
+async def _index(worker: Worker, app: Path) -> None:
+    """What an app that does not start says on standard error is the worker's; the host tells it in its own line.
+
+    Raises:
+        IndexingError: it does not start.
+    """
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        await worker.index(app)
+    sys.stderr.write(said.getvalue())
 
 
 def overridden(host: dict[str, Any], environment: Mapping[str, str]) -> dict[str, Any]:
