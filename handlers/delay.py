@@ -81,12 +81,10 @@ class Delay:
         """See `rotation.reminders.Reminders`."""
         if self._service is None:
             return None
-        from azure.core.exceptions import AzureError  # noqa: PLC0415  only who sends needs the SDK
-
-        queue = self._queue(self._service)
         try:
+            queue = self._queue(self._service)
             sent = await queue.send_message(to_text(request), visibility_timeout=after_s)
-        except AzureError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it stops no rotation
             kind, seen = type(error).__name__, dimensions("unreminded", request.ref)
             log.warning(
                 "no reminder of %s (%s): if this run is killed, the queue is slow", request.ref, kind, extra=seen
