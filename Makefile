@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all lint audit foreign-clients bench prove package setup clean
+.PHONY: help demo up test test-all lint audit foreign-clients bench prove package bicep bicep-snapshots setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -47,6 +47,12 @@ bench: $(READY) ## ratios, measured side by side
 
 prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpose that must be noticed
 	@$(BIN)/python -m tests.proof $(ARGS)
+
+bicep: $(READY) ## the deployment, compiled, linted and previewed by Azure's own compiler
+	@$(BIN)/python -m tests.infra.compiled
+
+bicep-snapshots: $(READY) ## the previews, written anew: look at their diff
+	@$(BIN)/python -m tests.infra.compiled snapshots
 
 package: $(READY) ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
 	@$(BIN)/python infra/package.py $(ARGS)

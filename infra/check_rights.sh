@@ -48,7 +48,7 @@ account, work = sys.argv[1], pathlib.Path(sys.argv[2])
 places = json.loads((work / "places.json").read_text(encoding="utf-8"))
 grants = json.loads((work / "rights.json").read_text(encoding="utf-8"))["grants"]
 ids = [one for place in places.values() if isinstance(place, list) for one in place]
-found = [account.lower(), *(one.split("/")[2].lower() for one in ids), *(one["subscriptionId"].lower() for one in grants)]
+found = [account.lower(), *(one.split("/")[2].lower() for one in ids), *(one["scope"].split("/")[2].lower() for one in grants)]
 (work / "subscriptions").write_text("".join(f"{one}\n" for one in dict.fromkeys(found)), encoding="utf-8")
 vaults = [one.split("/") for one in places.get("vault", [])]
 (work / "vaults").write_text("".join(f"{one[2]} {one[4]} {one[8]}\n" for one in vaults), encoding="utf-8")

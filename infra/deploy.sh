@@ -44,7 +44,7 @@ done
 absolute() { case $1 in '' | /*) printf '%s' "$1" ;; *) printf '%s/%s' "$PWD" "$1" ;; esac; }
 parameters=$(absolute "$parameters") package=$(absolute "$package")
 
-step "1/10 tools and login"
+step "1/10 tools, login and templates"
 [ -n "$name" ] && [ -n "$location" ] && [ -n "$parameters" ] ||
     stop "--name, --location and --parameters are needed" "infra/deploy.sh --help"
 [[ $name =~ ^[a-z0-9][a-z0-9-]{1,15}[a-z0-9]$ ]] ||
@@ -62,6 +62,7 @@ account=$(az account show --query id --output tsv 2>/dev/null | tr -d '\r') || s
 [ -z "$subscription" ] || [ "$subscription" = "$account" ] ||
     stop "az is set to the subscription $account" "az account set --subscription $subscription"
 note "az $version, subscription $account"
+bash "$scripts/compile.sh"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -116,6 +116,8 @@ var ledgerContainer = 'ledger'
 var deploymentContainer = 'packages'
 var deadLetterContainer = 'dead-letters'
 var topicName = 'evgt-${name}-${take(token, 6)}'
+var workspaceName = 'log-${name}'
+var insightsName = 'appi-${name}'
 var closed = network != null
 var clientId = httpAuth == 'entra' && empty(entraClientId)
   ? fail('entraClientId is missing: make an app registration with infra/app-roles.json, or set httpAuth to key')
@@ -140,6 +142,9 @@ var home = '${subscription().id}/resourceGroups/${resourceGroupName}/providers'
 var hostStorageId = '${home}/Microsoft.Storage/storageAccounts/${hostAccount}'
 var ledgerStorageId = '${home}/Microsoft.Storage/storageAccounts/${ledgerAccount}'
 var topicId = '${home}/Microsoft.EventGrid/topics/${topicName}'
+var workspaceResourceId = empty(workspaceId)
+  ? '${home}/Microsoft.OperationalInsights/workspaces/${workspaceName}'
+  : workspaceId
 var places = {
   vault: map(allVaults, vault => vault.id)
   ledgerContainer: ['${ledgerStorageId}/blobServices/default/containers/${ledgerContainer}']
@@ -147,24 +152,26 @@ var places = {
   deploymentContainer: [] // in the host's account, which the host owns
   deadLetterContainer: ['${hostStorageId}/blobServices/default/containers/${deadLetterContainer}']
   outcomeTopic: outcomeTopic ? [topicId] : []
-  applicationInsights: ['${home}/Microsoft.Insights/components/appi-${name}']
+  applicationInsights: ['${home}/Microsoft.Insights/components/${insightsName}']
 }
 
 // What the app reaches, and is reached, by inside a private network.
-var endpoints = !closed ? [] : concat(
-  [
-    { name: 'pe-${hostAccount}-blob', target: hostStorageId, service: 'blob' }
-    { name: 'pe-${hostAccount}-queue', target: hostStorageId, service: 'queue' }
-    { name: 'pe-${ledgerAccount}', target: ledgerStorageId, service: 'blob' }
-    { name: 'pe-${appName}', target: '${home}/Microsoft.Web/sites/${appName}', service: 'sites' }
-  ],
-  outcomeTopic ? [{ name: 'pe-${topicName}', target: topicId, service: 'topic' }] : [],
-  map(filter(allVaults, vault => vault.privateEndpoint), vault => {
-    name: 'pe-${vault.name}'
-    target: vault.id
-    service: 'vault'
-  })
-)
+var endpoints = !closed
+  ? []
+  : concat(
+      [
+        { name: 'pe-${hostAccount}-blob', target: hostStorageId, service: 'blob' }
+        { name: 'pe-${hostAccount}-queue', target: hostStorageId, service: 'queue' }
+        { name: 'pe-${ledgerAccount}', target: ledgerStorageId, service: 'blob' }
+        { name: 'pe-${appName}', target: '${home}/Microsoft.Web/sites/${appName}', service: 'sites' }
+      ],
+      outcomeTopic ? [{ name: 'pe-${topicName}', target: topicId, service: 'topic' }] : [],
+      map(filter(allVaults, vault => vault.privateEndpoint), vault => {
+        name: 'pe-${vault.name}'
+        target: vault.id
+        service: 'vault'
+      })
+    )
 
 // ---- Contents ----------------------------------------------------------------------------------------------------------
 
@@ -191,7 +198,8 @@ module monitoring 'modules/monitoring.bicep' = {
   name: '${name}-monitoring'
   scope: group
   params: {
-    name: name
+    workspaceName: workspaceName
+    insightsName: insightsName
     location: location
     tags: tagged
     existingWorkspaceId: workspaceId
@@ -243,6 +251,7 @@ module hostStorage 'modules/storage.bicep' = {
 module ledgerStorage 'modules/storage.bicep' = {
   name: '${name}-ledger-storage'
   scope: group
+  dependsOn: [monitoring]
   params: {
     name: ledgerAccount
     location: location
@@ -255,7 +264,7 @@ module ledgerStorage 'modules/storage.bicep' = {
     closed: closed
     trustedServices: false
     expiringPrefix: ''
-    workspaceId: monitoring.outputs.workspaceId
+    workspaceId: workspaceResourceId // by its name, which is known at the start: the module has a condition on it
   }
 }
 
@@ -276,7 +285,6 @@ module watchedVaults 'modules/watched-vault.bicep' = [
   for vault in allVaults: {
     name: '${name}-vault-${uniqueString(vault.id)}'
     scope: resourceGroup(vault.subscriptionId, vault.resourceGroup)
-    dependsOn: [group]
     params: {
       name: vault.name
       location: vault.location
@@ -306,7 +314,7 @@ module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
 // Every right of everybody, in one loop over one table.
 module roles 'modules/roles.bicep' = if (createRoles) {
   name: '${name}-roles'
-  dependsOn: [hostStorage, ledgerStorage, outcomes, monitoring]
+  dependsOn: [hostStorage, ledgerStorage, outcomes]
   params: {
     name: name
     principalId: identity.outputs.principalId
@@ -320,7 +328,7 @@ module roles 'modules/roles.bicep' = if (createRoles) {
 module app 'modules/function-app.bicep' = {
   name: '${name}-function-app'
   scope: group
-  dependsOn: [hostStorage, ledgerStorage, roles]
+  dependsOn: [hostStorage, ledgerStorage, monitoring, roles]
   params: {
     name: appName
     planName: 'plan-${name}'
@@ -330,7 +338,7 @@ module app 'modules/function-app.bicep' = {
     identityClientId: identity.outputs.clientId
     storageAccountName: hostAccount
     deploymentContainer: deploymentContainer
-    insightsName: monitoring.outputs.insightsName
+    insightsName: insightsName
     vaultUris: map(allVaults, vault => 'https://${vault.name}${environment().suffixes.keyvaultDns}')
     ledgerUrl: 'https://${ledgerAccount}.blob.${environment().suffixes.storage}/${ledgerContainer}'
     ownAccountIds: [hostStorageId, ledgerStorageId]

@@ -87,36 +87,42 @@ param allowedAddresses string[]
 
 var blobService = 'https://${storageAccountName}.blob.${environment().suffixes.storage}'
 
-// The host's storage by URIs, not by __accountName: from a name it makes an address of the public cloud only.
-var settings = union(
+// One literal list, so that a preview shows each setting by itself. The host's storage by URIs, not by __accountName: from a
+// name it makes an address of the public cloud only. An outcome topic that is empty is none.
+var settings = [
+  { name: 'APPLICATIONINSIGHTS_AUTHENTICATION_STRING', value: 'Authorization=AAD;ClientId=${identityClientId}' }
+  { name: 'APPLICATIONINSIGHTS_CONNECTION_STRING', value: insights.properties.ConnectionString }
+  { name: 'AZURE_AUTHORITY_HOST', value: environment().authentication.loginEndpoint }
+  { name: 'AZURE_CLIENT_ID', value: identityClientId }
+  { name: 'AzureWebJobsStorage__blobServiceUri', value: blobService }
+  { name: 'AzureWebJobsStorage__clientId', value: identityClientId }
+  { name: 'AzureWebJobsStorage__credential', value: 'managedidentity' }
   {
-    APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'Authorization=AAD;ClientId=${identityClientId}'
-    APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
-    AZURE_AUTHORITY_HOST: environment().authentication.loginEndpoint
-    AZURE_CLIENT_ID: identityClientId
-    AzureWebJobsStorage__blobServiceUri: blobService
-    AzureWebJobsStorage__clientId: identityClientId
-    AzureWebJobsStorage__credential: 'managedidentity'
-    AzureWebJobsStorage__queueServiceUri: 'https://${storageAccountName}.queue.${environment().suffixes.storage}'
-    OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,psycopg2,requests,urllib,urllib3'
-    OTEL_TRACES_SAMPLER: 'microsoft.fixed_percentage' // every step: otherwise five spans a second are kept
-    OTEL_TRACES_SAMPLER_ARG: '1.0'
-    PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
-    PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'keyturn'
-    ROTATION_ARM_ENDPOINT: environment().resourceManager
-    ROTATION_GRAPH_ENDPOINT: graphEndpoint
-    ROTATION_HTTP_AUTH: httpAuth
-    ROTATION_LEDGER: ledgerUrl
-    ROTATION_OWN_ACCOUNTS: join(ownAccountIds, ',')
-    ROTATION_POLICY: 'policy.toml'
-    ROTATION_POSTGRES_SCOPE: 'https://ossrdbms-aad${environment().suffixes.sqlServerHostname}/.default'
-    ROTATION_SERVER_CONNECTIONS: string(serverConnections)
-    ROTATION_SWEEP_SCHEDULE: sweepSchedule
-    ROTATION_VAULT_CREATIONS: string(vaultCreations)
-    ROTATION_VAULTS: join(vaultUris, ',')
-  },
-  empty(outcomeTopicEndpoint) ? {} : { ROTATION_OUTCOME_TOPIC: outcomeTopicEndpoint }
-)
+    name: 'AzureWebJobsStorage__queueServiceUri'
+    value: 'https://${storageAccountName}.queue.${environment().suffixes.storage}'
+  }
+  {
+    name: 'OTEL_PYTHON_DISABLED_INSTRUMENTATIONS'
+    value: 'azure_sdk,django,fastapi,flask,httpx,psycopg2,requests,urllib,urllib3'
+  }
+  // Every step: otherwise five spans a second are kept.
+  { name: 'OTEL_TRACES_SAMPLER', value: 'microsoft.fixed_percentage' }
+  { name: 'OTEL_TRACES_SAMPLER_ARG', value: '1.0' }
+  { name: 'PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY', value: 'true' }
+  { name: 'PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME', value: 'keyturn' }
+  { name: 'ROTATION_ARM_ENDPOINT', value: environment().resourceManager }
+  { name: 'ROTATION_GRAPH_ENDPOINT', value: graphEndpoint }
+  { name: 'ROTATION_HTTP_AUTH', value: httpAuth }
+  { name: 'ROTATION_LEDGER', value: ledgerUrl }
+  { name: 'ROTATION_OUTCOME_TOPIC', value: outcomeTopicEndpoint }
+  { name: 'ROTATION_OWN_ACCOUNTS', value: join(ownAccountIds, ',') }
+  { name: 'ROTATION_POLICY', value: 'policy.toml' }
+  { name: 'ROTATION_POSTGRES_SCOPE', value: 'https://ossrdbms-aad${environment().suffixes.sqlServerHostname}/.default' }
+  { name: 'ROTATION_SERVER_CONNECTIONS', value: string(serverConnections) }
+  { name: 'ROTATION_SWEEP_SCHEDULE', value: sweepSchedule }
+  { name: 'ROTATION_VAULT_CREATIONS', value: string(vaultCreations) }
+  { name: 'ROTATION_VAULTS', value: join(vaultUris, ',') }
+]
 
 // Event Grid delivers to functions over the public endpoint alone: Microsoft Learn, "Configure private endpoints for
 // Azure Event Grid". So a closed app still takes its service tag; the webhook's key is asked for all the same.
@@ -165,7 +171,7 @@ resource plan 'Microsoft.Web/serverfarms@2024-04-01' = {
 resource site 'Microsoft.Web/sites@2024-04-01' = {
   name: name
   location: location
-  tags: union(tags, { 'azd-service-name': 'keyturn' })
+  tags: tags
   kind: 'functionapp,linux'
   identity: {
     type: 'UserAssigned'
@@ -201,7 +207,7 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
       }
     }
     siteConfig: {
-      appSettings: map(items(settings), setting => { name: setting.key, value: setting.value })
+      appSettings: settings
       http20Enabled: true
       minTlsVersion: '1.2'
       scmMinTlsVersion: '1.2'
@@ -216,15 +222,21 @@ resource site 'Microsoft.Web/sites@2024-04-01' = {
 }
 
 // No user name and password for uploads: only Entra tokens deploy.
-resource passwords 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = [
-  for kind in ['ftp', 'scm']: {
-    parent: site
-    name: kind
-    properties: {
-      allow: false
-    }
+resource noFtpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: site
+  name: 'ftp'
+  properties: {
+    allow: false
   }
-]
+}
+
+resource noUploadPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-04-01' = {
+  parent: site
+  name: 'scm'
+  properties: {
+    allow: false
+  }
+}
 
 // With this the platform sets WEBSITE_AUTH_ENABLED, which the app asks for before it believes a caller's header. It must
 // not be an app setting: then it would also stand where authentication has been turned off. docs/adr/0017.

@@ -22,7 +22,10 @@ resource made 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' = if
 
 resource known 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' existing = if (!empty(existingId)) {
   name: idPart(existingId, 8, name)
-  scope: resourceGroup(idPart(existingId, 2, subscription().subscriptionId), idPart(existingId, 4, resourceGroup().name))
+  scope: resourceGroup(
+    idPart(existingId, 2, subscription().subscriptionId),
+    idPart(existingId, 4, resourceGroup().name)
+  )
 }
 
 @description('Its resource id.')

@@ -1,7 +1,10 @@
 metadata description = 'Where logs, traces, metrics and the vaults\' audit events go. Only identities write to it.'
 
-@description('The base of names.')
-param name string
+@description('The workspace\'s name, where it is made here.')
+param workspaceName string
+
+@description('The name of the Application Insights component.')
+param insightsName string
 
 @description('Region.')
 param location string
@@ -16,7 +19,7 @@ param existingWorkspaceId string
 param retentionDays int
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (empty(existingWorkspaceId)) {
-  name: 'log-${name}'
+  name: workspaceName
   location: location
   tags: tags
   properties: {
@@ -34,7 +37,7 @@ resource workspace 'Microsoft.OperationalInsights/workspaces@2023-09-01' = if (e
 var workspaceResource = empty(existingWorkspaceId) ? workspace.id : existingWorkspaceId
 
 resource insights 'Microsoft.Insights/components@2020-02-02' = {
-  name: 'appi-${name}'
+  name: insightsName
   location: location
   tags: tags
   kind: 'web'
@@ -48,6 +51,3 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 
 @description('The workspace\'s id.')
 output workspaceId string = workspaceResource
-
-@description('The name of the Application Insights component.')
-output insightsName string = insights.name

@@ -97,7 +97,9 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
 output appSubnetId string = makesNetwork ? '${virtualNetwork.id}/subnets/app' : network.?appSubnetId ?? ''
 
 @description('The subnet that private endpoints are in.')
-output endpointSubnetId string = makesNetwork ? '${virtualNetwork.id}/subnets/endpoints' : network.?endpointSubnetId ?? ''
+output endpointSubnetId string = makesNetwork
+  ? '${virtualNetwork.id}/subnets/endpoints'
+  : network.?endpointSubnetId ?? ''
 
 @description('The ids of the DNS zones.')
 output zoneIds zonesType = network.?zones ?? {

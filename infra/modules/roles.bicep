@@ -24,18 +24,22 @@ var table = loadJsonContent('../roles.json')
 // One element for each right: a row of the table, on each of the places that it is for.
 var appRights = flatten(map(
   table.grants,
-  row => map(
-    row.scope == 'target' ? map(filter(targets, target => target.grant == row.key), target => target.scope) : places[row.scope],
-    id => { row: row, id: id, principalId: principalId }
-  )
+  row =>
+    map(
+      row.scope == 'target'
+        ? map(filter(targets, target => target.grant == row.key), target => target.scope)
+        : places[row.scope],
+      id => { row: row, id: id, principalId: principalId }
+    )
 ))
 var topicRights = flatten(map(
   table.eventGrid,
-  row => flatten(map(places[row.scope], id => map(topicPrincipalIds, topic => { row: row, id: id, principalId: topic })))
+  row =>
+    flatten(map(places[row.scope], id => map(topicPrincipalIds, topic => { row: row, id: id, principalId: topic })))
 ))
 var rights = concat(appRights, topicRights)
 
-var customRoles = union([], map(filter(rights, right => !empty(right.row.customRole)), right => right.row.customRole))
+var customRoles = union([], map(filter(rights, right => !empty(right.row.?customRole)), right => right.row.?customRole))
 var subscriptions = union(array(subscription().id), map(rights, right => '/subscriptions/${split(right.id, '/')[2]}'))
 
 resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
@@ -65,7 +69,7 @@ module assignments 'grant.bicep' = [
     dependsOn: [definitions]
     params: {
       target: right.id
-      roleId: right.row.roleId ?? guid(subscription().id, name, right.row.customRole ?? '')
+      roleId: right.row.?roleId ?? guid(subscription().id, name, right.row.?customRole ?? '')
       principalId: right.principalId
     }
   }

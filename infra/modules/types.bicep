@@ -74,7 +74,7 @@ type zonesType = {
 }
 
 @export()
-@description('One right on one target of the policy, as `python -m infra.rights derive` prints it under "grants". Further fields are ignored.')
+@description('One right on one target of the policy, as `python -m infra.rights derive` prints it under "grants".')
 type targetType = {
   @description('The key of a grant in roles.json.')
   grant: string

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.rights.table import Grant, Table
@@ -70,7 +70,7 @@ def as_json(needed: Needed, table: Table) -> dict[str, Any]:
     """For Bicep (`vaults`, `grants`, `customRoles`) and for people; ids in lower case."""
     return {
         "vaults": list(needed.vaults),
-        "grants": [_parts(need, table) for need in needed.targets],
+        "grants": [asdict(need) for need in needed.targets],  # no other field: the type in Bicep has none
         "customRoles": list(needed.custom_roles),
         "graph": [
             {"permission": one.name, "appRoleId": one.app_role_id, "applications": list(needed.applications)}
@@ -85,19 +85,6 @@ def as_json(needed: Needed, table: Table) -> dict[str, Any]:
 def group_of(resource_id: str) -> str:
     """The id of the resource group that a resource or a scope stands in."""
     return "/".join(resource_id.split("/")[:5])
-
-
-def _parts(need: Need, table: Table) -> Mapping[str, str]:
-    parts = need.scope.split("/")
-    whole_group = need.scope == group_of(need.scope)
-    return {
-        "grant": need.grant,
-        "scope": need.scope,
-        "subscriptionId": parts[2],
-        "resourceGroup": parts[4],
-        "resource": "" if whole_group else parts[-1],
-        "type": "" if whole_group else table.grant(need.grant).resource_type or "",
-    }
 
 
 def _targets(rule: Rule, table: Table) -> Iterator[Need]:

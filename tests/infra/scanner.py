@@ -1,4 +1,4 @@
-"""checkov over Bicep and over compiled templates, in an environment of its own: its pins are not ours.
+"""checkov over templates, in an environment of its own: its pins are not ours.
 
 The environment is made once, in .cache/checkov, and again when requirements-checkov.txt changes.
 """
@@ -14,20 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.environments import python_of
-from tests.infra.bicep import ROOT
+from tests.infra.compiled import ROOT
 
 ANSWERS = ROOT / ".cache" / "checkov-answers"
 REQUIREMENTS = ROOT / "requirements-checkov.txt"
-_PARSES = """
-import sys
-from pathlib import Path
-from pycep import BicepParser
-for name in sys.argv[1:]:
-    try:
-        BicepParser().parse(file_path=Path(name))
-    except Exception:
-        print(name)
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +31,10 @@ class Scan:
     crashed: frozenset[tuple[str, str]]
 
 
-def scan(framework: str, files: Sequence[Path]) -> Scan:
-    """framework: "bicep" or "arm"."""
+def scan(files: Sequence[Path]) -> Scan:
+    """files: templates of Azure Resource Manager."""
     named = [part for file in files for part in ("--file", str(file))]
-    options = ["--framework", framework, "--skip-download", "--compact", "--output", "json"]
+    options = ["--framework", "arm", "--skip-download", "--compact", "--output", "json"]
     out, errors = _told(["-m", "checkov.main", *options], named, files)
     report = json.loads(out)
     summary = report["summary"]
@@ -58,12 +48,6 @@ def scan(framework: str, files: Sequence[Path]) -> Scan:
         ),
         crashed=frozenset(re.findall(r"Failed to run check (\w+) on \S+/([\w.-]+):", errors)),
     )
-
-
-def unread(files: Sequence[Path]) -> set[Path]:
-    """The files that checkov's parser can't read."""
-    out, _ = _told(["-c", _PARSES], [str(file) for file in files], files)
-    return {ROOT / line for line in out.splitlines()}
 
 
 def _told(asks: Sequence[str], about: Sequence[str], files: Sequence[Path]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -38,6 +39,7 @@ READ_ONLY = (
     "what-if",
     "exists",
     "download",
+    "build",
     "build-params",
     "list-deleted",
 )
@@ -70,6 +72,16 @@ class Shell:
             capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
 
+    def altered(self, text: str, instead: str) -> Path:
+        """The small example, beside templates of its own, with `instead` in place of `text`."""
+        infra = self.home / "infra"
+        shutil.copytree(ROOT / "infra", infra, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        file = infra / "my.bicepparam"
+        kept = (infra / "small.bicepparam").read_text()
+        assert text in kept
+        file.write_text(kept.replace(text, instead))
+        return file
+
     def deploy(self, *more: str | Path) -> Done:
         return self.run(
             "deploy.sh", "--name", NAME, "--location", "westeurope", "--parameters", self.parameters,
@@ -100,6 +112,10 @@ class Shell:
     @property
     def arguments(self) -> list[list[str]]:
         return [json.loads(line) for line in (self.home / "calls.jsonl").read_text().splitlines()]
+
+    def passed(self, parameter: str) -> Any:
+        """The value of a parameter of the last deployment of the infrastructure, as az was given it."""
+        return self.cloud["deployments"][f"keyturn-{NAME}"]["properties"]["parameters"][parameter]["value"]
 
     @property
     def changing_calls(self) -> list[str]:

@@ -1,106 +1,122 @@
-"""The function app: its settings are what the app reads, and nobody comes in who should not."""
+"""The function app, as previewed: its settings are what the app reads, and nobody comes in who should not."""
 
 import json
-import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
 
 from handlers.callers import Role
 from handlers.settings import from_environment
-from tests.infra.bicep import INFRA, ROOT, Computed, Value, at, read
-from tests.infra.promised import holds
+from rotation.errors import Misconfigured
+from tests.infra.compiled import EXAMPLES, INFRA, ROOT
+from tests.infra.preview import CLOUDS, Preview
 
-MAIN = read(INFRA / "main.bicep")
-APP = read(INFRA / "modules/function-app.bicep")
-STORAGE = (
-    "/subscriptions/44444444-4444-4444-4444-444444444444/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts"
-)
-
-
-def settings() -> dict[str, Value]:
-    """The app settings, as the module writes them."""
-    text = APP.variables["settings"].value
-    assert isinstance(text, Computed)
-    found: dict[str, Value] = dict(re.findall(r"^\s+(\w+): (.+)$", text.text, re.MULTILINE))
-    return found | dict(re.findall(r"\{ (\w+): (\w+) \}", text.text))
+SMALL, ENTERPRISE = Preview("small"), Preview("enterprise")
+BOTH = pytest.mark.parametrize("preview", [SMALL, ENTERPRISE], ids=EXAMPLES)
+# What others than the app read: the Functions host, Application Insights in the Python worker, azure-identity.
+OTHERS = {
+    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING", "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
+}  # fmt: skip
+# What the platform sets by itself, and what the app is given another setting for.
+OTHERWISE = {"WEBSITE_AUTH_ENABLED", "AzureWebJobsStorage__accountName", "PYTHON_ENABLE_OPENTELEMETRY"}
 
 
-def test_the_app_starts_with_the_settings_that_are_deployed() -> None:
-    answers = {
-        "ROTATION_VAULTS": "https://kv-a.vault.azure.net,https://kv-b.vault.azure.net",
-        "ROTATION_LEDGER": "https://stlkeyturn.blob.core.windows.net/ledger",
-        "ROTATION_HTTP_AUTH": "entra",
-        "ROTATION_SWEEP_SCHEDULE": str(MAIN.params["sweepSchedule"].value),
-        "ROTATION_OUTCOME_TOPIC": "https://evgt.westeurope-1.eventgrid.azure.net/api/events",
-        "ROTATION_OWN_ACCOUNTS": f"{STORAGE}/stkeyturn,{STORAGE}/stlkeyturn",
-        "ROTATION_POLICY": "policy.toml",
-        "ROTATION_ARM_ENDPOINT": "https://management.azure.com/",
-        "ROTATION_GRAPH_ENDPOINT": "https://graph.microsoft.com",
-        "ROTATION_POSTGRES_SCOPE": "https://ossrdbms-aad.database.windows.net/.default",
-        "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
-        "AZURE_CLIENT_ID": "44444444-4444-4444-4444-444444444444",
-        "AzureWebJobsStorage__blobServiceUri": "https://stkeyturn.blob.core.windows.net",
-        "AzureWebJobsStorage__queueServiceUri": "https://stkeyturn.queue.core.windows.net",
-    }
-    assert answers.keys() <= settings().keys()
-    read_back = from_environment(answers | {"WEBSITE_AUTH_ENABLED": "True"}, ROOT)
-    assert read_back.queue_service == "https://stkeyturn.queue.core.windows.net"
-    assert read_back.storage_account == "stkeyturn"
-    assert read_back.own_accounts == (f"{STORAGE}/stkeyturn", f"{STORAGE}/stlkeyturn")
-    assert read_back.endpoints.arm == "https://management.azure.com"
+class Watched(dict[str, str]):
+    """Settings that remember which of them were looked for."""
+
+    asked: set[str]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        self.asked.add(name)
+        return super().get(name, default)
+
+    def __getitem__(self, name: str) -> str:
+        self.asked.add(name)
+        return super().__getitem__(name)
 
 
-def test_every_setting_that_the_app_reads_is_deployed() -> None:
-    source = (ROOT / "handlers" / "settings.py").read_text()
-    reads = set(re.findall(r'"((?:ROTATION|AZURE|AzureWebJobs)_?\w+)"', source))
-    assert reads - settings().keys() == {"AzureWebJobsStorage__accountName"}  # what the two URIs stand for
+def unsettled(settings: Mapping[str, str]) -> Iterator[str]:
+    """Where the settings of a deployment are not those that its app reads, a line each."""
+    watched = Watched(settings, WEBSITE_AUTH_ENABLED="True")
+    watched.asked = set()
+    try:
+        from_environment(watched, ROOT)
+    except Misconfigured as error:
+        yield str(error)
+        return
+    yield from (f"{name} is set, and nobody reads it" for name in sorted(settings.keys() - watched.asked - OTHERS))
+    yield from (f"{name} is not set" for name in sorted((watched.asked | OTHERS) - settings.keys() - OTHERWISE))
 
 
-def test_the_app_is_told_of_every_storage_account_that_it_lives_on() -> None:
-    assert settings()["ROTATION_OWN_ACCOUNTS"] == "join(ownAccountIds, ',')"
-    told = at(MAIN.modules["app"].body, "params.ownAccountIds")
-    assert told == [Computed("hostStorageId"), Computed("ledgerStorageId")]
-    made = {at(one.body, "params.name") for one in MAIN.modules.values() if one.type == "modules/storage.bicep"}
-    ids = {str(MAIN.variables[name].value) for name in ("hostStorageId", "ledgerStorageId")}
-    assert made == {Computed("hostAccount"), Computed("ledgerAccount")}
-    assert all(any(f"/storageAccounts/${{{one.text}}}'" in told for told in ids) for one in made)  # type: ignore[union-attr]
+@BOTH
+def test_the_settings_are_those_that_the_app_reads_and_no_others(preview: Preview) -> None:
+    assert list(unsettled(preview.settings())) == []
 
 
-def test_the_host_signs_in_by_the_identity_and_no_setting_pretends_to_be_the_platform_s() -> None:
-    found = settings()
-    assert found["AzureWebJobsStorage__credential"] == "'managedidentity'"
-    assert found["AzureWebJobsStorage__clientId"] == found["AZURE_CLIENT_ID"] == "identityClientId"
+@pytest.mark.parametrize("cloud", CLOUDS)
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_app_starts_with_the_settings_that_are_deployed(example: str, cloud: str) -> None:
+    preview = Preview(example, cloud=cloud)
+    settings = preview.settings()
+    read_back = from_environment({**settings, "WEBSITE_AUTH_ENABLED": "True"}, ROOT)
+    accounts = {one["name"]: one["id"] for one in preview.every("Storage/storageAccounts")}
+    (ledger,) = [name for name in accounts if name.startswith("stl")]
+    (host,) = accounts.keys() - {ledger}
+    its = CLOUDS[cloud]
+    assert read_back.queue_service == f"https://{host}.queue.{its['storage']}"
+    assert read_back.storage_account == host
+    assert read_back.ledger == f"https://{ledger}.blob.{its['storage']}/ledger"
+    assert sorted(read_back.own_accounts) == sorted(accounts.values()), "no rule may cover what the app lives on"
+    assert f"{read_back.endpoints.arm}/" == its["arm"]
+    assert all(url.endswith(its["vault"]) for url in read_back.vaults.values())
+    assert read_back.http_auth == "entra"
+
+
+@BOTH
+def test_the_host_signs_in_by_the_identity_and_no_setting_pretends_to_be_the_platform_s(preview: Preview) -> None:
+    found = preview.settings()
+    assert found["AzureWebJobsStorage__credential"] == "managedidentity"
+    assert found["AzureWebJobsStorage__clientId"] == found["AZURE_CLIENT_ID"]
     assert not {name for name in found if name.startswith(("WEBSITE_", "FUNCTIONS_"))}
     assert "AzureWebJobsStorage" not in found
 
 
 def test_the_app_runs_on_flex_consumption_with_python_3_13_by_its_own_identity() -> None:
-    assert at(APP.resources["plan"].body, "sku") == {"name": "FC1", "tier": "FlexConsumption"}
-    holds(APP, "site", functionAppConfig__runtime={"name": "python", "version": "3.13"})
-    holds(APP, "site", functionAppConfig__deployment__storage__authentication={
-        "type": "UserAssignedIdentity", "userAssignedIdentityResourceId": Computed("identityId"),
-    })  # fmt: skip
-    holds(APP, "site", functionAppConfig__scaleAndConcurrency={
-        "alwaysReady": Computed("alwaysReady"), "maximumInstanceCount": Computed("maximumInstances"),
-        "instanceMemoryMB": Computed("instanceMemoryMB"),
-    })  # fmt: skip
+    assert ENTERPRISE.one("Web/serverfarms")["sku"] == {"name": "FC1", "tier": "FlexConsumption"}
+    identity = ENTERPRISE.one("ManagedIdentity/userAssignedIdentities")["id"]
+    config = ENTERPRISE.one("Web/sites")["properties"]["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert config["deployment"]["storage"]["authentication"] == {
+        "type": "UserAssignedIdentity", "userAssignedIdentityResourceId": identity,
+    }  # fmt: skip
+    assert config["scaleAndConcurrency"]["maximumInstanceCount"] == 100
+    assert list(ENTERPRISE.one("Web/sites")["identity"]["userAssignedIdentities"]) == [identity]
 
 
-def test_the_app_speaks_tls_from_version_1_2_only_and_takes_no_passwords() -> None:
-    holds(APP, "site", httpsOnly=True)
-    holds(APP, "site", siteConfig__minTlsVersion="1.2", siteConfig__scmMinTlsVersion="1.2")
-    holds(APP, "site", siteConfig__remoteDebuggingEnabled=False)
-    passwords = APP.resources["passwords"]
-    assert (passwords.over, at(passwords.body, "properties.allow")) == ("['ftp', 'scm']", False)
+@BOTH
+def test_the_app_speaks_tls_from_version_1_2_only_and_takes_no_passwords(preview: Preview) -> None:
+    properties = preview.one("Web/sites")["properties"]
+    site = properties["siteConfig"]
+    assert properties["httpsOnly"] is True
+    assert (site["minTlsVersion"], site["scmMinTlsVersion"], site["remoteDebuggingEnabled"]) == ("1.2", "1.2", False)
+    passwords = preview.every("Web/sites/basicPublishingCredentialsPolicies")
+    assert {one["id"].rpartition("/")[2]: one["properties"]["allow"] for one in passwords} == {
+        "ftp": False, "scm": False,
+    }  # fmt: skip
 
 
-def test_nobody_comes_in_without_a_token_but_to_health_and_the_webhook() -> None:
-    holds(APP, "signIn", globalValidation__excludedPaths=[
-        "/api/health", "/runtime/webhooks/eventgrid", "/runtime/webhooks/EventGrid",
-    ])  # fmt: skip
-    entra = Computed("httpAuth == 'entra'")
-    holds(APP, "signIn", platform__enabled=entra, globalValidation__requireAuthentication=entra)
-    holds(APP, "signIn", globalValidation__unauthenticatedClientAction="Return401", httpSettings__requireHttps=True)
-    assert MAIN.params["httpAuth"].value == "entra"
-    assert "fail('entraClientId is missing" in str(MAIN.variables["clientId"].value)
+@BOTH
+def test_nobody_comes_in_without_a_token_but_to_health_and_the_webhook(preview: Preview) -> None:
+    sign_in = preview.one("Web/sites/config", "/authsettingsV2")["properties"]
+    assert sign_in["platform"]["enabled"] is True
+    assert sign_in["globalValidation"] == {
+        "requireAuthentication": True, "unauthenticatedClientAction": "Return401",
+        "excludedPaths": ["/api/health", "/runtime/webhooks/eventgrid", "/runtime/webhooks/EventGrid"],
+    }  # fmt: skip
+    assert sign_in["httpSettings"] == {"requireHttps": True}
 
 
 def test_the_app_registration_has_the_roles_that_the_app_asks_for() -> None:

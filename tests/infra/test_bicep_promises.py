@@ -1,193 +1,216 @@
-"""What a deployment promises, seen in the parsed files: no keys, nothing in clear, nothing lost, nothing open."""
+"""What a deployment promises, held against what Azure's compiler previews: no keys, nothing in clear, nothing open."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
 from handlers.settings import QUEUE
-from tests.infra.bicep import INFRA, ROOT, Computed, Declared, File, all_files, at, read
-from tests.infra.deployed import Resource, deployed
-from tests.infra.promised import holds, made
+from tests.infra.compiled import INFRA, PREVIEWS, ROOT, Infra
+from tests.infra.preview import Preview
 
-FILES = all_files()
-MAIN = read(INFRA / "main.bicep")
-STORAGE = read(INFRA / "modules/storage.bicep")
-APP = read(INFRA / "modules/function-app.bicep")
-VAULT = read(INFRA / "modules/vault.bicep")
-EVENTS = read(INFRA / "modules/event-subscription.bicep")
-WATCHED = read(INFRA / "modules/watched-vault.bicep")
-SECRET = re.compile(
-    r"listKeys|listSecrets|getSecret|list\w*\(|password|accountKey|SharedAccess|primaryKey|\bsas\b", re.IGNORECASE
+SMALL, ENTERPRISE, MADE, EVENTS = (Preview(name) for name in PREVIEWS)
+DEPLOYMENTS = (SMALL, ENTERPRISE, MADE)
+EACH = pytest.mark.parametrize("preview", DEPLOYMENTS, ids=PREVIEWS[:3])
+
+
+def holds(resource: Any, **expected: Any) -> None:
+    """`a__b=1`: properties.a.b is 1."""
+    for path, value in expected.items():
+        found = resource["properties"]
+        for step in path.split("__"):
+            found = found.get(step)
+        assert found == value, f"{resource['id']}: {path} is {found}"
+
+
+@EACH
+def test_storage_takes_identities_only_and_speaks_tls_from_version_1_2_only(preview: Preview) -> None:
+    accounts = preview.every("Storage/storageAccounts")
+    assert len(accounts) == 2
+    for account in accounts:
+        holds(account, allowSharedKeyAccess=False, allowBlobPublicAccess=False, isLocalUserEnabled=False)
+        holds(account, defaultToOAuthAuthentication=True, allowCrossTenantReplication=False)
+        holds(account, supportsHttpsTrafficOnly=True, minimumTlsVersion="TLS1_2")
+    for container in preview.every("Storage/storageAccounts/blobServices/containers"):
+        holds(container, publicAccess="None")
+
+
+@EACH
+def test_topics_and_telemetry_take_identities_only(preview: Preview) -> None:
+    for topic in preview.every("EventGrid/topics"):
+        holds(topic, disableLocalAuth=True, minimumTlsVersionAllowed="1.2")
+    holds(preview.one("Insights/components"), DisableLocalAuth=True)
+    for workspace in preview.every("OperationalInsights/workspaces"):
+        holds(workspace, features__disableLocalAuth=True)
+
+
+def test_there_is_an_outcome_topic_unless_none_is_wanted() -> None:
+    assert [len(preview.every("EventGrid/topics")) for preview in DEPLOYMENTS] == [1, 1, 0]
+    assert SMALL.settings()["ROTATION_OUTCOME_TOPIC"].startswith("https://")
+    assert MADE.settings()["ROTATION_OUTCOME_TOPIC"] == ""
+
+
+def test_only_a_vault_that_is_asked_for_is_made_and_it_gives_rights_by_roles_and_loses_nothing() -> None:
+    assert [len(preview.every("KeyVault/vaults")) for preview in DEPLOYMENTS] == [0, 0, 1]
+    vault = MADE.one("KeyVault/vaults")
+    holds(vault, enableRbacAuthorization=True, enablePurgeProtection=True, enableSoftDelete=True)
+    holds(vault, softDeleteRetentionInDays=90, publicNetworkAccess="Disabled", networkAcls__defaultAction="Deny")
+
+
+@pytest.mark.parametrize(
+    ("preview", "vaults"), [(SMALL, {"kv-orders-prod"}), (ENTERPRISE, {"kv-orders-prod", "kv-billing-prod"})]
 )
+def test_every_vault_tells_log_analytics_who_read_and_wrote_but_where_it_does_already(
+    preview: Preview, vaults: set[str]
+) -> None:
+    settings = [one for one in preview.every("Insights/diagnosticSettings") if "/vaults/" in one["id"]]
+    assert {one["id"].split("/")[8] for one in settings} == vaults
+    for one in settings:
+        holds(one, logs=[{"category": "AuditEvent", "enabled": True}], logAnalyticsDestinationType="Dedicated")
 
 
-def test_storage_takes_identities_only() -> None:
-    (one,) = made("Microsoft.Storage/storageAccounts")
-    assert one[0] is STORAGE  # so that no account is made past this module
-    holds(STORAGE, "account", allowSharedKeyAccess=False, allowBlobPublicAccess=False, isLocalUserEnabled=False)
-    holds(STORAGE, "account", defaultToOAuthAuthentication=True, allowCrossTenantReplication=False)
-    assert at(STORAGE.resources["blobContainers"].body, "properties.publicAccess") == "None"
+def test_each_vault_has_one_topic_with_an_identity_and_one_that_is_there_is_left_alone() -> None:
+    topics = ENTERPRISE.every("EventGrid/systemTopics")
+    assert {one["name"] for one in topics} == {"evgst-kv-orders-prod", "evgst-kv-shared-prod"}
+    for topic in topics:
+        holds(topic, topicType="Microsoft.KeyVault.vaults")
+        assert topic["identity"]["type"] == "SystemAssigned"
 
 
-def test_storage_speaks_tls_from_version_1_2_only() -> None:
-    holds(STORAGE, "account", supportsHttpsTrafficOnly=True, minimumTlsVersion="TLS1_2")
+@EACH
+def test_the_ledger_stands_apart_from_the_host_keeps_versions_and_nothing_takes_anything_out_of_it(
+    preview: Preview,
+) -> None:
+    (ledger,) = [one for one in preview.every("Storage/storageAccounts") if one["name"].startswith("stl")]
+    containers = preview.every("Storage/storageAccounts/blobServices/containers")
+    assert [one["id"].rpartition("/")[2] for one in containers if ledger["id"] in one["id"]] == ["ledger"]
+    assert ledger["tags"]["keyturn-keep"] == "ledger"
+    for service in preview.every("Storage/storageAccounts/blobServices"):
+        holds(service, isVersioningEnabled=True, deleteRetentionPolicy__enabled=True)
+    for policy in preview.every("Storage/storageAccounts/managementPolicies"):
+        assert ledger["id"] not in policy["id"]
 
 
-def test_the_outcome_topic_and_the_telemetry_take_identities_only() -> None:
-    topic, monitoring = read(INFRA / "modules/outcome-topic.bicep"), read(INFRA / "modules/monitoring.bicep")
-    holds(topic, "topic", disableLocalAuth=True, minimumTlsVersionAllowed="1.2")
-    holds(monitoring, "insights", DisableLocalAuth=True)
-    holds(monitoring, "workspace", features__disableLocalAuth=True)
+def test_the_ledger_can_be_made_immutable_but_for_appending() -> None:
+    kind = "Storage/storageAccounts/blobServices/containers/immutabilityPolicies"
+    holds(ENTERPRISE.one(kind), immutabilityPeriodSinceCreationInDays=365, allowProtectedAppendWrites=True)
+    assert SMALL.every(kind) == []
 
 
-def test_a_new_vault_gives_rights_by_roles_and_loses_nothing() -> None:
-    (one,) = made("Microsoft.KeyVault/vaults")
-    assert one[0] is VAULT
-    holds(VAULT, "vault", enableRbacAuthorization=True, enablePurgeProtection=True, enableSoftDelete=True)
-    holds(VAULT, "vault", softDeleteRetentionInDays=90)
+@EACH
+def test_the_queue_of_the_app_is_made(preview: Preview) -> None:
+    queues = preview.every("Storage/storageAccounts/queueServices/queues")
+    assert [one["id"].rpartition("/")[2] for one in queues] == [QUEUE, f"{QUEUE}-poison"]
 
 
-def test_every_vault_tells_log_analytics_who_read_and_wrote() -> None:
-    audit = read(INFRA / "modules/vault-audit.bicep").resources["audit"].body
-    assert at(audit, "properties.logs") == [{"category": "AuditEvent", "enabled": True}]
-    assert at(audit, "properties.logAnalyticsDestinationType") == "Dedicated"
-    audited = WATCHED.modules["auditLog"]
-    assert (audited.type, audited.condition, audited.over) == ("vault-audit.bicep", "(audit)", None)
-    assert "audit: vault.?audit ?? true" in (INFRA / "main.bicep").read_text()
-    assert (MAIN.modules["watchedVaults"].over, MAIN.modules["watchedVaults"].condition) == ("allVaults", None)
+@pytest.mark.parametrize("name", PREVIEWS)
+def test_no_preview_asks_for_a_key_or_tells_one(name: str) -> None:
+    text = (INFRA / f"{name}.snapshot.json").read_text()
+    assert not re.search(r"\blist\w*\(|accountkey|sharedaccess|primarykey|password\"|\bsas\b", text, re.IGNORECASE)
 
 
-def test_only_a_vault_that_is_asked_for_is_made_and_each_has_one_topic() -> None:
-    assert WATCHED.modules["vault"].condition == "(create)"
-    assert WATCHED.modules["events"].condition == "(empty(topicName))"
-    (one,) = made("Microsoft.EventGrid/systemTopics")
-    assert one[0].name == "modules/event-topic.bicep"
-    assert at(one[1].body, "properties.topicType") == "Microsoft.KeyVault.vaults"
+def test_no_parameter_is_a_secret() -> None:
+    for name, one in Infra().template()["parameters"].items():
+        assert not re.search(r"password|secret(?!s)|key$|token", name, re.IGNORECASE), name
+        assert not re.search(r"secure", one.get("type", ""), re.IGNORECASE), name
 
 
-def test_the_ledger_stands_apart_from_the_host_keeps_versions_and_can_be_made_immutable() -> None:
-    host, ledger = MAIN.modules["hostStorage"].body, MAIN.modules["ledgerStorage"].body
-    assert at(host, "params.name") != at(ledger, "params.name")
-    assert at(ledger, "params.containers") == [
-        {"name": Computed("ledgerContainer"), "immutableDays": Computed("ledgerImmutableDays")}
+def test_the_subscriptions_take_both_events_and_go_to_the_app_s_own_function() -> None:
+    both = EVENTS.every("EventGrid/systemTopics/eventSubscriptions")
+    assert [one["id"].split("/")[2:9:6] for one in both] == [
+        ["00000000-0000-0000-0000-00000000000a", "evgst-kv-orders-prod"],
+        ["11111111-1111-1111-1111-111111111111", "evgst-billing"],
     ]
-    holds(STORAGE, "blobs", isVersioningEnabled=True)
-    holds(STORAGE, "immutability", allowProtectedAppendWrites=True)
-    assert at(ledger, "params.expiringPrefix") == ""  # no lifecycle rule takes anything out of the ledger
-
-
-def test_the_queue_of_the_app_is_made() -> None:
-    assert at(MAIN.modules["hostStorage"].body, "params.queues") == [QUEUE, f"{QUEUE}-poison"]
-
-
-@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_no_output_and_no_default_holds_a_secret(file: File) -> None:
-    for output in file.outputs.values():
-        assert not SECRET.search(f"{output.name} {output.value}"), output.name
-    for param in file.params.values():
-        secret = re.search(r"password|secret(?!s)|key$|token", param.name, re.IGNORECASE)
-        assert not secret or ("secure" in param.decorators and "required" in param.decorators), param.name
-        assert not SECRET.search(str(param.value)), param.name
-
-
-def test_no_file_asks_for_a_key() -> None:
-    for file in FILES:
-        code = re.sub(r"//.*", "", file.source.decode())
-        assert not re.search(r"\blist(Keys|AccountSas|ServiceSas|Secrets|Credentials)\w*\(|connectionString'", code), (
-            file
-        )
-
-
-def test_the_subscription_takes_both_events_and_no_other() -> None:
-    holds(EVENTS, "events", filter__includedEventTypes=[
-        "Microsoft.KeyVault.SecretNearExpiry", "Microsoft.KeyVault.SecretExpired",
-    ])  # fmt: skip
-    holds(EVENTS, "events", filter__subjectBeginsWith=Computed("subjectBeginsWith"))
-    holds(EVENTS, "events", filter__subjectEndsWith=Computed("subjectEndsWith"), filter__isSubjectCaseSensitive=False)
-
-
-def test_the_subscription_goes_to_the_app_s_own_function() -> None:
-    holds(EVENTS, "events", destination__endpointType="AzureFunction")
-    called = read(INFRA / "subscription.bicep").modules["events"].body
-    assert at(called, "params.functionId") == Computed("'${functionAppId}/functions/near_expiry'")
     assert "async def near_expiry(" in (ROOT / "function_app.py").read_text()
+    app = Infra().parameters("checked/events.bicepparam")["functionAppId"]["value"]
+    for one in both:
+        holds(
+            one, filter__subjectBeginsWith="orders-", filter__subjectEndsWith="", filter__isSubjectCaseSensitive=False
+        )
+        holds(one, filter__includedEventTypes=[
+            "Microsoft.KeyVault.SecretNearExpiry", "Microsoft.KeyVault.SecretExpired",
+        ])  # fmt: skip
+        holds(one, destination__endpointType="AzureFunction")
+        holds(one, destination__properties__resourceId=f"{app}/functions/near_expiry")
+        holds(one, eventDeliverySchema="CloudEventSchemaV1_0")
 
 
 def test_events_are_tried_for_a_day_and_then_kept_by_the_topic_s_own_identity() -> None:
-    outer = read(INFRA / "subscription.bicep").params
-    assert (outer["maxDeliveryAttempts"].value, outer["eventTimeToLiveMinutes"].value) == (30, 24 * 60)
-    holds(EVENTS, "events", retryPolicy__maxDeliveryAttempts=Computed("maxDeliveryAttempts"))
-    holds(EVENTS, "events", retryPolicy__eventTimeToLiveInMinutes=Computed("eventTimeToLiveMinutes"))
-    holds(EVENTS, "events", deadLetterWithResourceIdentity__identity__type="SystemAssigned", deadLetterDestination=None)
-    holds(EVENTS, "events", deadLetterWithResourceIdentity__deadLetterDestination__endpointType="StorageBlob")
-    topic = read(INFRA / "modules/event-topic.bicep").resources["topic"].body
-    assert at(topic, "identity.type") == "SystemAssigned"
-    containers = at(MAIN.modules["hostStorage"].body, "params.containers")
-    assert {"name": Computed("deadLetterContainer"), "immutableDays": 0} in list(containers)  # type: ignore[arg-type]
+    for one in EVENTS.every("EventGrid/systemTopics/eventSubscriptions"):
+        holds(one, retryPolicy={"maxDeliveryAttempts": 30, "eventTimeToLiveInMinutes": 24 * 60})
+        holds(one, deadLetterWithResourceIdentity__identity={"type": "SystemAssigned"}, deadLetterDestination=None)
+        kept = one["properties"]["deadLetterWithResourceIdentity"]["deadLetterDestination"]
+        assert (kept["endpointType"], kept["properties"]["blobContainerName"]) == ("StorageBlob", "dead-letters")
 
 
-@pytest.mark.parametrize("file", [EVENTS, read(INFRA / "subscription.bicep")], ids=lambda file: file.name)
-def test_both_schemas_can_be_asked_for(file: File) -> None:
-    assert file.params["schema"].decorators["allowed"] == ["CloudEventSchemaV1_0", "EventGridSchema"]
+def test_both_schemas_can_be_asked_for() -> None:
+    schema = Infra().template("subscription.bicep")["parameters"]["schema"]
+    assert schema["allowedValues"] == ["CloudEventSchemaV1_0", "EventGridSchema"]
 
 
-def test_every_event_topic_has_alerts_on_what_event_grid_could_not_deliver() -> None:
-    assert WATCHED.modules["eventsWatch"].condition is None
-    alerts = read(INFRA / "modules/event-topic-watch.bicep").resources["alerts"]
-    metrics = {row["metric"] for row in json.loads((INFRA / "alerts.json").read_text())["metricAlerts"]}
-    assert alerts.over == "metricAlerts"
-    assert {"DeadLetteredCount", "DroppedEventCount"} <= metrics
+@EACH
+def test_every_event_topic_has_alerts_on_what_event_grid_could_not_deliver(preview: Preview) -> None:
+    watched: dict[str, set[str]] = {}
+    for alert in preview.every("Insights/metricAlerts"):
+        (criterion,) = alert["properties"]["criteria"]["allOf"]
+        watched.setdefault(alert["properties"]["scopes"][0], set()).add(criterion["metricName"])
+    failures = [one for one in preview.every("Insights/diagnosticSettings") if "/systemTopics/" in one["id"]]
+    assert watched.keys() == {one["id"].partition("/providers/Microsoft.Insights/")[0] for one in failures}
+    assert all(metrics == {"DeadLetteredCount", "DroppedEventCount"} for metrics in watched.values())
 
 
-def test_every_log_alert_has_its_query() -> None:
-    alerts = read(INFRA / "modules/alerts.bicep")
+@EACH
+def test_every_log_alert_has_its_query(preview: Preview) -> None:
     rows = json.loads((INFRA / "alerts.json").read_text())["logAlerts"]
-    queries = alerts.variables["queries"].value
-    assert isinstance(queries, Mapping)
-    assert queries == {row["name"]: Computed(f"loadTextContent('../queries/{row['query']}')") for row in rows}
-    assert alerts.resources["rules"].over == "logAlerts"
+    asked = [
+        one["properties"]["criteria"]["allOf"][0]["query"] for one in preview.every("Insights/scheduledQueryRules")
+    ]
+    assert asked == [(INFRA / "queries" / row["query"]).read_text() for row in rows]
 
 
-def test_in_a_private_network_only_event_grid_and_named_ranges_come_in_from_outside() -> None:
-    doors = APP.variables["doors"].value
-    assert isinstance(doors, Computed)
-    assert re.findall(r"ipAddress: (.+)", doors.text) == ["'AzureEventGrid'", "addresses"]
-    closed = Computed("closed ? 'Deny' : 'Allow'")
-    holds(APP, "site", siteConfig__ipSecurityRestrictionsDefaultAction=closed)
-    holds(APP, "site", siteConfig__scmIpSecurityRestrictionsDefaultAction=closed)
-    holds(STORAGE, "account", networkAcls__defaultAction=Computed("closed ? 'Deny' : 'Allow'"))
-    assert at(MAIN.modules["ledgerStorage"].body, "params.trustedServices") is False
+def test_alerts_tell_whoever_is_named() -> None:
+    existing = Infra().parameters("enterprise.bicepparam")["actionGroupIds"]["value"]
+    for preview, groups in ((SMALL, []), (ENTERPRISE, existing), (MADE, [MADE.one("Insights/actionGroups")["id"]])):
+        for alert in preview.every("Insights/scheduledQueryRules"):
+            assert alert["properties"]["actions"]["actionGroups"] == groups
+        for alert in preview.every("Insights/metricAlerts"):
+            assert [one["actionGroupId"] for one in alert["properties"]["actions"]] == groups
 
 
-def test_the_enterprise_example_leaves_no_door_open_but_the_app_s_to_event_grid() -> None:
-    by_type: dict[str, list[Resource]] = {}
-    for one in deployed(INFRA / "enterprise.bicepparam"):
-        by_type.setdefault(one.type.removeprefix("Microsoft."), []).append(one)
-
-    def told(kind: str, path: str) -> list[object]:
-        return [at(one.body, f"properties.{path}") for one in by_type[kind]]
-
-    assert told("Storage/storageAccounts", "networkAcls.defaultAction") == ["Deny", "Deny"]
-    assert told("EventGrid/topics", "publicNetworkAccess") == ["Disabled"]
-    assert told("Web/sites", "siteConfig.ipSecurityRestrictionsDefaultAction") == ["Deny"]
-    assert told("Web/sites", "siteConfig.scmIpSecurityRestrictionsDefaultAction") == ["Deny"]
-    assert "Network/privateEndpoints" in by_type
-
-
-def test_the_small_example_needs_no_network_and_no_identity_s_key() -> None:
-    kinds = {one.type for one in deployed(INFRA / "small.bicepparam")}
-    assert not {kind for kind in kinds if kind.startswith("Microsoft.Network/") and "private" not in kind}
-    assert "Microsoft.KeyVault/vaults" in kinds
+@pytest.mark.parametrize("preview", [ENTERPRISE, MADE])
+def test_in_a_private_network_only_event_grid_and_named_ranges_come_in_from_outside(preview: Preview) -> None:
+    site = preview.one("Web/sites")["properties"]["siteConfig"]
+    named = ["203.0.113.0/28"] if preview is ENTERPRISE else []
+    assert [door["ipAddress"] for door in site["ipSecurityRestrictions"]] == ["AzureEventGrid", *named]
+    assert [door["ipAddress"] for door in site["scmIpSecurityRestrictions"]] == named
+    assert (site["ipSecurityRestrictionsDefaultAction"], site["scmIpSecurityRestrictionsDefaultAction"]) == (
+        "Deny", "Deny",
+    )  # fmt: skip
+    for account in preview.every("Storage/storageAccounts"):
+        ledger = account["name"].startswith("stl")
+        holds(account, networkAcls__defaultAction="Deny", networkAcls__bypass="None" if ledger else "AzureServices")
+        holds(account, publicNetworkAccess="Disabled" if ledger else "Enabled")
+    for topic in preview.every("EventGrid/topics"):
+        holds(topic, publicNetworkAccess="Disabled")
 
 
-def test_a_private_network_leads_to_all_that_the_app_calls() -> None:
-    endpoints = str(MAIN.variables["endpoints"].value)
-    assert sorted(set(re.findall(r"service: '(\w+)'", endpoints))) == ["blob", "queue", "sites", "topic", "vault"]
-    zones = at(MAIN.modules["privateNetwork"].body, "params.zoneNames")
-    assert isinstance(zones, Mapping)
-    assert sorted(zones) == ["blob", "queue", "sites", "topic", "vault"]
+def test_the_small_example_needs_no_network() -> None:
+    assert not [one["id"] for one in SMALL.resources if one["type"].startswith("Microsoft.Network/")]
+
+
+def test_a_private_network_leads_to_all_that_the_app_calls_and_a_name_to_each() -> None:
+    reached = [
+        one["properties"]["privateLinkServiceConnections"] for one in ENTERPRISE.every("Network/privateEndpoints")
+    ]
+    kinds = [one[0]["properties"]["groupIds"][0] for one in reached]
+    assert sorted(kinds) == ["blob", "blob", "queue", "sites", "topic", "vault", "vault"]
+    assert len(ENTERPRISE.every("Network/privateEndpoints/privateDnsZoneGroups")) == len(kinds)
+    assert (
+        len(MADE.every("Network/privateDnsZones"))
+        == len(MADE.every("Network/privateDnsZones/virtualNetworkLinks"))
+        == 5
+    )
 
 
 def test_every_cloud_has_what_bicep_s_environment_does_not_know() -> None:
@@ -196,11 +219,8 @@ def test_every_cloud_has_what_bicep_s_environment_does_not_know() -> None:
     assert {tuple(sorted(cloud)) for cloud in clouds.values()} == {("graph", "sitesZone", "topicZone")}
 
 
-def test_everything_that_can_be_tagged_is() -> None:
-    for file, resource in everything():
-        assert ("location" in resource.body) == ("tags" in resource.body), f"{file.name}: {resource.name}"
-
-
-def everything() -> Iterator[tuple[File, Declared]]:
-    for file in FILES:
-        yield from ((file, resource) for resource in file.resources.values() if not resource.existing)
+@EACH
+def test_everything_that_has_a_place_has_the_deployment_s_tag(preview: Preview) -> None:
+    """infra/destroy.sh goes by it."""
+    for one in preview.resources:
+        assert ("location" in one) == ("keyturn" in one.get("tags", {})), one["id"]

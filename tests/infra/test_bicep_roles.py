@@ -1,75 +1,115 @@
-"""Rights come out of one table, and each is given where it belongs and nowhere else."""
+"""Rights: what the previews give is what the table says, on each place that it is for, and on no other."""
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 
-from tests.infra.bicep import INFRA, Computed, all_files, read
-from tests.infra.promised import holds, made
+import pytest
 
-FILES = all_files()
-MAIN = read(INFRA / "main.bicep")
-ROLES = read(INFRA / "modules/roles.bicep")
+from tests.infra.compiled import INFRA, PREVIEWS, Infra
+from tests.infra.preview import Preview, Right
 
-
-def test_every_right_comes_out_of_the_one_loop_over_the_table() -> None:
-    grants = read(INFRA / "modules/grant.bicep")
-    assert {file.name for file, _ in made("Microsoft.Authorization/roleAssignments")} == {grants.name}
-    users = [(file.name, name) for file in FILES for name, module in file.modules.items() if "grant" in module.type]
-    assert users == [("modules/roles.bicep", "assignments")]
-    assert ROLES.modules["assignments"].over == "rights"
-    assert ROLES.variables["table"].value == Computed("loadJsonContent('../roles.json')")
-    guid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
-    assert not [file.name for file in FILES if guid.search(file.source.decode())]  # no role is named past the table
+TABLE = json.loads((INFRA / "roles.json").read_text())
+ROWS = [*TABLE["grants"], *TABLE["eventGrid"]]
+DEPLOYMENTS = PREVIEWS[:3]
 
 
-def rows() -> list[dict[str, str | None]]:
-    """Every grant of the table, to the app and to Event Grid."""
-    table = json.loads((INFRA / "roles.json").read_text())
-    return [*table["grants"], *table["eventGrid"]]
+def misplaced(name: str, infra: Infra | None = None) -> Iterator[str]:
+    """Where a deployment's rights are not the table's, a line each."""
+    infra = infra or Infra()
+    preview, given = Preview(name, infra), infra.parameters(f"{name}.bicepparam")
+    wanted = set(_wanted(preview, given, f" ({given['name']['value']})"))
+    found = preview.rights()
+    yield from sorted(f"too much: {right.role} on {right.scope} for {right.who}" for right in found - wanted)
+    yield from sorted(f"missing: {right.role} on {right.scope} for {right.who}" for right in wanted - found)
 
 
-def test_every_kind_of_place_in_the_table_is_known_to_main_and_the_other_way_round() -> None:
-    places = MAIN.variables["places"].value
-    assert isinstance(places, Mapping)
-    scopes = {str(row["scope"]) for row in rows()}
-    assert scopes - {"target"} == places.keys()
+def _wanted(preview: Preview, given: dict[str, dict[str, list[dict[str, str]]]], named: str) -> Iterator[Right]:
+    app = preview.one("ManagedIdentity/userAssignedIdentities")["id"]
+    for row in TABLE["grants"]:
+        role = row["roleId"] or TABLE["customRoles"][row["customRole"]]["roleName"] + named
+        for place in _places(preview, given, row):
+            yield Right(app, role, place)
+    for row in TABLE["eventGrid"]:
+        for place in _places(preview, given, row):
+            yield from (Right(topic, row["roleId"], place) for topic in _topics(preview))
+
+
+def _places(preview: Preview, given: dict[str, dict[str, list[dict[str, str]]]], row: dict[str, str]) -> list[str]:
+    """What the resources themselves say; for a target, what was asked for."""
+    containers = [one["id"] for one in preview.every("Storage/storageAccounts/blobServices/containers")]
+    packages = [one for one in containers if one.endswith("/packages")]
+    targets = given.get("grants", {}).get("value", [])
+    places = {
+        "target": [one["scope"] for one in targets if one["grant"] == row["key"]],
+        "vault": [vault for vault, _ in _watched(preview)],
+        "ledgerContainer": [one for one in containers if one.endswith("/ledger")],
+        "hostStorage": [one.partition("/blobServices/")[0] for one in packages],
+        "deploymentContainer": [],  # in the host's account, which the host owns
+        "deadLetterContainer": [one for one in containers if one.endswith("/dead-letters")],
+        "outcomeTopic": [one["id"] for one in preview.every("EventGrid/topics")],
+        "applicationInsights": [one["id"] for one in preview.every("Insights/components")],
+    }
+    return places[row["scope"]]
+
+
+def _watched(preview: Preview) -> list[tuple[str, str]]:
+    """(vault, its system topic), as ids: each topic's alerts are named for its vault."""
+    scopes = [(one["name"], one["properties"]["scopes"][0]) for one in preview.every("Insights/metricAlerts")]
+    found = [(re.fullmatch(r"keyturn-(.+)-dead-letters", name), topic) for name, topic in scopes]
+    home = "/providers/Microsoft.KeyVault/vaults/"
+    return [(f"{topic.partition('/providers/')[0]}{home}{match[1]}", topic) for match, topic in found if match]
+
+
+def _topics(preview: Preview) -> list[str]:
+    return [topic for _, topic in _watched(preview)]
+
+
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_each_right_is_given_on_its_places_and_nowhere_else(name: str) -> None:
+    assert list(misplaced(name)) == []
+
+
+def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -> None:
+    rights = {right for name in DEPLOYMENTS for right in Preview(name).rights()}
+    roles = {right.role.partition(" (")[0] for right in rights}
+    rows = [row for row in ROWS if row["scope"] != "deploymentContainer"]
+    assert roles == {row["roleId"] or TABLE["customRoles"][row["customRole"]]["roleName"] for row in rows}
+    assert {kind_of(right.scope) for right in rights} == {
+        "", "Microsoft.KeyVault/vaults", "Microsoft.Storage/storageAccounts", "Microsoft.EventGrid/topics",
+        "Microsoft.Storage/storageAccounts/blobServices/containers", "Microsoft.Insights/components",
+        "Microsoft.DBforPostgreSQL/flexibleServers",
+    }  # fmt: skip
+
+
+def kind_of(scope: str) -> str:
+    """A resource's type; nothing for a group."""
+    namespace, *rest = scope.partition("/providers/")[2].split("/")
+    return "/".join([namespace, *rest[::2]])
 
 
 def test_every_row_of_the_table_is_a_built_in_role_or_a_custom_one_that_is_defined() -> None:
-    custom = json.loads((INFRA / "roles.json").read_text())["customRoles"]
-    for row in rows():
+    for row in ROWS:
         assert (row["roleId"] is None) != (row["customRole"] is None), row["key"]
-        assert row["customRole"] is None or row["customRole"] in custom
+        assert row["customRole"] is None or row["customRole"] in TABLE["customRoles"]
         assert row["roleId"] is None or re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", row["roleId"])
 
 
-def test_every_type_of_resource_that_is_a_place_or_a_target_can_be_given_a_right() -> None:
-    grants = read(INFRA / "modules/grant.bicep").resources.values()
-    conditions = "\n".join(str(resource.condition) for resource in grants if not resource.existing)
-    can = {kind.lower() for kind in re.findall(r"'(microsoft\.\w+/\w+)'", conditions)}
-    places = "\n".join(str(MAIN.variables[name].value) for name in ("places", "allVaults", "hostStorageId", "topicId"))
-    needed = set(re.findall(r"/(Microsoft\.\w+/\w+)/", places))
-    needed |= {"Microsoft.Storage/storageAccounts", "Microsoft.DBforPostgreSQL/flexibleServers"}  # a policy's targets
-    assert {kind.lower() for kind in needed} == can
+@pytest.mark.parametrize("name", DEPLOYMENTS)
+def test_custom_roles_have_exactly_the_actions_of_the_table_and_reach_no_further_than_its_subscriptions(
+    name: str,
+) -> None:
+    preview = Preview(name)
+    subscriptions = {"/".join(right.scope.split("/")[:3]) for right in preview.rights()}
+    by_name = {one["roleName"]: one for one in TABLE["customRoles"].values()}
+    for one in preview.every("Authorization/roleDefinitions"):
+        asked = by_name[one["properties"]["roleName"].partition(" (")[0]]
+        assert one["properties"]["permissions"] == [
+            {"actions": asked["actions"], "notActions": [], "dataActions": asked["dataActions"], "notDataActions": []}
+        ]
+        assert set(one["properties"]["assignableScopes"]) == subscriptions
 
 
-def test_a_right_is_given_on_a_place_only_where_the_place_is_of_that_type() -> None:
-    grants = read(INFRA / "modules/grant.bicep").resources
-    given = [one for one in grants.values() if not one.existing]
-    looked_up = {str(one.body["scope"].text) for one in given if isinstance(one.body.get("scope"), Computed)}  # type: ignore[union-attr]
-    assert looked_up | {"blobs"} == {name for name, one in grants.items() if one.existing}
-    for one in given:
-        place = one.body.get("scope")
-        if isinstance(place, Computed):
-            where, alone = str(one.condition), str(grants[place.text].condition)
-            assert where in {alone, alone.replace(")", " && !isContainer)")}, one.name
-
-
-def test_custom_roles_have_exactly_the_actions_of_the_table() -> None:
-    holds(ROLES, "definitions", permissions=[{
-        "actions": Computed("table.customRoles[key].actions"),
-        "notActions": [],
-        "dataActions": Computed("table.customRoles[key].dataActions"),
-        "notDataActions": [],
-    }])  # fmt: skip
+def test_no_role_is_named_past_the_table() -> None:
+    guid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
+    assert not [file.name for file in INFRA.rglob("*.bicep") if guid.search(file.read_text())]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.infra.az.vaults import topic, vault
-from tests.infra.bicep import INFRA
+from tests.infra.compiled import INFRA
 from tests.infra.shell import NAME, POLICY, Done, Shell, package
 
 pytestmark = pytest.mark.thorough
@@ -93,12 +93,7 @@ def test_a_vault_with_access_policies_that_no_rule_names_lets_the_app_in_too(she
 
 
 def test_a_vault_is_made_where_there_is_none_and_its_name_is_free(shell: Shell) -> None:
-    made = shell.home / "infra/my.bicepparam"
-    made.parent.mkdir()
-    (made.parent / "main.bicep").symlink_to(INFRA / "main.bicep")
-    text = (INFRA / "small.bicepparam").read_text().replace("resourceGroup: 'rg-orders-prod'", "create: true")
-    made.write_text(text)
-    shell.parameters = made
+    shell.parameters = shell.altered("resourceGroup: 'rg-orders-prod'", "create: true")
     assert "take `create: true` out" in shell.deploy().stderr
     shell.change(vaults={}, deleted_vaults=["kv-orders-prod"])
     (told,) = remedies(shell.deploy())
@@ -146,10 +141,7 @@ def test_the_right_on_the_last_vault_of_a_subscription_goes_before_the_role_leav
     (told,) = remedies(deployed.deploy())
     assert told == f'az role assignment delete --role "Keyturn secrets ({NAME})" --scope {gone}'
     assert deployed.changing_calls == []
-    others = deployed.home / "infra/my.bicepparam"
-    others.parent.mkdir()
-    (others.parent / "main.bicep").symlink_to(INFRA / "main.bicep")
-    others.write_text((INFRA / "small.bicepparam").read_text() + "\nparam createRoles = false\n")
+    others = deployed.altered("// Who hears", "param createRoles = false // Who hears")
     ours, deployed.parameters = deployed.parameters, others
     assert deployed.deploy("--what-if").returncode == 0, "somebody else makes the roles"
     deployed.parameters = ours

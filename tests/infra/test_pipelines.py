@@ -24,7 +24,8 @@ STAGES = {
     "azure production": azure_steps("production"),
     "github": github_steps(WORKFLOWS[1]),
 }
-BUILD = [".ci/run", "make package"]
+BICEP = (ROOT / "infra/bicep.version").read_text().strip()
+BUILD = [f"az bicep install --version v{BICEP}", ".ci/run", "make package"]
 
 
 def valid(file: Path, schema: str) -> bool:

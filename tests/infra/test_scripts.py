@@ -109,3 +109,28 @@ def test_each_script_says_how_it_is_called(shell: Shell) -> None:
     for name in (*takes_arguments, "wait_for_function.sh"):
         done = shell.run(f"scripts/{name}")
         assert (done.returncode, done.stdout.split(" ")[0]) == (2, Path(name).name), name
+
+
+def test_the_templates_are_compiled_first_and_nothing_goes_on_where_they_don_t(shell: Shell) -> None:
+    assert shell.run("scripts/compile.sh").returncode == 0
+    shell.change(broken_templates=["subscription.bicep"])
+    done = shell.deploy()
+    assert done.returncode == 1
+    assert "BCP037" in done.stderr
+    assert "the templates don't compile" in done.stderr
+    assert set(shell.calls) == {"version", "account show", "bicep build", "bicep version"}
+
+
+@pytest.mark.parametrize("older", ["0.9.1", "0.48.99"])
+def test_an_older_compiler_is_told_and_blamed_where_it_fails(shell: Shell, older: str) -> None:
+    shell.change(bicep=older)
+    done = shell.run("scripts/compile.sh")
+    assert (done.returncode, f"Bicep {older}" in done.stdout, "az bicep upgrade" in done.stdout) == (0, True, True)
+    shell.change(broken_templates=["main.bicep"])
+    assert shell.run("scripts/compile.sh").stderr.rstrip().endswith("remedy: az bicep upgrade")
+
+
+@pytest.mark.parametrize("newer", ["0.49.2", "0.50.0", "1.0.0"])
+def test_a_newer_compiler_is_not_told_to_be_upgraded(shell: Shell, newer: str) -> None:
+    shell.change(bicep=newer)
+    assert "upgrade" not in shell.run("scripts/compile.sh").stdout

@@ -9,7 +9,7 @@ from infra.vaults.judged import Findings, There, Vault, judge, wanted
 from infra.vaults.left import in_the_way, last, left
 from tests.infra.az.cloud import SUBSCRIPTION
 from tests.infra.az.vaults import topic, vault
-from tests.infra.bicep import INFRA
+from tests.infra.compiled import INFRA
 from tests.infra.shell import NAME
 
 OTHER = "00000000-0000-0000-0000-00000000000b"

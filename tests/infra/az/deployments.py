@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.infra.az import vaults
 from tests.infra.az.cloud import SUBSCRIPTION, Cloud, Json, Options, Refused, one
-from tests.infra.az.parameters import parameters
+from tests.infra.az.parameters import declared, parameters
 
 PACKAGES = "https://sthost.blob.core.windows.net/packages"
 
@@ -38,12 +38,12 @@ def deployment(options: Options) -> tuple[str, Json]:
         if not equals:
             raise Refused(f"Unable to parse parameter: {value}")
         given[name] = json.loads(Path(content[1:]).read_text()) if content.startswith("@") else content
-    declared = dict(re.findall(r"^param (\w+)([^\n]*)", file.read_text(), re.MULTILINE))
+    known = declared(file)
     for name in given:
-        if name not in declared:
+        if name not in known:
             raise Refused(f"InvalidTemplate: the following parameters were supplied, but do not correspond: '{name}'")
-    for name, rest_of_line in declared.items():
-        if "=" not in rest_of_line and not rest_of_line.rstrip().endswith("?") and name not in given:
+    for name, required in known.items():
+        if required and name not in given:
             raise Refused(f"Missing input parameters: {name}")
     return one(options, "--name"), given
 

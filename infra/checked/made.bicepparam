@@ -1,0 +1,24 @@
+// For `make bicep` alone: what neither example has. Everything that can be made is made: vault, network, zones, action group.
+using '../main.bicep'
+
+param name = 'keyturn-made'
+param vaults = [
+  {
+    name: 'kv-made'
+    create: true
+  }
+]
+param grants = [
+  {
+    grant: 'storage-keys'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.Storage/storageAccounts/storders'
+  }
+  {
+    grant: 'postgres-server'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-orders'
+  }
+]
+param httpAuth = 'key'
+param outcomeTopic = false
+param network = {}
+param alertEmails = ['ops@example.com']
