@@ -7,10 +7,8 @@ it needs. Source: Microsoft Learn, "Use the Azurite emulator for local Azure Sto
 from __future__ import annotations
 
 import base64
-import fcntl
 import os
 import secrets
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +16,9 @@ import time
 from pathlib import Path
 
 from local.certificates import Certificates
+from local.npm import Missing, fetch
+
+__all__ = ["LocalAzurite", "Missing", "set_up"]
 
 HERE = Path(__file__).parent
 PLACE = HERE.parents[1] / ".cache" / "azurite"
@@ -26,32 +27,14 @@ STARTS_WITHIN_S = 60.0
 LOOKS_EVERY_S = 0.05
 
 
-class Missing(Exception):
-    """Azurite can't be had here; the message says how to have it."""
-
-
 def set_up() -> Path:
     """The emulator's start file; fetched where it is not there yet.
 
     Raises:
         Missing: no node or npm, or npm can't fetch it.
     """
-    start = PLACE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise Missing("blob storage on this machine needs node 20 and npm; on Debian: apt-get install nodejs npm")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with (PLACE / ".lock").open("w") as lock:  # several test processes may come at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (HERE / "package-lock.json").read_bytes()
-        done = PLACE / "set-up.json"
-        if not done.exists() or done.read_bytes() != wanted:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(HERE / name, PLACE / name)
-            command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-            if subprocess.run(command, cwd=PLACE, stdin=subprocess.DEVNULL, check=False).returncode:
-                raise Missing("npm could not fetch Azurite: see that npm reaches its registry, and try again")
-            done.write_bytes(wanted)
-    return start
+    fetch(HERE, PLACE, "blob storage on this machine (Azurite)")
+    return PLACE / "node_modules" / "azurite" / "dist" / "src" / "blob" / "main.js"
 
 
 class LocalAzurite:

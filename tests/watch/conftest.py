@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.watch.kusto import Missing, Workspace, set_up
+from local.npm import Missing
+from tests.watch.kusto import Workspace, set_up
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,7 @@
 """KQL on this machine: parsed by Microsoft's own parser, and run over DuckDB on rows that a test makes."""
 
-import fcntl
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ from typing import Any
 
 import duckdb_kql
 
+from local.npm import fetch
 from tests.watch.tables import TABLES
 
 HERE = Path(__file__).parent
@@ -31,10 +30,6 @@ TYPES = {
 _IF_EXISTS = re.compile(r'column_ifexists\("(\w+)", (?:""|real\(null\))\)')
 
 
-class Missing(Exception):
-    """The parser can't be had here; the message says how to have it."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parsed:
     """What the parser says of one query: what is wrong with it, and the columns of its rows with their types."""
@@ -49,21 +44,7 @@ def set_up() -> None:
     Raises:
         Missing: no node or npm, or npm can't fetch it.
     """
-    if not shutil.which("node") or not shutil.which("npm"):
-        raise Missing("the parser of KQL needs node 20 and npm; on Debian: apt-get install nodejs npm")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    with (PLACE / ".lock").open("w") as lock:  # several test processes may come at once
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = (HERE / "package-lock.json").read_bytes()
-        done = PLACE / "set-up.json"
-        if done.exists() and done.read_bytes() == wanted:
-            return
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, PLACE / name)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--silent"]
-        if subprocess.run(command, cwd=PLACE, stdin=subprocess.DEVNULL, check=False).returncode:
-            raise Missing("npm could not fetch the parser of KQL: see that npm reaches its registry, and try again")
-        done.write_bytes(wanted)
+    fetch(HERE, PLACE, "the parser of KQL")
 
 
 def parsed(queries: Mapping[str, str]) -> Mapping[str, Parsed]:
