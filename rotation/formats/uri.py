@@ -21,7 +21,7 @@ from rotation.formats.value import Host, NotUnderstood, Value, has_control, has_
 
 _SCHEME = re.compile(r"(?i:postgres(?:ql)?)://|postgresql\+(?:psycopg2?|psycopg_async|psycopg2cffi|asyncpg|pg8000)://")
 _LOGIN = ("user", "password")
-_IN_QUERY = (*_LOGIN, "host", "port", "dbname")
+_IN_QUERY = (*_LOGIN, "host", "port")
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 # What JavaScript's decodeURI leaves encoded in a database's name; nobody names one so.
 _RESERVED = frozenset(";/?:@&=+$,#")
@@ -54,7 +54,7 @@ def read(text: str, *, alone: bool = True) -> Value:
         raise
     dbname = _read_dbname(text[path + 1 : query])
     _read_query(text, query + 1, parts)
-    hosts, dbname = _with_query(hosts, dbname, parts.found)
+    hosts = _with_query(hosts, parts.found)
     if alone and not parts.found.get("password"):
         raise NotUnderstood("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
     return parts.value("uri", text, hosts, _checked_dbname(dbname))
@@ -73,19 +73,15 @@ def _check_characters(text: str) -> None:
         raise NotUnderstood("the URI has a # in it: percent-encode it as %23")
 
 
-def _with_query(
-    hosts: tuple[Host, ...], dbname: str | None, found: Mapping[str, str]
-) -> tuple[tuple[Host, ...], str | None]:
-    """Hosts and database, which stand before the query or in it."""
+def _with_query(hosts: tuple[Host, ...], found: Mapping[str, str]) -> tuple[Host, ...]:
+    """The hosts, which stand before the query or in it."""
     if "host" in found:
         if hosts:
             raise NotUnderstood("the URI names hosts twice, before its path and as a parameter: take one out")
-        hosts = (_host_of(found["host"], found.get("port", "")),)
-    elif "port" in found:
+        return (_host_of(found["host"], found.get("port", "")),)
+    if "port" in found:
         raise NotUnderstood("the URI has a port among its parameters: write it after the host")
-    if "dbname" in found and dbname:
-        raise NotUnderstood("the URI names a database twice, in its path and as a parameter: take one out")
-    return hosts, found.get("dbname", dbname)
+    return hosts
 
 
 def _read_login(text: str, start: int, end: int, parts: Parts) -> int:
@@ -156,6 +152,10 @@ def _read_query(text: str, position: int, parts: Parts) -> None:
         key, equals, written = parameter.partition("=")
         if not equals or "=" in written or not _KEY.fullmatch(key):
             raise NotUnderstood("a parameter of the URI is not of the form key=value")
+        if key == "dbname":
+            raise NotUnderstood(
+                "the URI has its database among its parameters, where not every driver looks: write it in the path"
+            )
         if key in _IN_QUERY:
             start = position + len(key) + 1
             _read_in_query(key, written, start, parts)

@@ -38,7 +38,7 @@ def run(seed: int = 1, share: float = 1.0) -> list[Row]:
 
 def _row_of_the_app(through: Tally) -> Row:
     sys.stdout.writelines(f"{line}\n" for line in through.broken)
-    note = f"{through.inputs - through.taken:,} refused, each planned, asked for and swept"
+    note = f"{through.inputs - through.taken:,} refused; each asked for, swept and read, a fourth planned"
     return Row(
         "hostile values in the whole app: one clear line each, nothing changed",
         through.inputs,

@@ -141,7 +141,7 @@ class Readers:
         # A plan reads as a rotation does, up to its lease: some of them are enough.
         for work in (engine.plan, engine.handle)[min(1, hostile.number % PLANNED) :]:
             heard.add(partial(self._run, work))
-        with suppress(RotationError):
+        with suppress(Exception):  # which was told above
             POLICY.permit(REF, spec, rotator.claim(spec, secret))
             heard.taken = True
         heard.said += [record.to_line() for record in ledger.records(REF)]

@@ -110,6 +110,15 @@ def test_what_is_said_twice_is_refused(value: str) -> None:
     assert refusal(value).field == "value"
 
 
+@pytest.mark.parametrize("path", ["", "/", "/?sslmode=require&"])
+def test_a_database_among_a_uris_parameters_is_refused_since_node_postgres_looks_for_it_in_the_path_alone(
+    path: str,
+) -> None:
+    """node-postgres 8.23, connection-parameters.js: it connects to the database of the user's name then."""
+    text = f"postgresql://app:pw@db.example{path}{'' if '?' in path else '?'}dbname=orders"
+    assert "write it in the path" in refusal(text).message
+
+
 @pytest.mark.parametrize(
     "value",
     [
