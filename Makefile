@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all lint audit bench prove package setup clean
+.PHONY: help demo up test test-all lint audit bench prove real-host package setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -44,6 +44,9 @@ bench: $(READY) ## ratios, measured side by side
 
 prove: $(READY) ## crashes, races and faults by the thousand, and bugs on purpose that must be noticed
 	@$(BIN)/python -m tests.proof $(ARGS)
+
+real-host: $(READY) ## the whole app on Microsoft's Functions host, where FUNCTIONS_HOST names one
+	@$(BIN)/python -m tests.real_host $(ARGS)
 
 package: $(READY) ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
 	@$(BIN)/python infra/package.py $(ARGS)
