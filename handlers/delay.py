@@ -1,4 +1,4 @@
-"""Messages that the app itself sends: one put back for later, and many that no output binding should carry.
+"""Messages that the app itself sends: one put back for later, many that no output binding should carry, and reminders.
 
 A queue's own retry counts a try; waiting for another run's lease, or for a vault that takes no more for now, is none.
 """
@@ -6,20 +6,25 @@ A queue's own retry counts a try; waiting for another run's lease, or for a vaul
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from handlers.dimensions import dimensions
 from handlers.messages import to_text
 from handlers.settings import QUEUE
 from rotation.errors import Unreachable
 from rotation.model import RotationRequest
+from rotation.reminders import PATIENCE_S
 
 if TYPE_CHECKING:
     import aiohttp
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.storage.queue.aio import QueueClient
 
+log = logging.getLogger("keyturn.rotate")
 LONGEST_S = 300
 AT_ONCE = 16
 
@@ -31,6 +36,23 @@ def visible_after(seconds: int, dice: random.Random) -> int:
     """
     seconds = min(seconds, LONGEST_S)
     return seconds + dice.randrange(1, 3 + min(seconds // 4, 7))
+
+
+class QueuedReminder:
+    """See `rotation.reminders.Reminder`. receipt: as the message was sent; a host that took it has made another."""
+
+    def __init__(self, queue: QueueClient, message: str, receipt: str) -> None:
+        self._queue = queue
+        self._message = message
+        self._receipt = receipt
+
+    async def call_off(self) -> None:
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  loaded when it was left
+
+        # It was taken meanwhile, or nobody answers: then it comes, and finds nothing to do.
+        with contextlib.suppress(AzureError, TimeoutError):
+            async with asyncio.timeout(PATIENCE_S):
+                await self._queue.delete_message(self._message, self._receipt)
 
 
 class Delay:
@@ -54,6 +76,21 @@ class Delay:
         """
         if not await self._sent(to_text(request), visible_after(seconds, random.SystemRandom())):
             raise Unreachable("the secret is busy or its vault is full, and the message comes back by the queue")
+
+    async def leave(self, request: RotationRequest, after_s: int) -> QueuedReminder | None:
+        """See `rotation.reminders.Reminders`."""
+        if self._service is None:
+            return None
+        try:
+            queue = self._queue(self._service)
+            sent = await queue.send_message(to_text(request), visibility_timeout=after_s)
+        except Exception as error:  # noqa: BLE001  whatever it is, it stops no rotation
+            kind, seen = type(error).__name__, dimensions("unreminded", request.ref)
+            log.warning(
+                "no reminder of %s (%s): if this run is killed, the queue is slow", request.ref, kind, extra=seen
+            )
+            return None
+        return QueuedReminder(queue, sent.id, sent.pop_receipt or "")
 
     async def send(self, messages: Sequence[str]) -> list[str]:
         """Send all of them now -> those that could not be sent."""

@@ -43,12 +43,13 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
     )  # fmt: skip
     if dry_run:
         return Answer(200, as_json(await app.engine.plan(request)))
-    try:
-        outcome = await app.engine.handle(request)
-    except RotationError as error:
-        await app.notifier.tell(Outcome(result_of(error), ref, error.message, code=error.code))
-        raise
-    await app.notifier.tell(outcome)
+    with app.shutdown.at_work():
+        try:
+            outcome = await app.engine.handle(request)
+        except RotationError as error:
+            await app.notifier.tell(Outcome(result_of(error), ref, error.message, code=error.code))
+            raise
+        await app.notifier.tell(outcome)
     if outcome.result is Result.SUPERSEDED:
         raise Stale(f"if_version is not the latest any more: {outcome.version} is", field="if_version")
     return Answer(200, as_json(outcome))

@@ -15,6 +15,7 @@ from rotation.errors import (
     Refused,
     RotationError,
     Stale,
+    Stopping,
     Transient,
     Unusable,
 )
@@ -76,4 +77,4 @@ def result_of(error: RotationError) -> Result:
     """The outcome that an error is."""
     if isinstance(error, Denied):
         return Result.DENIED
-    return Result.BUSY if isinstance(error, Busy) else Result.FAILED
+    return Result.BUSY if isinstance(error, Busy | Stopping) else Result.FAILED

@@ -8,11 +8,13 @@ from handlers.dimensions import dimensions
 from handlers.messages import from_text
 from handlers.problems import result_of
 from handlers.wiring import App
-from rotation.errors import Busy, Malformed, RotationError, Throttled
+from rotation.errors import Busy, Malformed, RotationError, Stopping, Throttled
 from rotation.model import Outcome, Result, RotationRequest
+from rotation.reminders import UNFINISHED
 
 log = logging.getLogger("keyturn.rotate")
 SOON_S = 300  # what is deferred for longer is found again by the sweep
+UNFINISHED_S = 10  # consumers may be locked out
 
 
 async def rotate(app: App, message: str) -> None:
@@ -21,6 +23,11 @@ async def rotate(app: App, message: str) -> None:
     Raises:
         RotationError: a transient one: the platform brings the message back, and gives up after five tries.
     """
+    with app.shutdown.at_work():
+        await _rotate(app, message)
+
+
+async def _rotate(app: App, message: str) -> None:
     try:
         request = from_text(message)
     except Malformed as error:
@@ -30,9 +37,15 @@ async def rotate(app: App, message: str) -> None:
     try:
         outcome = await app.engine.handle(request)
     except Busy as busy:
-        await app.delay.put_back(request, busy.retry_after_s or 30)
+        wait = busy.retry_after_s or 30
+        await app.delay.put_back(request, min(wait, UNFINISHED_S) if request.reason == UNFINISHED else wait)
         seen = dimensions("busy", request.ref, outcome=Result.BUSY.value)
         log.info("busy %s: another run works on it; asked again shortly", request.ref, extra=seen)
+        return
+    except Stopping as stopping:
+        await app.delay.put_back(request, stopping.retry_after_s or 1)
+        seen = dimensions("stopping", request.ref, outcome=stopping.code)
+        log.info("stopping, so %s is put back: another instance takes it up", request.ref, extra=seen)
         return
     except Throttled as throttled:
         await app.delay.put_back(request, throttled.retry_after_s or 30)

@@ -15,6 +15,7 @@ from handlers.identity import Tokens, credential
 from handlers.outcomes import Notifier
 from handlers.poison import Poison
 from handlers.settings import Settings
+from handlers.shutdown import Shutdown
 from handlers.telemetry import Telemetry, telemetry
 from rotation.engine import Engine, Parts
 from rotation.errors import Unusable
@@ -43,6 +44,7 @@ class App:
     delay: Delay
     telemetry: Telemetry
     poison: Poison
+    shutdown: Shutdown
 
 
 async def build(settings: Settings, policy: Policy) -> App:
@@ -79,7 +81,14 @@ async def build(settings: Settings, policy: Policy) -> App:
 
     clock = Clock(_now, time.monotonic)
     watch = telemetry(on=settings.telemetry)
-    engine = Engine(Parts(vaults, ledger, policy, rotator, clock, random.SystemRandom(), watch=watch))
+    delay, shutdown = Delay(settings.queue_service, identity, session), Shutdown()
+    shutdown.listen()
+    engine = Engine(
+        Parts(
+            vaults, ledger, policy, rotator, clock, random.SystemRandom(), watch=watch, reminders=delay,
+            stopping=lambda: shutdown.asked,
+        )
+    )  # fmt: skip
     notifier = Notifier(settings.outcome_topic, identity)
     return App(
         settings,
@@ -90,7 +99,8 @@ async def build(settings: Settings, policy: Policy) -> App:
         policy,
         rotator,
         notifier,
-        Delay(settings.queue_service, identity, session),
+        delay,
         watch,
         Poison(settings.queue_service, identity),
+        shutdown,
     )

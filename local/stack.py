@@ -194,6 +194,10 @@ class Stack:
             else:
                 self._children[part].stop(signal.SIGKILL)
 
+    def stop_host(self) -> None:
+        """SIGTERM to the app's host alone, as a deployment does; it is gone when it returns."""
+        self._children["host"].stop()
+
     def revive(self) -> None:
         """Start again what was killed, at the place where it was; the rest works on meanwhile.
 

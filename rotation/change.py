@@ -126,12 +126,16 @@ class Change:
         if staged is not None and value is not None:
             draft, staged_version = Draft(staged.slot, value), staged.version
             _check_bound(run, subject, asked, draft.slot)
+            self._check_going_on(job)
             await run.make_room(1)
+            _remind(run, job, subject, draft)
         else:
             draft, staged_version = subject.rotator.draft(job), None
             check_slot(subject, draft.slot)
             _check_bound(run, subject, asked, draft.slot)
             await run.make_room(1 if draft.value is None else 2)  # the one to publish is kept from here on
+            self._check_going_on(job)
+            _remind(run, job, subject, draft)
             if draft.value is not None:
                 self._subjects.check_companion(subject)
                 remember(run.redactor, subject, draft.value)
@@ -146,7 +150,13 @@ class Change:
             )
         )  # fmt: skip
         await run.append(*notes)
+        await run.reminded()
         return draft, staged_version
+
+    def _check_going_on(self, job: Job) -> None:
+        """What was begun already goes on to its publication: its consumers may be locked out."""
+        if not job.resumed:
+            self._subjects.check_going_on()
 
     async def _verify(self, run: Run, subject: Subject, job: Job, credential: Credential) -> None:
         call = subject.rotator.verify(job, credential)
@@ -186,6 +196,15 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _remind(run: Run, job: Job, subject: Subject, draft: Draft) -> None:
+    """In place nobody has a working credential from the change until the publication, and a killed run publishes none.
+
+    In another slot the old credential works on, so that nobody waits for what is finished ten minutes later.
+    """
+    if draft.slot == job.current.slot:
+        run.remind(subject.secret.version)
 
 
 def _is_wanted_still(subject: Subject, job: Job, staged_slot: str) -> bool:

@@ -26,6 +26,7 @@ from rotation.errors import (
     Redactor,
     Rejected,
     RotationError,
+    Stopping,
     Throttled,
 )
 from rotation.fence import within
@@ -101,6 +102,7 @@ class Engine:
 
     async def _handle(self, request: RotationRequest, redactor: Redactor) -> Outcome:
         started = self._parts.clock.monotonic()
+        self._subjects.check_going_on()
         vault = self._vault(request)
         if not self._parts.policy.covers(request.ref):
             return await self._not_covered(vault, request)
@@ -115,15 +117,15 @@ class Engine:
             request = replace(request, version=request.version or first.version)
             lease = await self._lease(request, create=True)
             assert lease is not None  # noqa: S101  create=True always gives one
-        run = Run(request, vault, lease, self._parts.clock, self._parts.limits, redactor, self._parts.watch)
+        parts = self._parts
+        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.watch, parts.reminders)
         try:
             outcome = await self._under_lease(run)
         except RotationError as error:
             await self._record_failure(run, redactor.clean(error))
             raise
         finally:
-            with self._parts.watch.step("release"):
-                await lease.release()
+            await run.end()
         detail = "; ".join((outcome.detail, *run.told))
         return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
 
@@ -331,7 +333,7 @@ class Engine:
     async def _record_failure(self, run: Run, error: RotationError) -> None:
         # Without the lease nothing may be written; after an unproven publication the missing final record is the sign.
         # A full vault or another run's turn is no failure: the wish comes back, and what was begun is in the history.
-        if isinstance(error, LeaseLost | PublishedUnproven | Throttled | Busy | Overtaken):
+        if isinstance(error, LeaseLost | PublishedUnproven | Throttled | Busy | Stopping | Overtaken):
             return
         last = run.history.open_operation()
         name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")

@@ -114,6 +114,12 @@ class Busy(Transient):
     code = "busy"
 
 
+class Stopping(Transient):
+    """This instance is being stopped, so that it begins nothing more; another one, or the next, does (503)."""
+
+    code = "stopping"
+
+
 class LeaseLost(Transient):
     """The lease ran out or was broken while we worked; nothing more may be written (503)."""
 

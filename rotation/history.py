@@ -32,6 +32,7 @@ class Open:
     """An operation that may have changed the provider and has no published successor.
 
     tags, asked, grace_hours, in_place: as it was begun; None, and false, where the package before began it.
+    tries: runs that took it up.
     """
 
     operation_id: str
@@ -43,6 +44,7 @@ class Open:
     asked: Asked | None = None
     grace_hours: int | None = None
     in_place: bool = False
+    tries: int = 1
 
 
 class History:
@@ -85,6 +87,7 @@ class History:
             asked=asked,
             grace_hours=max((one.grace_hours for one in tries if one.grace_hours is not None), default=None),
             in_place=last.slot is not None and (last.slot == known or _only(asked) == last.slot),
+            tries=len(tries),
         )  # fmt: skip
 
     def operations(self) -> frozenset[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from rotation.errors import (
     Denied,
     Redactor,
+    Stopping,
     Unusable,
 )
 from rotation.fence import Limits
@@ -20,6 +21,7 @@ from rotation.model import (
 )
 from rotation.policy import Policy
 from rotation.ports import Clock, Ledger, Rotator, Vault
+from rotation.reminders import Nowhere, Reminders
 from rotation.run import Run, Subject
 from rotation.spec import companion, next_tags
 from rotation.watch import Nobody, Watch
@@ -27,7 +29,10 @@ from rotation.watch import Nobody, Watch
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the engine works with. `rotator` raises Unusable(field="rotator") for a name it does not know."""
+    """What the engine works with. `rotator` raises Unusable(field="rotator") for a name it does not know.
+
+    stopping: whether this process was asked to end; then nothing is begun any more.
+    """
 
     vaults: Mapping[str, Vault]
     ledger: Ledger
@@ -37,6 +42,8 @@ class Parts:
     random: random.Random
     limits: Limits = field(default_factory=Limits)
     watch: Watch = field(default_factory=Nobody)
+    reminders: Reminders = field(default_factory=Nowhere)
+    stopping: Callable[[], bool] = bool  # no
 
 
 class Subjects:
@@ -62,6 +69,11 @@ class Subjects:
     def permitted(self, redactor: Redactor) -> Callable[[Secret, Spec], Subject]:
         """`of`, for whoever reads older values of a run."""
         return lambda secret, spec: self.of(secret, spec, redactor)
+
+    def check_going_on(self) -> None:
+        """Raise Stopping where nothing more may be begun, since the process ends before it could be finished."""
+        if self._parts.stopping():
+            raise Stopping("this instance is being stopped; another one takes it up", retry_after_s=1)
 
     def check_companion(self, subject: Subject) -> None:
         """Raise Denied where values may not be staged."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ from rotation.model import (
 from rotation.policy import Permit
 from rotation.ports import Clock, Lease, Rotator, Vault
 from rotation.records import Record, Step
+from rotation.reminders import AT_MOST, UNFINISHED, Nowhere, OneReminder, Reminders
 from rotation.spec import companion, companion_tags
 from rotation.watch import Nobody, Watch
 
@@ -75,6 +77,7 @@ class Run:
         limits: Limits,
         redactor: Redactor,
         watch: Watch | None = None,
+        reminders: Reminders | None = None,
     ) -> None:
         self.request = request
         self.vault = vault
@@ -88,6 +91,7 @@ class Run:
         self.bound_realm: str | None = None
         self.told: list[str] = []
         self._lease = lease
+        self._reminder = OneReminder(reminders or Nowhere())
         self._started = clock.monotonic()
         self._room = 0  # versions that the vault keeps room for
 
@@ -148,6 +152,27 @@ class Run:
         await self.append(
             self.note(Step.FAILED, operation, previous_version=version, slot=slot, detail=detail, given_up=True)
         )
+
+    # what outlives the run
+
+    def remind(self, version: str) -> None:
+        """Begin to leave a reminder, for a change in place: asked for again what is begun now on `version`."""
+        begun = self.history.open_operation()
+        if begun is None or begun.base_version != version or begun.tries < AT_MOST:
+            ref, actor = self.request.ref, self.request.actor
+            self._reminder.send(RotationRequest(ref, version, UNFINISHED, actor), self._lease.remaining())
+
+    async def reminded(self) -> None:
+        """Before the change: the reminder is there, if one was begun, or can't be left."""
+        await self._reminder.sent()
+
+    async def end(self) -> None:
+        """Let the lease go; and call the reminder off, unless what was begun is still to be finished."""
+        calls = [self._lease.release()]
+        if self.history.open_operation() is None:
+            calls.append(self._reminder.call_off())
+        with self.watch.step("release"):
+            await asyncio.gather(*calls)
 
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
         """One version of the secret (or of `name`); its value is known to the redactor from here on."""

@@ -16,9 +16,11 @@ from rotation.model import (
 )
 from rotation.policy import Permit, Policy, Rule
 from rotation.ports import Rotator
+from rotation.reminders import Nowhere
 from rotation.spec import companion
 from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
+from tests.timed_queue import TimedQueue
 
 NAME = "orders-db"
 REF = SecretRef("kv", NAME)
@@ -34,6 +36,8 @@ class World:
         self.time = FakeClock()
         self.vault = InMemoryVault("kv", self.time)
         self.ledger = InMemoryLedger(self.time)
+        self.queue: TimedQueue | None = None
+        self.stopping = False
         self.slot = FIRST[self.kind]
         passwords: dict[str, str | None] = {self.slot: "first"}
         if self.kind == "alternating":
@@ -88,8 +92,11 @@ class World:
     @property
     def engine(self) -> Engine:
         return Engine(
-            Parts({"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1))
-        )
+            Parts(
+                {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
+                reminders=self.queue or Nowhere(), stopping=lambda: self.stopping,
+            )
+        )  # fmt: skip
 
     def _rotator(self, name: str) -> Rotator:
         if name != self.kind:

@@ -16,7 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
-from local.host.pump import QueueOptions, pump_queue, pump_timer
+from local.host.pump import LAST_S, QueueOptions, pump_queue, pump_timer
 from local.host.queue import Queues
 from local.host.storage import ACCOUNT, queue_service
 from local.host.web import application, listed
@@ -119,7 +119,7 @@ def overridden(host: dict[str, Any], environment: Mapping[str, str]) -> dict[str
 
 
 async def _site(app: web.Application, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_S)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     return runner

@@ -19,6 +19,8 @@ from local.host.worker import Function, InvocationError, Worker
 
 log = logging.getLogger("keyturn.host.pump")
 IDLE_S = 0.1
+OUT_OF_SIGHT_S = 600.0  # Azure SDK for .NET, `QueueListener`: no setting, and only a host that lives cuts it short
+LAST_S = 10.0  # what a host that is stopped waits for the functions that run; seen with 4.1037
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +45,12 @@ class QueueOptions:
 
 
 async def pump_queue(worker: Worker, queues: Queues, function: Function, options: QueueOptions) -> None:
-    """Hand messages to a function, `at_once` side by side, until cancelled."""
+    """Hand messages to a function, `at_once` side by side, until cancelled; those in hand are waited for a while."""
     queue = function.trigger["queueName"]
     hands: set[asyncio.Task[None]] = set()
     try:
         while True:
-            message = queues.take(queue, 600) if len(hands) < options.at_once else None
+            message = queues.take(queue, OUT_OF_SIGHT_S) if len(hands) < options.at_once else None
             if message is None:
                 await asyncio.sleep(IDLE_S)
                 continue
@@ -56,6 +58,8 @@ async def pump_queue(worker: Worker, queues: Queues, function: Function, options
             hands.add(hand)
             hand.add_done_callback(hands.discard)
     finally:
+        if hands:
+            await asyncio.wait(hands, timeout=LAST_S)
         for hand in hands:
             hand.cancel()
 

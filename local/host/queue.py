@@ -1,4 +1,4 @@
-"""The storage queue of one machine, in SQLite: visibility, tries, poison."""
+"""The storage queue of one machine, in SQLite: visibility, receipts, tries, poison."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS messages (
     id TEXT PRIMARY KEY, queue TEXT NOT NULL, body TEXT NOT NULL, tries INTEGER NOT NULL DEFAULT 0,
-    inserted REAL NOT NULL, visible REAL NOT NULL, taken INTEGER NOT NULL DEFAULT 0
+    inserted REAL NOT NULL, visible REAL NOT NULL, taken INTEGER NOT NULL DEFAULT 0, receipt TEXT NOT NULL DEFAULT ''
 ) STRICT
 """
 
@@ -28,14 +28,20 @@ class Message:
 
 
 class Queues:
-    """All queues of one host, the only consumer: what was in hand when it was killed is visible again at its start."""
+    """All queues of one host, the only consumer.
+
+    What was in hand when a host was killed stays out of sight for as long as that host had taken it, as on Azure.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute(_SCHEMA)
-        self._database.execute("UPDATE messages SET taken = 0, visible = 0 WHERE taken = 1")
+        columns = {row[1] for row in self._database.execute("PRAGMA table_info(messages)")}
+        if "receipt" not in columns:  # of an earlier package
+            self._database.execute("ALTER TABLE messages ADD COLUMN receipt TEXT NOT NULL DEFAULT ''")
+        self._database.execute("UPDATE messages SET taken = 0 WHERE taken = 1")
 
     def put(self, queue: str, bodies: Iterable[str], *, delay_s: float = 0) -> None:
         """All of them, or none."""
@@ -47,13 +53,29 @@ class Queues:
         )
         self._database.execute("COMMIT")
 
+    def send(self, queue: str, body: str, *, delay_s: float = 0) -> tuple[str, str]:
+        """One message -> its id, and the receipt by which it can be deleted until somebody takes it."""
+        message, receipt, now = str(uuid.uuid4()), uuid.uuid4().hex, time.time()
+        self._database.execute(
+            "INSERT INTO messages (id, queue, body, inserted, visible, receipt) VALUES (?, ?, ?, ?, ?, ?)",
+            (message, queue, body, now, now + delay_s, receipt),
+        )
+        return message, receipt
+
+    def delete(self, queue: str, message: str, receipt: str) -> bool:
+        """Take one away by its receipt. False: it is gone, or somebody took it since."""
+        deleted = self._database.execute(
+            "DELETE FROM messages WHERE id = ? AND queue = ? AND receipt = ?", (message, queue, receipt)
+        )
+        return deleted.rowcount > 0
+
     def take(self, queue: str, visibility_s: float) -> Message | None:
         """The next visible message, hidden for `visibility_s`; None where there is none."""
         now = time.time()
         row = self._database.execute(
-            "UPDATE messages SET tries = tries + 1, taken = 1, visible = ? WHERE id = (SELECT id FROM messages"
-            " WHERE queue = ? AND visible <= ? ORDER BY inserted LIMIT 1) RETURNING id, body, tries, inserted",
-            (now + visibility_s, queue, now),
+            "UPDATE messages SET tries = tries + 1, taken = 1, visible = ?, receipt = ? WHERE id = (SELECT id FROM"
+            " messages WHERE queue = ? AND visible <= ? ORDER BY inserted LIMIT 1) RETURNING id, body, tries, inserted",
+            (now + visibility_s, uuid.uuid4().hex, queue, now),
         ).fetchone()
         return Message(*row) if row else None
 

@@ -1,6 +1,6 @@
-"""The queue service's Put Message and Peek Messages, over TLS, as azure-storage-queue calls them. The app uses no more.
+"""The queue service's Put, Peek and Delete Message, over TLS, as azure-storage-queue calls them. The app uses no more.
 
-Source: Microsoft Learn, "Put Message" and "Peek Messages (Azure Storage REST API)".
+Source: Microsoft Learn, "Put Message", "Peek Messages" and "Delete Message (Azure Storage REST API)".
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from email.utils import format_datetime
 from xml.sax.saxutils import escape
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from defusedxml import ElementTree
 
 from local.host.queue import Queues
@@ -21,25 +22,37 @@ AUDIENCES = ("https://storage.azure.com", "https://storage.azure.com/")
 
 def queue_service(queues: Queues, authority: TokenAuthority) -> web.Application:
     """The service; an account's name leads each path, as Azurite has it."""
+    service, messages = _Service(queues), f"/{ACCOUNT}/{{queue}}/messages"
 
-    async def peek(request: web.Request) -> web.Response:
-        if not _admitted(request, authority):
-            return _error(401, "InvalidAuthenticationInfo")
+    @web.middleware
+    async def admitted(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await handler(request) if _admitted(request, authority) else _error(401, "InvalidAuthenticationInfo")
+
+    app = web.Application(middlewares=[admitted])
+    app.router.add_get(messages, service.peek)
+    app.router.add_post(messages, service.put)
+    app.router.add_delete(f"{messages}/{{message}}", service.delete)
+    return app
+
+
+class _Service:
+    def __init__(self, queues: Queues) -> None:
+        self._queues = queues
+
+    async def peek(self, request: web.Request) -> web.Response:
         queue, most = request.match_info["queue"], request.query.get("numofmessages", "1")
         if request.query.get("peekonly") != "true" or not most.isdigit():
             return _error(400, "InvalidQueryParameterValue")
-        if not queues.count(queue):
+        if not self._queues.count(queue):
             return _error(404, "QueueNotFound")
         found = "".join(
             f"<QueueMessage><MessageId>{message.id}</MessageId>{_times(message.inserted)}"
             f"<DequeueCount>{message.tries}</DequeueCount><MessageText>{escape(message.body)}</MessageText></QueueMessage>"
-            for message in queues.peek(queue, int(most))
+            for message in self._queues.peek(queue, int(most))
         )
         return _xml(200, f"<QueueMessagesList>{found}</QueueMessagesList>")
 
-    async def put(request: web.Request) -> web.Response:
-        if not _admitted(request, authority):
-            return _error(401, "InvalidAuthenticationInfo")
+    async def put(self, request: web.Request) -> web.Response:
         try:
             text = ElementTree.fromstring(await request.read()).findtext("MessageText")
             delay_s = int(request.query.get("visibilitytimeout", "0"))
@@ -47,7 +60,7 @@ def queue_service(queues: Queues, authority: TokenAuthority) -> web.Application:
             return _error(400, "InvalidXmlDocument")
         if text is None:
             return _error(400, "InvalidXmlDocument")
-        queues.put(request.match_info["queue"], [text], delay_s=delay_s)
+        message, receipt = self._queues.send(request.match_info["queue"], text, delay_s=delay_s)
         now = datetime.now(UTC)
         told = "".join(
             f"<{name}>{format_datetime(at, usegmt=True)}</{name}>"
@@ -57,13 +70,14 @@ def queue_service(queues: Queues, authority: TokenAuthority) -> web.Application:
                 ("TimeNextVisible", now + timedelta(seconds=delay_s)),
             )
         )
-        body = f"<QueueMessage><MessageId>{request.match_info['queue']}</MessageId><PopReceipt>-</PopReceipt>{told}"
-        return _xml(201, f"<QueueMessagesList>{body}</QueueMessage></QueueMessagesList>")
+        body = f"<QueueMessage><MessageId>{message}</MessageId><PopReceipt>{receipt}</PopReceipt>{told}</QueueMessage>"
+        return _xml(201, f"<QueueMessagesList>{body}</QueueMessagesList>")
 
-    app = web.Application()
-    app.router.add_get(f"/{ACCOUNT}/{{queue}}/messages", peek)
-    app.router.add_post(f"/{ACCOUNT}/{{queue}}/messages", put)
-    return app
+    async def delete(self, request: web.Request) -> web.Response:
+        queue, message = request.match_info["queue"], request.match_info["message"]
+        if not self._queues.delete(queue, message, request.query.get("popreceipt", "")):
+            return _error(404, "MessageNotFound")
+        return web.Response(status=204)
 
 
 def _admitted(request: web.Request, authority: TokenAuthority) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from handlers.messages import from_text
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
+from handlers.shutdown import Shutdown
 from rotation.errors import RotationError
 from rotation.formats import read
 from rotation.model import Outcome, RotationRequest, Secret, SecretRef, SecretValue
@@ -57,7 +58,7 @@ class Messages:
         """-> whether it was a rotation request."""
         before, held = self._state(), self._world.latest
         text = message.replace(inputs.LATEST, held.version)
-        app: Any = SimpleNamespace(engine=self._world.engine, notifier=self, delay=self)
+        app: Any = SimpleNamespace(engine=self._world.engine, notifier=self, delay=self, shutdown=Shutdown())
         try:
             self._runner.run(rotate(app, text))
         except RotationError as error:

@@ -3,16 +3,20 @@
 import asyncio
 import json
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.core.credentials import AccessToken
+from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
 
 from local.certificates import Certificates
+from local.host.pump import LAST_S, OUT_OF_SIGHT_S
 from local.tokens import TokenAuthority
 from tests.integration.host_fixtures import TOY, HostProcess, Journal, journal, toy
+from tests.timed_queue import pass_by
 
 pytestmark = pytest.mark.thorough
 
@@ -111,15 +115,37 @@ async def test_app_settings_say_what_host_json_says_otherwise(toy: HostProcess, 
     assert "work hopeless 2" not in journal.lines()
 
 
-async def test_what_was_in_hand_when_the_host_was_killed_is_handed_out_again(
-    toy: HostProcess, journal: Journal
+@pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.thorough)])
+async def test_what_was_in_hand_when_the_host_ended_is_out_of_sight_for_the_rest_of_ten_minutes(
+    toy: HostProcess, journal: Journal, tmp_path: Path, number: signal.Signals
 ) -> None:
+    """As with the host 4.1037: killed, or stopped and its ten seconds over."""
     await toy.event([EVENT | {"subject": "slow"}])
     await journal.has("work slow 1")
-    await toy.end(signal.SIGKILL)
+    began = time.monotonic()
+    await toy.end(number)
+    waited = time.monotonic() - began
+    assert (waited >= LAST_S) == (number is signal.SIGTERM)
     await toy.start()
+    await toy.event([EVENT | {"subject": "another"}])
+    await journal.has("done another")
+    assert "work slow 2" not in journal.lines()
+    assert (await toy.count("work"))["delayed"] >= 1
+    pass_by(tmp_path / "host" / "queues.sqlite", OUT_OF_SIGHT_S - waited - 30)
+    await asyncio.sleep(1)
+    assert "work slow 2" not in journal.lines()
+    pass_by(tmp_path / "host" / "queues.sqlite", 31)
     await journal.has("done slow")
     assert "work slow 2" in journal.lines()
+
+
+async def test_a_host_that_is_stopped_waits_for_what_runs(toy: HostProcess, journal: Journal) -> None:
+    await toy.event([EVENT | {"subject": "a second"}])
+    await journal.has("work a second 1")
+    await toy.end()
+    assert "done a second" in journal.lines()
+    await toy.start()
+    assert (await toy.count("work"))["delayed"] == 0
 
 
 async def test_functions_without_a_route_are_run_by_name(toy: HostProcess, journal: Journal) -> None:
@@ -167,6 +193,37 @@ async def test_the_storage_sdk_puts_a_message_for_later_into_the_queue(
     await journal.has("done <later> & once")
     with pytest.raises(Exception, match="InvalidAuthenticationInfo"):
         await asyncio.to_thread(put, "https://vault.azure.net")
+
+
+async def test_the_storage_sdk_takes_a_message_away_by_its_receipt_until_the_host_took_it(
+    toy: HostProcess, journal: Journal, tmp_path: Path, certificates: Certificates
+) -> None:
+    authority = TokenAuthority.from_file(tmp_path / "signing.key")
+    url = json.loads((await toy.call("GET", "/admin/queues"))[1])["service"]
+
+    def take_away() -> None:
+        with QueueClient(
+            url, "work", credential=_Credential(authority, "https://storage.azure.com"), retry_total=0,
+            connection_verify=str(certificates.ca),
+        ) as queue:  # fmt: skip
+            early = queue.send_message("called off", visibility_timeout=600)
+            kept = queue.send_message("kept", visibility_timeout=600)
+            for message, receipt in (
+                (early.id, "another"),
+                (kept.id, early.pop_receipt),
+                ("another", kept.pop_receipt),
+            ):
+                with pytest.raises(ResourceNotFoundError, match="MessageNotFound"):
+                    queue.delete_message(message, receipt)
+            queue.delete_message(early.id, early.pop_receipt)
+            taken = queue.send_message("taken")
+            while "done taken" not in journal.lines():
+                time.sleep(0.02)
+            with pytest.raises(ResourceNotFoundError):
+                queue.delete_message(taken.id, taken.pop_receipt)
+
+    await asyncio.to_thread(take_away)
+    assert (await toy.count("work"))["delayed"] == 1
 
 
 async def test_an_app_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 from tests.kills.lane import Tally, kill
+from tests.kills.lockouts import BACK_S, LONGEST_S, LockOut, measured
 from tests.proof.rows import Row, shown
 
 KILLS = 300
@@ -17,11 +18,26 @@ LANES = 3  # on two cores: while one waits for a part to come up, the others wor
 
 def run(kills: int = KILLS, seed: int = 1) -> list[Row]:
     """Some stacks, which share the kills -> the rows of the table."""
-    with tempfile.TemporaryDirectory() as data, ProcessPoolExecutor(LANES, get_context("spawn")) as pool:
+    with tempfile.TemporaryDirectory() as data, ProcessPoolExecutor(LANES + 1, get_context("spawn")) as pool:
         folders = [Path(data) / str(number) for number in range(LANES)]
+        waiting = pool.submit(measured)  # for a minute, mostly
         lanes = [pool.submit(kill, folder, seed + number, -(-kills // LANES)) for number, folder in enumerate(folders)]
         tallies = [lane.result() for lane in lanes]
-    return rows(tallies)
+        return [*rows(tallies), locked_out(waiting.result())]
+
+
+def locked_out(found: list[LockOut]) -> Row:
+    """In real time."""
+    seconds = sorted(one.seconds for one in found if one.seconds is not None)
+    told = (
+        f"host back after {BACK_S:.0f} s; locked out {seconds[0]:.0f} to {seconds[-1]:.0f} s" if seconds else "for good"
+    )
+    return Row(
+        f"killed between change and publication: in place usable in {LONGEST_S:.0f} s",
+        len(found),
+        sum(not one.holds for one in found),
+        told,
+    )
 
 
 def rows(tallies: list[Tally]) -> list[Row]:
@@ -33,7 +49,7 @@ def rows(tallies: list[Tally]) -> list[Row]:
         whom += tally.kills
         cut += tally.cut
         steps += tally.steps
-        for line in (*tally.broken, *tally.unasked, *tally.lost, *tally.leaked):
+        for line in (*tally.late, *tally.broken, *tally.unasked, *tally.lost, *tally.leaked):
             sys.stdout.write(f"{line}\n")
     kills, struck = whom.total(), sum(tally.struck for tally in tallies)
     under_way = f"{struck} of {kills} kills met {cut.total()} rotations under way ({_told(cut)}); "
@@ -42,6 +58,9 @@ def rows(tallies: list[Tally]) -> list[Row]:
     counted = ", ".join(f"{name} {steps[name]}" for name in ("repaired", "retired", "failed"))
     return [
         Row("killed and started again: what the vault says works", kills, _all(tallies, "broken"), _told(whom)),
+        Row(
+            "… a minute later, without a sweep, in place too", sum(t.looked for t in tallies), _all(tallies, "late"), ""
+        ),
         Row("… no rotation that nobody asked for", rotated, _all(tallies, "unasked"), under_way),
         Row("… no wish that was forgotten", rotated, _all(tallies, "lost"), resumed + counted),
         Row(

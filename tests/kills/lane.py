@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local.certificates import ensure
+from local.host.pump import OUT_OF_SIGHT_S
 from local.stack import Stack
 from rotation.model import SecretValue
+from rotation.ports import LEASE_S
 from rotation.records import Step, parse_lines
+from rotation.reminders import AFTER_LEASE_S
 from tests.e2e.deployment import NOT_SOON, VAULT, Deployment, opened
 from tests.e2e.leaks import leaks, places, values_of
 from tests.kills.credentials import Managed, every_kind
 from tests.kills.nursery import Nursery
+from tests.timed_queue import pass_by
 
 POLICY = Path(__file__).parent / "policy.toml"
 ALL = ("host", "vault", "azure", "postgres")
@@ -37,6 +41,7 @@ class Tally:
     """What a lane saw.
 
     struck: kills while rotations were under way; cut: those rotations, by the last step that was written down.
+    looked: how often a value in place was tried a minute after the kills, before any sweep; late: those that failed.
     broken, unasked, lost, leaked: a line each.
     """
 
@@ -49,6 +54,8 @@ class Tally:
     resumed: int = 0
     steps: Counter[str] = field(default_factory=Counter)
     values: int = 0
+    looked: int = 0
+    late: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     unasked: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -63,6 +70,7 @@ class Lane:
         self._stack = Stack(data, policy=POLICY, settings=SETTINGS, log_statement="all", durable=False, popen=nursery)
         self._data = data
         self._ledger = data / "ledger" / VAULT
+        self._queues = data / "host" / "queues.sqlite"
         self._dice = random.Random(seed)
         self._each = each
         self._answers: list[str] = []
@@ -131,10 +139,22 @@ class Lane:
         return [path for path in self._ledger.glob("*.lease") if _is_held(path)]
 
     async def _mended(self, app: Deployment) -> None:
-        """Nobody but the app's own queue and sweep does anything; then each value in the vault is tried."""
+        """Nobody but the app's own queue and sweep does anything; then each value in the vault is tried.
+
+        The queue's ten minutes, in which it hides what killed hosts had in hand, pass in two steps: after the first of
+        them, of a minute, no consumer of a role in place is locked out any more.
+        """
         async with asyncio.timeout(DONE_WITHIN_S):
-            while (await app.queue())["count"]:  # noqa: ASYNC110  no event tells
-                await asyncio.sleep(0.05)
+            await app.idle()
+            pass_by(self._queues, LEASE_S + AFTER_LEASE_S + 1)
+            await app.idle()
+            in_place = [managed for managed in self._managed if managed.tags["rotator"] == "postgres"]
+            late = await asyncio.gather(*(self._works(app, managed) for managed in in_place))
+            self.tally.looked += len(late)
+            self.tally.late += [line for line in late if line]
+            while (await app.queue())["count"]:
+                pass_by(self._queues, OUT_OF_SIGHT_S)
+                await app.idle()
             await app.sweep()
         found = await asyncio.gather(*(self._works(app, managed) for managed in self._managed))
         self.tally.checked += len(found)

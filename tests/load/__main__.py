@@ -68,8 +68,13 @@ def simulated_row(counted: Mapping[int, Counted]) -> Row:
         "in simulated time, where no processor binds, nine tenths of four vaults' limits are used",
         sum(one.rotated + len(one.broken) for one in counted.values()),
         broken,
-        f"by instances: {'; '.join(told)}",
+        f"by instances: {'; '.join(told)}; {_reminders(counted)}",
     )
+
+
+def _reminders(counted: Mapping[int, Counted]) -> str:
+    left, late = (sum(one.left for one in counted.values()), sum(one.left - one.called_off for one in counted.values()))
+    return f"{left:,} reminders left in the queue, {late:,} of them taken up in vain"
 
 
 def mass_rows(trial: Trial, seen: Seen) -> list[Row]:

@@ -7,7 +7,7 @@ import os
 import random
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,16 @@ AT_ONCE = 24  # as host.json has it: batchSize and newBatchThreshold
 
 
 class OwnQueue:
-    """In place of the storage queue: what is put back is visible again after its time."""
+    """In place of the storage queue: what is put back is visible again after its time, and so are reminders.
 
-    def __init__(self, messages: list[str], dice: random.Random | None = None) -> None:
+    call_s: what each of the app's calls takes. left, called_off: reminders.
+    """
+
+    def __init__(self, messages: list[str], dice: random.Random | None = None, call_s: float = 0.0) -> None:
         self._dice = dice or random.Random()
+        self._call_s = call_s
+        self.left = 0
+        self.called_off = 0
         self.waiting: asyncio.Queue[str] = asyncio.Queue()
         self.open = len(messages)
         self.put_backs = 0
@@ -40,6 +46,32 @@ class OwnQueue:
         asyncio.get_running_loop().call_later(
             visible_after(seconds, self._dice), self.waiting.put_nowait, to_text(request)
         )
+
+    async def leave(self, request: RotationRequest, after_s: int) -> "Left":
+        await asyncio.sleep(self._call_s)
+        self.left += 1
+        self.open += 1
+        later = asyncio.get_running_loop().call_later(after_s, self.waiting.put_nowait, to_text(request))
+        return Left(self, later)
+
+    async def take_away(self, later: asyncio.TimerHandle) -> None:
+        """A reminder that nobody took yet."""
+        await asyncio.sleep(self._call_s)
+        if later.when() > asyncio.get_running_loop().time():
+            later.cancel()
+            self.called_off += 1
+            self.open -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """See `rotation.reminders.Reminder`."""
+
+    queue: OwnQueue
+    later: asyncio.TimerHandle
+
+    async def call_off(self) -> None:
+        await self.queue.take_away(self.later)
 
 
 async def main() -> None:

@@ -19,6 +19,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.keyvault.secrets import KeyVaultSecret, SecretProperties
 
 from handlers.messages import to_text
+from handlers.shutdown import Shutdown
 from local.vault.errors import ServiceError
 from local.vault.limits import Limits, Rates
 from local.vault.operations import Operation
@@ -31,20 +32,22 @@ from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, Hook, InMemoryLedger, InMemoryVault, parts, value
 from tests.load.instance import OwnQueue, work
 
-VAULT_S, LEDGER_S, SERVER_S = 0.05, 0.02, 0.02  # what a call takes
+VAULT_S, LEDGER_S, SERVER_S, QUEUE_S = 0.05, 0.02, 0.02, 0.02  # what a call takes
 
 
 @dataclass(slots=True)
 class Counted:
     """What came of it. calls, refused: of the vaults, and those answered 429. made: moments of new versions, by vault.
 
-    broken: a line each.
+    left, called_off: reminders. broken: a line each.
     """
 
     rotated: int = 0
     calls: int = 0
     refused: int = 0
     put_back: int = 0
+    left: int = 0
+    called_off: int = 0
     made: dict[str, list[float]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
 
@@ -168,7 +171,7 @@ class _Notifier:
     async def tell(self, outcome: Outcome) -> None:
         if outcome.result in {Result.ROTATED, Result.RESUMED}:
             self._counted.rotated += 1
-        else:
+        elif outcome.result is not Result.SUPERSEDED:  # a reminder of a run that met the limit
             self._counted.broken.append(f"{outcome.result.value} {outcome.ref}: {outcome.detail}")
 
 
@@ -188,18 +191,20 @@ async def _rotated(secrets: int, vaults: int, instances: int, creations: int, di
             name: _Store(name, client, Pace(creations, monotonic=time.monotonic, dice=random.Random(dice.random())))
             for name, client in clients.items()
         }
+        queue = OwnQueue(messages[number::instances], dice, QUEUE_S)
         engine = Engine(
             Parts(
                 stores, ledger, _policy(list(kept)), lambda _: FakeRotator(server, "in-place", dice.getrandbits(32)),
-                time.clock, random.Random(dice.random()),
+                time.clock, random.Random(dice.random()), reminders=queue,
             )
         )  # fmt: skip
-        queue = OwnQueue(messages[number::instances], dice)
-        app: Any = SimpleNamespace(engine=engine, delay=queue, notifier=_Notifier(counted))
+        app: Any = SimpleNamespace(engine=engine, delay=queue, notifier=_Notifier(counted), shutdown=Shutdown())
         queues.append((app, queue))
     for failed in await asyncio.gather(*(work(app, queue) for app, queue in queues)):
         counted.broken += failed
     counted.put_back = sum(queue.put_backs for _, queue in queues)
+    counted.left = sum(queue.left for _, queue in queues)
+    counted.called_off = sum(queue.called_off for _, queue in queues)
     for name, vault in names.items():
         role, password = parts(kept[vault].latest(name).value)
         if password == "first" or server.passwords[role] != password:

@@ -8,7 +8,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from tests.proof.rows import Row
-from tests.simulation import bugs_of_ownership
+from tests.simulation import bugs_of_ownership, lockouts
 from tests.simulation.bugs import BUGS
 from tests.simulation.neighbours import Neighbours
 from tests.simulation.promises import Promise, Violation
@@ -66,11 +66,11 @@ def run(stories: int = STORIES) -> list[Row]:
         chunks = pool.map(_all_broken, [range(at, min(at + _CHUNK, stories)) for at in range(0, stories, _CHUNK)])
         broken = [one for chunk in chunks for one in chunk]
         seen = {title: search.result() for title, search in searches.items()}
+        locked_out = lockouts.rows(pool)
     by_promise = Counter(one.promise for one in broken)
     seeds = {one.promise: f"first seed {one.seed}: {one.what}" for one in reversed(broken)}
     rows = [Row(promise, stories, by_promise[promise], seeds.get(promise, "stories")) for promise in Promise]
-    rows += [_row(title, one) for title, one in seen.items()]
-    return rows
+    return [*rows, *locked_out, *(_row(title, one) for title, one in seen.items())]
 
 
 def _all_broken(seeds: range) -> list[Broken]:

@@ -10,7 +10,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ServiceRequestError
+from azure.core.exceptions import (
+    ClientAuthenticationError,
+    HttpResponseError,
+    ResourceNotFoundError,
+    ServiceRequestError,
+)
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
@@ -24,10 +29,12 @@ from handlers.on_demand import rotate_now
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
 from handlers.settings import HttpAuth
+from handlers.shutdown import Shutdown
 from handlers.sweep import sweep
 from handlers.telemetry import Off
-from rotation.errors import Busy, Denied, Malformed, NotFound, Refused, RotationError, Throttled, Unreachable
+from rotation.errors import Busy, Denied, Malformed, NotFound, Refused, RotationError, Stopping, Throttled, Unreachable
 from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
+from rotation.reminders import UNFINISHED
 
 REF = SecretRef("kv", "orders-db")
 REQUEST = RotationRequest(REF, "v1", "near-expiry", "event-grid", Force.YES, early=True)
@@ -47,6 +54,7 @@ class Played:
         self.engine = SimpleNamespace(handle=self._handle)
         self.notifier = SimpleNamespace(tell=self._tell)
         self.delay = SimpleNamespace(put_back=self._put_back)
+        self.shutdown = Shutdown()
 
     async def _handle(self, request: RotationRequest) -> Outcome:
         self.handled.append(request)
@@ -121,6 +129,19 @@ async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> Non
     app = Played(Busy("another run works on it", retry_after_s=42))
     await app.rotate()
     assert app.put_back == [42]
+    assert app.told == []
+
+
+async def test_what_may_lock_consumers_out_is_asked_again_within_seconds() -> None:
+    app = Played(Busy("another run works on it", retry_after_s=42))
+    await app.rotate(to_text(replace(REQUEST, reason=UNFINISHED)))
+    assert app.put_back == [10]
+
+
+async def test_an_instance_that_is_stopped_puts_its_messages_back_at_once() -> None:
+    app = Played(Stopping("this instance is being stopped", retry_after_s=1))
+    await app.rotate()
+    assert app.put_back == [1]
     assert app.told == []
 
 
@@ -205,6 +226,33 @@ async def test_a_queue_that_does_not_answer_leaves_it_to_the_queues_own_retry(mo
         with pytest.raises(Unreachable):
             await delay.put_back(REQUEST, 60)
         assert await delay.send(["a", "b"]) == ["a", "b"]
+
+
+async def test_a_reminder_is_a_message_for_later_that_is_taken_away_by_its_receipt(mocker: MockerFixture) -> None:
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
+    client.send_message = mocker.AsyncMock(return_value=SimpleNamespace(id="m1", pop_receipt="r1"))
+    client.delete_message = mocker.AsyncMock()
+    request = replace(REQUEST, reason=UNFINISHED)
+    reminder = await Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(request, 63)
+    client.send_message.assert_awaited_once_with(to_text(request), visibility_timeout=63)
+    assert reminder is not None
+    await reminder.call_off()
+    client.delete_message.assert_awaited_once_with("m1", "r1")
+    client.delete_message.side_effect = ResourceNotFoundError("canary")  # the host took it meanwhile
+    await reminder.call_off()
+
+
+async def test_a_reminder_that_the_queue_does_not_take_is_one_line_in_the_log(
+    mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
+    client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("canary"))
+    assert await Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
+    [line] = caplog.records
+    assert getattr(line, "keyturn.event") == "unreminded"
+    assert "canary" not in line.getMessage()
+    assert await Delay(None, mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
+    assert len(caplog.records) == 1, "an app that never has one is not told so at each rotation"
 
 
 async def test_an_outcome_becomes_an_event_of_its_kind(mocker: MockerFixture) -> None:

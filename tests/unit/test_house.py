@@ -27,7 +27,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             "rotation.passwords",
         }
     ),
-    frozenset({"rotation.ports", "rotation.formats", "rotation.watch"}),
+    frozenset({"rotation.ports", "rotation.formats", "rotation.watch", "rotation.reminders"}),
     frozenset({"rotation.rotators", "rotation.stores", "rotation.spec", "rotation.history"}),
     frozenset({"rotation.policy"}),
     frozenset({"rotation.policy_rules", "rotation.policy_pairs", "rotation.self_protection"}),

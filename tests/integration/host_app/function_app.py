@@ -34,6 +34,8 @@ async def on_work(message: func.QueueMessage) -> None:
         raise ValueError("the text of an error may hold a password")
     if body == "slow" and message.dequeue_count == 1:
         await asyncio.sleep(3600)
+    if body == "a second":
+        await asyncio.sleep(1)
     note(f"done {body}")
 
 
