@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING, List
 import azure.functions as func
 
 from handlers.settings import QUEUE, HttpAuth, from_environment
-from handlers.start import Running, load_policy, package_number
+from handlers.start import Running, check_library, load_policy
 
 if TYPE_CHECKING:
     from handlers.http import Answer, Ask
 
+check_library(func.__version__)
 settings = from_environment(os.environ, Path(__file__).parent)
 running = Running(settings, load_policy(settings))
 STORAGE = "AzureWebJobsStorage"  # the settings that say where the queue is begin with this
 
 # With App Service authentication in front, callers have a token and need no key; `handlers.callers` looks at the role.
-level = func.AuthLevel.ANONYMOUS if settings.http_auth is HttpAuth.ENTRA else func.AuthLevel.FUNCTION
+level = func.AuthLevel.FUNCTION if settings.http_auth is HttpAuth.KEY else func.AuthLevel.ANONYMOUS
 app = func.FunctionApp(http_auth_level=level)
 
 
@@ -92,28 +93,28 @@ async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-async def health(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the binding's name
+async def health(req: func.HttpRequest) -> func.HttpResponse:
     """The configuration was sound, or the app would not have started."""
-    number = package_number()
-    deployed = {} if number is None else {"package": number}
-    body = json.dumps({"status": "ok", "vaults": len(settings.vaults), **deployed})
-    return func.HttpResponse(body, mimetype="application/json")
+    from handlers.about import health
+
+    return _http(await _served(req, lambda ask: health(settings, ask)))
 
 
 @app.route("openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-async def openapi(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the binding's name
+async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     """What the HTTP functions take and answer; the same text for every deployment."""
-    document = Path(__file__).parent / "handlers" / "openapi.json"
-    return func.HttpResponse(document.read_bytes(), mimetype="application/json")
+    from handlers.about import document
+
+    return _http(await _served(req, document))
 
 
 async def _served(req: func.HttpRequest, call: "Callable[[Ask], Awaitable[Answer]]") -> "Answer":
     from handlers.http import Ask, answered
 
-    ask = Ask({key.lower(): value for key, value in req.headers.items()}, req.params, req.get_body())
-    return await answered(lambda: call(ask))
+    return await answered(lambda: call(Ask.of(req)))
 
 
 def _http(answer: "Answer") -> func.HttpResponse:
     headers = {"Content-Type": "application/json", **answer.headers}
-    return func.HttpResponse(json.dumps(answer.body), status_code=answer.status, headers=headers)
+    body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body)
+    return func.HttpResponse(body, status_code=answer.status, headers=headers)

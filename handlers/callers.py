@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from handlers.dimensions import one_line
 from handlers.settings import HttpAuth
-from rotation.errors import Denied
+from rotation.errors import Denied, HttpClosed
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
@@ -32,7 +32,10 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
 
     Raises:
         Denied: App Service authentication names nobody, or somebody without the role.
+        HttpClosed: nothing says that App Service authentication is there to name anybody.
     """
+    if auth is HttpAuth.CLOSED:
+        raise closed()
     if auth is HttpAuth.KEY:
         return "function-key"
     claims = _claims(headers.get("x-ms-client-principal", ""))
@@ -42,6 +45,15 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
     wanted = ("preferred_username", "name", "oid", "appid", "azp")
     by_kind = dict(reversed(claims))
     return noted(next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role"))
+
+
+def closed() -> HttpClosed:
+    """What every caller is told, and the log and health say as well."""
+    return HttpClosed(
+        "HTTP calls are refused: ROTATION_HTTP_AUTH is entra, and WEBSITE_AUTH_ENABLED, which the platform sets, does "
+        "not say that App Service authentication is on: turn it on, or set ROTATION_HTTP_AUTH to key",
+        field="WEBSITE_AUTH_ENABLED",
+    )
 
 
 def noted(name: str) -> str:

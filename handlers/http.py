@@ -4,23 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from handlers.problems import problem
 from rotation.errors import RotationError
 
 
+class Received(Protocol):
+    """What is needed of an `azure.functions.HttpRequest`. Its parameters are not: `handlers.strict` says why."""
+
+    @property
+    def url(self) -> str: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def get_body(self) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """An HTTP request: header names in lower case."""
+    """An HTTP request: header names in lower case, and the whole URL; what it holds is never told or logged."""
 
     headers: Mapping[str, str]
-    query: Mapping[str, str] = field(default_factory=dict)
+    url: str = ""
     body: bytes = b""
+
+    @classmethod
+    def of(cls, request: Received) -> Ask:
+        """What a function received."""
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        return cls(headers, request.url, request.get_body())
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An HTTP answer; the body is JSON."""
+    """An HTTP answer; the body becomes JSON, or is the bytes of one."""
 
     status: int
     body: object

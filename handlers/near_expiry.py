@@ -42,9 +42,8 @@ def forward(event: object, vaults: Collection[str], message: Out) -> None:
 
 def message_of(kind: object, data: object, vaults: Collection[str]) -> str | None:
     """The one queue message of an event; None where it asks for nothing here."""
-    reason = REASONS.get(str(kind).strip().lower())
+    reason = _reason(kind)
     if reason is None:
-        log.info("an event of another type is acknowledged and left alone", extra=IGNORED)
         return None
     fields = _fields(data)
     vault, name, version = (fields.get(key, "") for key in ("vaultname", "objectname", "version"))
@@ -71,6 +70,20 @@ def message_of(kind: object, data: object, vaults: Collection[str]) -> str | Non
         return None
     request = RotationRequest(ref, version, reason, "event-grid", early=reason == "near-expiry")
     return to_text(request)
+
+
+def _reason(kind: object) -> str | None:
+    """Why an event of this type asks for a rotation; None where it does not, or where it has none."""
+    if not isinstance(kind, str) or not kind.strip():
+        log.error(
+            "an event without a type is acknowledged, and nobody can say what it asks for; the sweep finds what is due",
+            extra=dimensions("unreadable"),
+        )
+        return None
+    reason = REASONS.get(kind.strip().lower())
+    if reason is None:
+        log.info("an event of another type is acknowledged and left alone", extra=IGNORED)
+    return reason
 
 
 def _fields(data: object) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
@@ -14,31 +13,33 @@ from handlers.outcomes import as_json
 from handlers.problems import result_of
 from handlers.reading import rotator_of, vault_of
 from handlers.start import Running
+from handlers.strict import json_object, no_body, query
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Adopt, Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.spec import checked_name, checked_word, is_companion
 
+PARAMETERS = ("dry_run", "if_version", "force", "restore_tags", "adopt", "slots")
 FILTERS = ("vaults", "names", "rotators")
 AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
 
 
 async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answer:
     """One secret, rotated or planned, answered when it is done."""
+    asked = query(ask, *PARAMETERS)
+    no_body(ask, "write what it shall do into the URL, such as ?dry_run=true, or send nothing")
     app = await running.app()
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
-    dry_run = _flag(ask, "dry_run")
-    force = _force(ask.query.get("force", "false"))
+    dry_run = _flag(asked, "dry_run")
+    force = _force(asked.get("force", "false"))
     vault_of(app, vault)  # before anybody is told of a vault that there is not
     ref = SecretRef(vault.lower(), checked_name(name))
-    wanted = ask.query.get("if_version")
-    if wanted == "":  # a script's empty variable must not become a rotation of whatever is the latest
-        raise Malformed("if_version is blank: name a version, or leave it out", field="if_version")
+    wanted = asked.get("if_version")
     if wanted is not None:
         checked_word(wanted, "if_version")
-    adopt, slots = _adopt(ask)
+    adopt, slots = _adopt(asked)
     request = RotationRequest(
-        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags"),
+        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(asked, "restore_tags"),
         adopt=adopt, slots=slots,
     )  # fmt: skip
     if dry_run:
@@ -57,9 +58,10 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
 
 async def rotate_many(running: Running, ask: Ask) -> Answer:
     """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version."""
+    query(ask)
+    wish, force = _filter(json_object(ask, *FILTERS, "force"))
     app = await running.app()
     actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
-    wish, force = _filter(ask.body)
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
         raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
@@ -85,27 +87,28 @@ async def _version(vault: Vault, ref: SecretRef) -> str | None:
         return None
 
 
-def _flag(ask: Ask, name: str) -> bool:
-    text = ask.query.get(name, "false").lower()
+def _flag(asked: Mapping[str, str], name: str) -> bool:
+    text = asked.get(name, "false").lower()
     if text not in {"true", "false"}:
         raise Malformed(f"{name} is true or false", field=name)
     return text == "true"
 
 
 def _force(text: object) -> Force:
+    """As text, or as JSON's own true and false."""
     wishes = {"false": Force.NO, "no": Force.NO, "true": Force.YES, "grace": Force.GRACE}
-    wish = wishes.get(text.lower()) if isinstance(text, str) else None
+    wish = wishes.get(str(text).lower()) if isinstance(text, str | bool) else None
     if wish is None:
         raise Malformed("force is true or grace", field="force")
     return wish
 
 
-def _adopt(ask: Ask) -> tuple[Adopt, tuple[str, ...]]:
+def _adopt(asked: Mapping[str, str]) -> tuple[Adopt, tuple[str, ...]]:
     """How the secret shall get its credential, and the slots that an operator names for it."""
-    text = ask.query.get("adopt", Adopt.NO.value).lower()
+    text = asked.get("adopt", Adopt.NO.value).lower()
     if text not in {*Adopt}:
         raise Malformed("adopt is takeover or reset", field="adopt")
-    slots = tuple(slot.strip() for slot in ask.query["slots"].split(",")) if "slots" in ask.query else ()
+    slots = tuple(slot.strip() for slot in asked["slots"].split(",")) if "slots" in asked else ()
     if not all(slots) or len(set(slots)) < len(slots):
         raise Malformed("slots are names with one comma between, each once", field="slots")
     if slots and text != Adopt.RESET:
@@ -113,13 +116,7 @@ def _adopt(ask: Ask) -> tuple[Adopt, tuple[str, ...]]:
     return Adopt(text), slots
 
 
-def _filter(body: bytes) -> tuple[dict[str, list[str]], Force]:
-    try:
-        raw = json.loads(body)
-    except (ValueError, RecursionError):
-        raw = None
-    if not isinstance(raw, dict) or not raw or not raw.keys() <= {*FILTERS, "force"}:
-        raise Malformed('the body is a JSON object with "vaults", "names" or "rotators"', field="body")
+def _filter(raw: Mapping[str, object]) -> tuple[dict[str, list[str]], Force]:
     wish: dict[str, list[str]] = {}
     for key in FILTERS:
         value = raw.get(key, [])
@@ -129,7 +126,7 @@ def _filter(body: bytes) -> tuple[dict[str, list[str]], Force]:
         wish[key] = [one.lower() for one in listed]
     if not any(wish.values()):  # a script's empty list must not become a rotation of everything
         raise Malformed('the filter names nothing: "names": ["*"] means every secret', field="body")
-    return wish, _force(raw.get("force", "false"))
+    return wish, _force(raw.get("force", False))
 
 
 def _fits(item: SecretItem, wish: Mapping[str, list[str]]) -> bool:

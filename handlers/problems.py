@@ -9,6 +9,8 @@ from rotation.errors import (
     Busy,
     Denied,
     Disabled,
+    HttpClosed,
+    LengthRequired,
     Malformed,
     Misconfigured,
     NotFound,
@@ -23,6 +25,7 @@ from rotation.model import Result
 
 # The first that fits counts: what is more special stands before what it is a kind of.
 _STATUS: tuple[tuple[type[RotationError], int], ...] = (
+    (LengthRequired, 411),
     (Malformed, 400),
     (Denied, 403),
     (NotFound, 404),
@@ -33,6 +36,7 @@ _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (Disabled, 422),
     (Refused, 502),
     (Transient, 503),
+    (HttpClosed, 503),
     (Misconfigured, 500),
 )
 _TITLES = {
@@ -40,6 +44,7 @@ _TITLES = {
     403: "The policy does not permit it",
     404: "There is no such thing",
     409: "Not now",
+    411: "The body has no length",
     422: "A tag or the value can't be used",
     500: "A fault of the app",
     502: "The provider refused",

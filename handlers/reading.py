@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
 from handlers.start import Running
+from handlers.strict import looks_only
 from handlers.wiring import App
 from rotation.errors import Disabled, NotFound, RotationError
 from rotation.history import History
@@ -23,6 +24,7 @@ AT_ONCE = 16  # reads side by side
 
 async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
     """Every managed secret of a vault with its state."""
+    looks_only(ask)
     app = await running.app()
     caller(ask.headers, app.settings.http_auth, Role.READER)
     found = vault_of(app, vault)
@@ -38,6 +40,7 @@ async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
 
 async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answer:
     """One secret: state, expiry, slot, last outcome, history."""
+    looks_only(ask)
     app = await running.app()
     caller(ask.headers, app.settings.http_auth, Role.READER)
     found = vault_of(app, vault)

@@ -1,6 +1,5 @@
 """The app's settings, read once. A missing or wrong one stops the start with one line that names it."""
 
-import re
 from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
@@ -13,12 +12,11 @@ from rotation.terms import Endpoints
 # What the intake fills and the engine drains.
 QUEUE = "rotation-requests"
 LONGEST_NUMBER = 9  # digits
-DEFAULT_SCHEDULE = "0 0 * * * *"
-# Seconds, minutes, hours, days, months, days of the week; the last two also by name. Azure Functions, "Timer trigger".
-_NCRONTAB = r"([0-9*,/-]+ +){4}[0-9A-Za-z*,/-]+ +[0-9A-Za-z*,/-]+"
+DEFAULT_SCHEDULE = "0 0 * * * *"  # every hour
 
 # Either makes the Functions worker load OpenTelemetry, with Azure Monitor's exporters or with the app's own.
 _TELEMETRY = ("PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY")
+_PLATFORMS_TRUE = frozenset({"1", "true"})
 _WORKERS_TRUE = frozenset({"1", "true", "t", "yes", "y"})
 
 # A storage account's resource id, by its parts; those that are empty are anybody's.
@@ -30,6 +28,7 @@ class HttpAuth(StrEnum):
 
     ENTRA = "entra"
     KEY = "key"
+    CLOSED = "closed"  # entra is asked for, and nobody stands there; no setting says this
 
 
 class Settings(Frozen):
@@ -115,13 +114,12 @@ def _ledger(text: str, root: Path) -> str | Path:
 
 
 def _schedule(text: str) -> str:
-    """Refused is what the Functions host would not take: it would start, and never sweep."""
-    if text != DEFAULT_SCHEDULE and re.fullmatch(_NCRONTAB, text) is None:
-        raise Misconfigured(
-            'ROTATION_SWEEP_SCHEDULE has six fields, seconds first, such as "0 0 * * * *" for every hour',
-            field="ROTATION_SWEEP_SCHEDULE",
-        )
-    return text
+    """Refused is what the Functions host would not take, or would read otherwise than it looks."""
+    if text == DEFAULT_SCHEDULE:
+        return text
+    from handlers.schedule import checked  # noqa: PLC0415  a cold start with the default need not pay for it
+
+    return checked(text)
 
 
 def _https(environment: Mapping[str, str], name: str) -> str | None:
@@ -140,15 +138,11 @@ def _number(environment: Mapping[str, str], name: str, *, least: int, most: int,
 
 def _http_auth(environment: Mapping[str, str]) -> HttpAuth:
     text = environment.get("ROTATION_HTTP_AUTH") or HttpAuth.ENTRA.value
-    if text not in set(HttpAuth):
+    if text not in {HttpAuth.ENTRA, HttpAuth.KEY}:
         raise Misconfigured('ROTATION_HTTP_AUTH is "entra" or "key"', field="ROTATION_HTTP_AUTH")
     # Without App Service authentication in front, anybody could send the header that names the caller.
-    if text == HttpAuth.ENTRA.value and environment.get("WEBSITE_AUTH_ENABLED", "").lower() != "true":
-        raise Misconfigured(
-            "ROTATION_HTTP_AUTH is entra, and App Service authentication is off: turn it on, or set it to key",
-            field="ROTATION_HTTP_AUTH",
-        )
-    return HttpAuth(text)
+    fronted = environment.get("WEBSITE_AUTH_ENABLED", "").lower() in _PLATFORMS_TRUE
+    return HttpAuth.CLOSED if text == HttpAuth.ENTRA and not fronted else HttpAuth(text)
 
 
 def _storage_account(environment: Mapping[str, str]) -> str | None:

@@ -6,10 +6,13 @@ Each cold start pays for this file and what it imports, so that the engine comes
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from handlers.settings import Settings
+from handlers.settings import HttpAuth, Settings
+from rotation.errors import Misconfigured
 from rotation.passwords import ALPHABETS
 from rotation.policy import Policy
 from rotation.policy_file import load
@@ -18,6 +21,9 @@ from rotation.self_protection import OwnResources, protect
 
 if TYPE_CHECKING:
     from handlers.wiring import App
+
+log = logging.getLogger("keyturn.start")
+_EVENTS_WITH_TYPES = (1, 25)
 
 
 def load_policy(settings: Settings) -> Policy:
@@ -37,6 +43,20 @@ def load_policy(settings: Settings) -> Policy:
     account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
     accounts = (*settings.own_accounts, *((settings.storage_account,) if settings.storage_account else ()))
     return protect(policy, OwnResources(accounts, account))
+
+
+def check_library(version: str) -> None:
+    """`version` is that of azure-functions, which may be the platform's own instead of the package's.
+
+    Raises:
+        Misconfigured: before 1.25 it hands over CloudEvents without their type.
+    """
+    number = re.match(r"([0-9]+)\.([0-9]+)", version)
+    if number is None or (int(number[1]), int(number[2])) < _EVENTS_WITH_TYPES:
+        raise Misconfigured(
+            f"azure-functions {version} hands over CloudEvents without their type: the app needs 1.25 or newer",
+            field="azure-functions",
+        )
 
 
 def package_number() -> str | None:
@@ -59,6 +79,10 @@ class Running:
         """The one app of this process."""
         from handlers.wiring import build  # noqa: PLC0415  the engine's first work pays for the engine
 
+        if self._app is None and self._settings.http_auth is HttpAuth.CLOSED:
+            from handlers.callers import closed  # noqa: PLC0415  as above
+
+            log.error(closed().message, extra={"keyturn.event": "http_closed"})
         if self._app is None or (self._app.done() and self._app.exception() is not None):
             self._app = asyncio.ensure_future(build(self._settings, self._policy))
         return await asyncio.shield(self._app)

@@ -146,7 +146,9 @@ class Stack:
         self.azure_control = Control(**planes["control"], ca=tls.ca)
 
         self.planes = planes["endpoints"]
-        env = {"SSL_CERT_FILE": str(tls.ca), **told["env"]}
+        # Python's TLS, requests (the SDK's synchronous clients) and node, each by its own name.
+        trust = dict.fromkeys(("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(tls.ca))
+        env = {**trust, **told["env"]}
         settings = {
             "ROTATION_VAULTS": ",".join(f"{name}={url}" for name, url in told["vaults"].items()),
             "ROTATION_POLICY": str(self._policy),

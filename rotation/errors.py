@@ -32,6 +32,12 @@ class Malformed(RotationError):
     code = "malformed"
 
 
+class LengthRequired(Malformed):
+    """A body came without its length, so that it can't be read (411)."""
+
+    code = "length_required"
+
+
 class Denied(RotationError):
     """The policy does not permit what the secret asks for; the message names the rule that is missing (403)."""
 
@@ -93,6 +99,12 @@ class Misconfigured(RotationError):
     """A setting or the policy file is wrong; the app does not start."""
 
     code = "misconfigured"
+
+
+class HttpClosed(RotationError):
+    """Nothing proves who calls over HTTP, so that nobody is served until a setting is mended (503)."""
+
+    code = "http_closed"
 
 
 class Unexpected(RotationError):

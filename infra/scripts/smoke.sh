@@ -47,6 +47,7 @@ note "healthy${number:+, package $number}: $(told)"
 status=$(ask "$url/api/vaults/no-vault/secrets")
 case $status in
 401 | 403) note "closed to strangers ($status)" ;;
+503) stop "$url serves no caller: $(told)" "az webapp auth show; App Service authentication has to be on where ROTATION_HTTP_AUTH is entra" ;;
 *) stop "without a key or a token $url answers $status" "take it off the network, and look at ROTATION_HTTP_AUTH and App Service authentication" ;;
 esac
 

@@ -17,8 +17,10 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
+from handlers.schedule import checked
 from infra.vaults.judged import There, Vault, group_of, judge, topic_of, wanted
 from infra.vaults.left import in_the_way, last, left
+from rotation.errors import Misconfigured
 
 SOUND, WRONG = 0, 2
 
@@ -66,12 +68,23 @@ def _last(folder: Path, subscription: str) -> None:
 def _judged(folder: Path, name: str) -> int:
     findings = judge(_wanted(folder), _there(folder), name)
     held = (folder / "held").read_text(encoding="utf-8").splitlines()
-    errors = [*findings.errors, *in_the_way(held, name)]
+    errors = [*findings.errors, *in_the_way(held, name), *_schedule(_built(folder))]
     for warning in findings.warnings:
         print(f"   warning: {warning}")
     for error, remedy in errors:
         print(f"\nerror: {error}\nremedy: {remedy}", file=sys.stderr)
     return WRONG if errors else SOUND
+
+
+def _schedule(built: dict[str, Any]) -> list[tuple[str, str]]:
+    """The app would not start with it: its own check says so before anything is made."""
+    given = built.get("sweepSchedule", {}).get("value")
+    try:
+        if given is not None:
+            checked(str(given))
+    except Misconfigured as error:
+        return [(error.message, "correct `param sweepSchedule` in the parameters: docs/using.md, When the sweep runs")]
+    return []
 
 
 def _recorded(folder: Path) -> list[dict[str, Any]]:

@@ -6,15 +6,13 @@ import asyncio
 import json
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from croniter import croniter
-
 from local.host.queue import Message, Queues
+from local.host.schedule import ScheduleError, schedule
 from local.host.worker import Function, InvocationError, Worker
 
 log = logging.getLogger("keyturn.host.pump")
@@ -84,16 +82,21 @@ async def _hand(worker: Worker, queues: Queues, function: Function, message: Mes
 
 
 async def pump_timer(worker: Worker, function: Function) -> None:
-    """Run a function by its NCRONTAB schedule, of six fields with the seconds first, until cancelled."""
-    schedule = re.sub(r"%(\w+)%", lambda name: os.environ.get(name[1], ""), function.trigger["schedule"])
-    while True:
-        now = datetime.now(UTC)
-        due = croniter(schedule, now, second_at_beginning=True).get_next(datetime)
-        await asyncio.sleep((due - now).total_seconds())
+    """Run a function by its schedule until cancelled; one that can't be read never runs, as on the real host."""
+    try:
+        due = schedule(function.trigger["schedule"], os.environ)
+    except ScheduleError as error:
+        log.error("%s is off, since its schedule is not read: %s", function.name, error)  # noqa: TRY400  all is told
+        return
+    moment = datetime.now(UTC)
+    while (following := due.after(moment)) is not None:
+        await asyncio.sleep((following - datetime.now(UTC)).total_seconds())
+        moment = max(following, datetime.now(UTC))  # a clock that lags makes no second run
         try:
             await run_timer(worker, function)
         except InvocationError as error:
             log.error("%s failed: %s", function.name, error)  # noqa: TRY400  as above
+    log.warning("%s is off, since its schedule has no next time", function.name)
 
 
 async def run_timer(worker: Worker, function: Function) -> None:

@@ -14,6 +14,7 @@ from local.host.events import TRIGGER as EVENT_GRID
 from local.host.events import deliver
 from local.host.pump import run_timer
 from local.host.queue import Queues
+from local.host.received import received
 from local.host.worker import Function, InvocationError, Worker
 
 log = logging.getLogger("keyturn.host.web")
@@ -70,14 +71,8 @@ def _add(app: web.Application, worker: Worker, function: Function, key: str, pre
     async def handle(request: web.Request) -> web.Response:
         if not anonymous and not _key_allows(request, key, optional=False):
             return web.Response(status=401)
-        data = worker.http(
-            method=request.method,
-            url=str(request.url),
-            headers={name.lower(): value for name, value in request.headers.items()},
-            params=dict(request.match_info),
-            query={name: value for name, value in request.query.items() if name != "code"},
-            body=worker.data(bytes=await request.read()),
-        )
+        told = await received(request)
+        data = worker.http(**{**told, "body": worker.data(bytes=told["body"])})
         try:
             answer = await worker.run(function, {trigger["name"]: data})
         except InvocationError as error:
@@ -92,7 +87,8 @@ def _add(app: web.Application, worker: Worker, function: Function, key: str, pre
 
 
 def _key_allows(request: web.Request, key: str, *, optional: bool) -> bool:
-    given = request.headers.get("x-functions-key") or request.query.get("code")
+    in_url = (value for name, value in request.query.items() if name.lower() == "code")
+    given = request.headers.get("x-functions-key") or next(in_url, None)
     if given is None:
         return optional  # Core Tools ask for none on a developer's machine
     return hmac.compare_digest(given.encode(), key.encode())

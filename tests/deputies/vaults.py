@@ -5,6 +5,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlencode
 
 from handlers import on_demand, reading
 from handlers.http import Ask
@@ -133,11 +134,17 @@ async def message(running: Running, vault: str, name: str) -> str:
 async def rotate_now(
     running: Running, vault: str, name: str, headers: Mapping[str, str] | None = None, **query: str
 ) -> str:
-    return str((await on_demand.rotate_now(running, Ask(headers or {}, query), vault, name)).status)
+    return str(
+        (
+            await on_demand.rotate_now(
+                running, Ask(headers or {}, f"?{urlencode(query)}" if query else ""), vault, name
+            )
+        ).status
+    )
 
 
 async def rotate_many(running: Running, wish: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
-    ask = Ask(headers or {}, {}, json.dumps(wish).encode())
+    ask = Ask(headers or {}, "", json.dumps(wish).encode())
     return str((await on_demand.rotate_many(running, ask)).status)
 
 

@@ -84,6 +84,20 @@ class Up:
         return f"postgresql://{user}:{password}@{server['host']}:{server['port']}/{server['dbname']}"
 
 
+# Unmodified clients, with nothing but the ready file's `env`: the SDK over requests, and node's own TLS.
+SYNCHRONOUS = """
+import sys
+from azure.identity import ManagedIdentityCredential
+from azure.keyvault.secrets import SecretClient
+with SecretClient(sys.argv[1], ManagedIdentityCredential(), verify_challenge_resource=False) as client:
+    print("trusted" if client.get_secret("key").value else "empty")
+"""
+JAVASCRIPT = """
+fetch(process.argv[1] + "/secrets/key/?api-version=7.4")
+  .then(answer => console.log(answer.status === 401 ? "trusted" : answer.status), error => console.log(error.cause))
+"""
+
+
 @pytest.fixture
 async def up(tmp_path: Path) -> AsyncIterator[Up]:
     command = Up(tmp_path)
@@ -98,7 +112,8 @@ async def test_the_ready_file_is_what_was_promised_and_opens_everything(
     assert up.ready.keys() == {"functions", "function_key", "vaults", "postgres", "env", "pids"}
     assert up.ready["vaults"].keys() == {"kv-demo", "kv-test"}
     assert up.ready["postgres"].keys() == {"host", "port", "dbname", "admin_user", "admin_password"}
-    assert up.ready["env"].keys() == {"SSL_CERT_FILE", "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
+    trust = {"SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"}
+    assert up.ready["env"].keys() == {*trust, "IDENTITY_ENDPOINT", "IDENTITY_HEADER"}
     assert up.ready["pids"].keys() == {"host", "vault", "postgres"}
     for name, text in up.ready["env"].items():
         monkeypatch.setenv(name, text)
@@ -108,6 +123,13 @@ async def test_the_ready_file_is_what_was_promised_and_opens_everything(
     async with up.vault() as vault:
         await vault.set_secret("key", "0" * 64, tags={"rotator": "generated", "format": "hex"})
         assert (await up.rotate("key"))["outcome"] == "rotated"
+    for command in ([sys.executable, "-c", SYNCHRONOUS], ["node", "-e", JAVASCRIPT]):
+        client = await asyncio.create_subprocess_exec(
+            *command, up.ready["vaults"]["kv-demo"], env={"PATH": os.environ["PATH"], **up.ready["env"]},
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        told, _ = await client.communicate()
+        assert told.decode().split() == ["trusted"]
 
 
 @pytest.mark.thorough

@@ -134,6 +134,13 @@ async def throttled_read(app: Deployment) -> Answer:
         return await app.call("GET", f"{SECRETS}/documented")
 
 
+def in_chunks(method: str, path: str) -> Callable[[Deployment], Awaitable[Answer]]:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"{}"
+
+    return lambda app: app.call(method, path, data=pieces())
+
+
 def call(
     method: str, path: str, *, key: str | None = "", body: str | None = None
 ) -> Callable[[Deployment], Awaitable[Answer]]:
@@ -150,25 +157,34 @@ REACHED: dict[tuple[str, int], Callable[[Deployment], Awaitable[Answer]]] = {
     ("rotate_now", 422): unusable,
     ("rotate_now", 502): refused,
     ("rotate_now", 503): silent,
+    ("rotate_now", 411): in_chunks("POST", f"{SECRETS}/documented/rotate"),
     ("rotate_many", 202): asked_for_many,
     ("rotate_many", 400): call("POST", "/api/rotations", body="[]"),
     ("rotate_many", 401): call("POST", "/api/rotations", key="wrong", body="{}"),
     ("rotate_many", 404): call("POST", "/api/rotations", body='{"vaults": "kv-nobody"}'),
     ("rotate_many", 502): forbidden_many,
     ("rotate_many", 503): throttled_many,
+    ("rotate_many", 411): in_chunks("POST", "/api/rotations"),
     ("list_secrets", 200): listed,
     ("list_secrets", 401): call("GET", SECRETS, key="wrong"),
     ("list_secrets", 404): call("GET", "/api/vaults/kv-nobody/secrets"),
     ("list_secrets", 502): forbidden_list,
     ("list_secrets", 503): throttled_list,
+    ("list_secrets", 400): call("GET", f"{SECRETS}?state=due"),
+    ("list_secrets", 411): in_chunks("GET", SECRETS),
     ("read_secret", 200): read,
     ("read_secret", 400): call("GET", f"{SECRETS}/no_secret"),
     ("read_secret", 401): call("GET", f"{SECRETS}/documented", key=None),
     ("read_secret", 404): call("GET", f"{SECRETS}/nobody-wrote-this"),
     ("read_secret", 502): forbidden_read,
     ("read_secret", 503): throttled_read,
+    ("read_secret", 411): in_chunks("GET", f"{SECRETS}/documented"),
     ("health", 200): call("GET", "/api/health", key=None),
+    ("health", 400): call("GET", "/api/health", body="{}"),
+    ("health", 411): in_chunks("GET", "/api/health"),
     ("openapi", 200): call("GET", "/api/openapi.json", key=None),
+    ("openapi", 400): call("GET", "/api/openapi.json?format=yaml"),
+    ("openapi", 411): in_chunks("GET", "/api/openapi.json"),
 }
 # Without a role; `pg-admin` shows that the policy denies as well.
 DENIED: dict[tuple[str, int], Callable[[Deployment], Awaitable[Answer]]] = {

@@ -92,6 +92,18 @@ async def test_with_app_service_authentication_in_front_no_key_is_asked_for(tmp_
     assert {triggers(one["bindings"])[-1] for one in http} == {"ANONYMOUS"}
 
 
+async def test_without_it_the_app_starts_and_its_http_functions_answer_by_themselves(tmp_path: Path) -> None:
+    code, out, error = await start(tmp_path, ROTATION_HTTP_AUTH="")
+    assert code == 0, error
+    http = [one for one in json.loads(out) if triggers(one["bindings"])[0] == "httpTrigger"]
+    assert {triggers(one["bindings"])[-1] for one in http} == {"ANONYMOUS"}  # a 503 that says why, instead of a 401
+
+
+async def test_an_azure_functions_that_loses_the_type_of_events_stops_the_start(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text("import azure.functions as f\nf.__version__ = '1.24.0'\n")
+    await refused(tmp_path, "azure-functions 1.24.0", PYTHONPATH=str(tmp_path))
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -100,10 +112,12 @@ async def test_with_app_service_authentication_in_front_no_key_is_asked_for(tmp_
         ({"ROTATION_LEDGER": ""}, "ROTATION_LEDGER"),
         ({"ROTATION_LEDGER": "somewhere"}, "ROTATION_LEDGER"),
         ({"ROTATION_HTTP_AUTH": "none"}, "ROTATION_HTTP_AUTH"),
-        ({"ROTATION_HTTP_AUTH": ""}, "ROTATION_HTTP_AUTH"),
         ({"ROTATION_OUTCOME_TOPIC": "http://topic"}, "ROTATION_OUTCOME_TOPIC"),
         ({"ROTATION_POLICY": "nowhere.toml"}, "nowhere.toml"),
         ({"ROTATION_SWEEP_SCHEDULE": "every hour"}, "ROTATION_SWEEP_SCHEDULE"),
+        ({"ROTATION_SWEEP_SCHEDULE": "0 0 3 * * 7"}, "ROTATION_SWEEP_SCHEDULE"),
+        ({"ROTATION_SWEEP_SCHEDULE": "0 0 22-2 * * *"}, "backwards"),
+        ({"ROTATION_SWEEP_SCHEDULE": "0 0 0 31 2 *"}, "never comes"),
         ({"ROTATION_OWN_ACCOUNTS": "stkeyturn"}, "ROTATION_OWN_ACCOUNTS"),
     ],
 )

@@ -35,7 +35,8 @@ class Site(BaseHTTPRequestHandler):
         elif self.path.startswith("/api/deployments/"):
             self.answer(200, {"status": cloud.get("kudu_status", 4), "status_text": "as asked"})
         elif self.path.startswith("/api/vaults/"):
-            self.answer(200 if cloud.get("open_to_strangers") else 401, {})
+            closed = {"detail": "HTTP calls are refused"} if cloud.get("http_closed") else {}
+            self.answer(503 if closed else 200 if cloud.get("open_to_strangers") else 401, closed)
         else:
             self.answer(404, {})
 

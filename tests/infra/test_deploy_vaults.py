@@ -1,6 +1,7 @@
 """infra/deploy.sh and azd's hooks look at the vaults first, and tell at the end what is left to do about them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +43,37 @@ def test_a_vault_that_is_not_as_asked_stops_it_before_anything_is_made(
     assert remedy in told
     assert shell.changing_calls == []
     assert "== 4/10" not in done.stdout
+
+
+@pytest.mark.parametrize("what_if", [(), ("--what-if",)])
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [("0 0 3 * * 7", "0 to 6"), ("0 0 22-2 * * *", "backwards"), ("0 0 0 31 2 *", "never comes"), ("", "six")],
+)
+def test_a_schedule_that_would_never_sweep_or_another_time_stops_it_before_anything_is_made(
+    shell: Shell, schedule: str, said: str, what_if: tuple[str, ...]
+) -> None:
+    shell.parameters = small_but(shell, f"param sweepSchedule = '{schedule}'")
+    done = shell.deploy(*what_if)
+    assert done.returncode == 1
+    (told,) = [line for line in done.stderr.splitlines() if line.startswith("error: ROTATION_SWEEP_SCHEDULE")]
+    assert said in told
+    assert "param sweepSchedule" in remedies(done)[0]
+    assert shell.changing_calls == []
+
+
+def test_a_schedule_that_sweeps_is_deployed(shell: Shell) -> None:
+    shell.parameters = small_but(shell, "param sweepSchedule = '0 */30 * * * *'")
+    assert shell.deploy("--what-if").returncode == 0
+
+
+def small_but(shell: Shell, line: str) -> Path:
+    """The smallest parameter file with one line more."""
+    made = shell.home / "infra/my.bicepparam"
+    made.parent.mkdir()
+    (made.parent / "main.bicep").symlink_to(INFRA / "main.bicep")
+    made.write_text((INFRA / "small.bicepparam").read_text() + f"\n{line}\n")
+    return made
 
 
 def test_what_lets_the_app_into_a_vault_with_access_policies_is_printed_at_the_end(shell: Shell) -> None:

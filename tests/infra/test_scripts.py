@@ -59,6 +59,7 @@ def test_the_token_of_an_upload_is_in_no_argument_and_no_output(deployed: Shell)
     [
         ({"sick": True}, "its first error line names the setting"),
         ({"open_to_strangers": True}, "take it off the network"),
+        ({"http_closed": True}, "az webapp auth show"),
         ({"plan": "denied"}, "docs/troubleshooting.md"),
         ({"plan": "failed"}, "docs/troubleshooting.md"),
     ],

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from local.certificates import Certificates
 
@@ -65,8 +66,11 @@ class HostProcess:
             self._process.send_signal(number)
         return await self._process.wait()
 
-    async def call(self, method: str, path: str, **options: Any) -> tuple[int, str, Mapping[str, str]]:
-        async with aiohttp.ClientSession() as session, session.request(method, self.url + path, **options) as answer:
+    async def call(self, method: str, path: str | URL, **options: Any) -> tuple[int, str, Mapping[str, str]]:
+        """path: a `URL` goes as it is encoded."""
+        encoded = isinstance(path, URL)
+        url = URL(f"{self.url}{path}", encoded=encoded)
+        async with aiohttp.ClientSession() as session, session.request(method, url, **options) as answer:
             return answer.status, await answer.text(), answer.headers
 
     async def event(self, body: Any, function: str = "on_event", **headers: str) -> tuple[int, str]:

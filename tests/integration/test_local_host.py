@@ -1,9 +1,11 @@
 """The local host: what Azure's host would do with an app that Microsoft's worker library indexes and runs."""
 
+import ast
 import asyncio
 import json
 import signal
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueClient
+from yarl import URL
 
 from local.certificates import Certificates
 from local.host.pump import LAST_S, OUT_OF_SIGHT_S
@@ -42,12 +45,44 @@ async def test_routes_ask_for_the_function_key_and_pass_all_parts_of_a_request(t
         "POST", f"/api/echo/w%20rd?a=1&code={toy.key}", data="body", headers={"x-functions-key": toy.key}
     )
     assert status == 201
-    assert text == "{'word': 'w rd', 'query': {'a': '1'}, 'body': 'body'}"
+    assert text == f"{{'word': 'w rd', 'query': {{'a': '1', 'code': '{toy.key}'}}, 'body': 'body'}}"
     assert headers["X-Told"] == "yes"
     assert (await toy.call("GET", "/api/echo/x", headers={"x-functions-key": toy.key}))[0] == 405
     assert (await toy.call("GET", "/api/open"))[:2] == (200, "open")
     assert (await toy.call("GET", "/api/open?fail=1"))[:2] == (500, "")
     assert "password" not in toy.log
+
+
+@pytest.mark.parametrize(
+    ("query", "given"),
+    [
+        ("a", {}),
+        ("a=&b=%20", {"b": " "}),
+        ("a=1&A=2&a=3", {"a": "1,2,3"}),
+        ("a=&A=1", {"a": "1"}),
+        ("a=1;b=2&&%63=+%2B", {"a": "1;b=2", "c": " +"}),
+    ],
+)
+async def test_a_function_gets_of_a_query_what_the_real_host_gives_it_and_the_url_whole(
+    toy: HostProcess, query: str, given: dict[str, str]
+) -> None:
+    """GrpcMessageConversionExtensions.cs of Azure/azure-functions-host, and StringValues.ToString of .NET."""
+    url = URL(f"/api/echo/x?{query}", encoded=True)
+    status, text, headers = await toy.call("POST", url, headers={"x-functions-key": toy.key})
+    assert (status, ast.literal_eval(text)["query"]) == (201, given)
+    assert headers["X-Url"] == f"{toy.url}{url}"
+
+
+async def test_a_function_gets_no_chunked_body(toy: HostProcess) -> None:
+    """The host reads a body that has a length: GrpcMessageConversionExtensions.cs of Azure/azure-functions-host."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"bo"
+        yield b"dy"
+
+    key = {"x-functions-key": toy.key}
+    status, text, headers = await toy.call("POST", "/api/echo/x", data=pieces(), headers=key)
+    assert (status, ast.literal_eval(text)["body"], headers["X-Sent"]) == (201, "", "chunked")
 
 
 async def test_events_of_both_schemas_reach_the_function_and_its_message_the_queue(
@@ -101,6 +136,17 @@ async def test_what_fails_each_time_ends_among_the_poisoned(toy: HostProcess, jo
 async def test_the_timer_puts_each_element_of_its_list_into_the_queue(toy: HostProcess, journal: Journal) -> None:
     await journal.has("done one")
     await journal.has("done two")
+
+
+async def test_a_schedule_that_is_not_read_switches_its_function_off_and_nothing_else(
+    toy: HostProcess, journal: Journal
+) -> None:
+    """As the host does: one line says so. Seen on the host 4.1037."""
+    await journal.has("done one")
+    assert [line for line in toy.log.splitlines() if "is off, since its schedule is not read" in line]
+    assert "eighth day" not in journal.lines()
+    assert (await toy.call("POST", "/admin/functions/on_eighth_day", json={}))[0] == 202
+    await journal.has("eighth day")
 
 
 async def test_app_settings_say_what_host_json_says_otherwise(toy: HostProcess, journal: Journal) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from handlers.callers import Role, caller
 from handlers.settings import HttpAuth
-from rotation.errors import Denied
+from rotation.errors import Denied, HttpClosed
 
 
 def header(*claims: tuple[str, str]) -> dict[str, str]:
@@ -51,3 +51,12 @@ def test_who_has_not_got_the_role_is_denied(headers: dict[str, str]) -> None:
 def test_with_function_keys_nobody_is_known_and_no_header_is_believed() -> None:
     headers = header(("roles", "Rotation.Operator"), ("name", "ada"))
     assert caller(headers, HttpAuth.KEY, Role.OPERATOR) == "function-key"
+
+
+def test_nobody_is_believed_where_the_platform_does_not_say_that_it_stands_in_front() -> None:
+    headers = header(("roles", "Rotation.Operator"), ("oid", "1-2-3"))
+    for role in Role:
+        with pytest.raises(HttpClosed) as refused:
+            caller(headers, HttpAuth.CLOSED, role)
+        assert refused.value.field == "WEBSITE_AUTH_ENABLED"
+        assert "ROTATION_HTTP_AUTH" in refused.value.message

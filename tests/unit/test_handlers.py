@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from azure.core.exceptions import (
@@ -16,6 +17,8 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
     ServiceRequestError,
 )
+from azure.functions.eventgrid import EventGridEventInConverter
+from azure.functions.meta import Datum
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
@@ -24,7 +27,7 @@ from handlers.delay import LONGEST_S, Delay, visible_after
 from handlers.http import Ask
 from handlers.identity import Tokens, credential
 from handlers.messages import from_text, to_text
-from handlers.near_expiry import message_of
+from handlers.near_expiry import forward, message_of
 from handlers.on_demand import rotate_now
 from handlers.outcomes import Notifier
 from handlers.rotate import rotate
@@ -339,11 +342,33 @@ async def test_a_call_for_what_can_not_be_there_is_refused_before_anything_is_lo
     app = SimpleNamespace(settings=SimpleNamespace(http_auth=HttpAuth.KEY), vaults={"kv": object()}, engine=None)
     running = mocker.Mock(app=mocker.AsyncMock(return_value=app))
     with pytest.raises(refusal):
-        await rotate_now(running, Ask({}, {"if_version": version}), vault, "orders-db")
+        await rotate_now(running, Ask({}, f"?{urlencode({'if_version': version})}"), vault, "orders-db")
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("kind", [True, 5, 1.5, ["Microsoft.KeyVault.SecretExpired"], {}, None])
-def test_an_event_whose_type_is_no_text_is_acknowledged_and_left_alone(kind: Any) -> None:
+@pytest.mark.parametrize("kind", [True, 5, 1.5, ["Microsoft.KeyVault.SecretExpired"], {}, None, "", " ", b"x"])
+def test_an_event_without_a_type_is_an_error_in_the_log(kind: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be one that asks for a rotation, read by a library that does not know its schema."""
     data = {"VaultName": "kv", "ObjectType": "Secret", "ObjectName": "orders-db", "Version": "v1"}
     assert message_of(kind, data, {"kv"}) is None
+    [line] = caplog.records
+    assert (line.levelname, getattr(line, "keyturn.event")) == ("ERROR", "unreadable")
+    assert "orders-db" not in line.getMessage()
+
+
+@pytest.mark.parametrize("body", ['{"specversion": "1.0", "id": "1", "data": {}}', '{"id": null}', "{}"])
+def test_an_event_whose_schema_has_no_type_reaches_the_log_as_an_error(
+    body: str, caplog: pytest.LogCaptureFixture, mocker: MockerFixture
+) -> None:
+    """As the worker's library makes it; the last two are what POST /admin/functions/near_expiry hands over."""
+    event = EventGridEventInConverter.decode(Datum(body, "json"), trigger_metadata={})
+    message = mocker.Mock()
+    forward(event, {"kv"}, message)
+    assert not message.set.called
+    assert [line.levelname for line in caplog.records] == ["ERROR"]
+
+
+def test_an_event_of_another_type_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert message_of("Microsoft.KeyVault.KeyNearExpiry", {}, {"kv"}) is None
+    assert [line.levelname for line in caplog.records] == ["INFO"]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, from_environment
-from handlers.start import load_policy
+from handlers.settings import HttpAuth, Settings, from_environment
+from handlers.start import check_library, load_policy
 from rotation.errors import Misconfigured
 
 ENOUGH = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:l", "ROTATION_HTTP_AUTH": "key"}
@@ -108,3 +108,45 @@ def test_the_start_asks_for_pairs_where_a_rotator_takes_turns(tmp_path: Path) ->
     )
     with pytest.raises(Misconfigured, match=r"policy\.toml:6: postgres-alternating takes two of the `slots` in turn"):
         load_policy(settings({}, tmp_path))
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", "TRUE", "tRuE"])
+def test_the_platform_says_in_any_of_these_words_that_authentication_stands_in_front(text: str) -> None:
+    """It is "injected into a Windows or Linux app to indicate whether App Service authentication is enabled".
+
+    So Microsoft Learn, "Environment variables and app settings in Azure App Service"; in which words, it does not say.
+    """
+    fronted = {"ROTATION_HTTP_AUTH": "entra", "WEBSITE_AUTH_ENABLED": text}
+    assert settings(fronted).http_auth is HttpAuth.ENTRA
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "0", "false", "False", "yes", "on", "2", "truee", " true", "true ", "tru\u0435"]
+)
+def test_without_that_word_the_app_starts_and_closes_http_alone(text: str | None) -> None:
+    said = {} if text is None else {"WEBSITE_AUTH_ENABLED": text}
+    for auth in ("entra", ""):
+        assert settings({"ROTATION_HTTP_AUTH": auth, **said}).http_auth is HttpAuth.CLOSED
+    assert settings({"ROTATION_HTTP_AUTH": "key", **said}).http_auth is HttpAuth.KEY
+
+
+@pytest.mark.parametrize("text", ["closed", "CLOSED", "none", "Entra", "entra "])
+def test_what_stands_in_front_is_said_in_two_words(text: str) -> None:
+    with pytest.raises(Misconfigured) as refused:
+        settings({"ROTATION_HTTP_AUTH": text, "WEBSITE_AUTH_ENABLED": "true"})
+    assert refused.value.field == "ROTATION_HTTP_AUTH"
+
+
+@pytest.mark.parametrize("version", ["1.24.0", "1.9", "0.99.0", "1.24.99", "unknown", "", "v1.26.0"])
+def test_a_library_that_takes_the_type_out_of_events_stops_the_start_with_one_line(version: str) -> None:
+    """eventgrid.py of azure-functions 1.24.0 reads `eventType` alone; that of 1.25.0 reads CloudEvents too."""
+    with pytest.raises(Misconfigured) as refused:
+        check_library(version)
+    assert refused.value.field == "azure-functions"
+    assert "1.25" in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.parametrize("version", ["1.25", "1.25.0", "1.26.0", "2.0.0b1", "2.3.0", "10.0.0"])
+def test_a_library_that_knows_both_schemas_is_taken(version: str) -> None:
+    check_library(version)

@@ -45,10 +45,16 @@ async def on_tick(timer: func.TimerRequest, messages: func.Out[List[str]]) -> No
     messages.set(["one", "two"])
 
 
+@app.timer_trigger(arg_name="timer", schedule="* * * * * 7", run_on_startup=False)
+async def on_eighth_day(timer: func.TimerRequest) -> None:
+    note("eighth day")
+
+
 @app.route("echo/{word}", methods=["POST"])
 async def echo(req: func.HttpRequest) -> func.HttpResponse:
     body = {"word": req.route_params["word"], "query": dict(req.params), "body": req.get_body().decode()}
-    return func.HttpResponse(str(body), status_code=201, headers={"X-Told": "yes"})
+    sent = {"X-Sent": req.headers["transfer-encoding"]} if "transfer-encoding" in req.headers else {}
+    return func.HttpResponse(str(body), status_code=201, headers={"X-Told": "yes", "X-Url": req.url, **sent})
 
 
 @app.route("open", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
