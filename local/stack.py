@@ -103,6 +103,7 @@ class Stack:
         self._lock: int | None = None
         self.ready: dict[str, Any] = {}
         self.planes: dict[str, str] = {}  # URLs of ARM, Graph and the login
+        self.events_url = ""  # where the vault's events go
         self.vault_control: Control
         self.azure_control: Control
 
@@ -159,8 +160,8 @@ class Stack:
             "AZURE_AUTHORITY_HOST": self.planes["login"],
         }
         url, key, events_key, pid = self._app(env | settings | self._settings, served)
-        events = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={events_key}"
-        self.vault_control.post("event-endpoint", {"url": events})
+        self.events_url = f"{url}/runtime/webhooks/eventgrid?functionName=near_expiry&code={events_key}"
+        self.vault_control.post("event-endpoint", {"url": self.events_url})
         self.ready = {
             "functions": url,
             "function_key": key,

@@ -121,11 +121,11 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
 def test_every_module_and_make_target_exists(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for line in code(page):
         for module in re.findall(r"python3? -m ([a-z_.]+)", line):
             assert find_spec(module), f"no module {module}"
-        for target in re.findall(r"^make ([a-z]+)", line):
+        for target in re.findall(r"^make ([a-z-]+)", line):
             assert target in targets, f"make {target}"
 
 

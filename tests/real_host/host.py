@@ -27,6 +27,7 @@ WORKERS = Path(__file__).parent / "workers"
 OF_ITS_OWN_WORKER = (3, 12)  # the newest Python for which the host's package has Microsoft's worker
 STARTS_WITHIN_S = 90.0
 LOOKS_EVERY_S = 0.05
+HEALTH = "/api/health"
 SYSTEM_KEY = "eventgrid_extension"
 
 
@@ -65,8 +66,11 @@ class Keys:
 class RealHost:
     """One host at one port. Started again it is another process on the same keys, port and storage."""
 
-    def __init__(self, executable: Path, app: Path, data: Path, settings: Mapping[str, str]) -> None:
-        """settings: the process's whole environment, but for what finds the host's parts."""
+    def __init__(
+        self, executable: Path, app: Path, data: Path, settings: Mapping[str, str], *, ready: str = HEALTH
+    ) -> None:
+        """settings: all of the environment, but for what finds the host's parts. ready: a path that answers then."""
+        self._ready = ready
         self._executable = executable
         self._app = app
         self._data = data
@@ -113,8 +117,8 @@ class RealHost:
             self.wait()
             self.cold_start_s = time.monotonic() - began
 
-    def wait(self, path: str = "/api/health") -> None:
-        """Until it answers there.
+    def wait(self) -> None:
+        """Until the app answers.
 
         Raises:
             HostFailed: it does not.
@@ -124,7 +128,7 @@ class RealHost:
             if self._process is None or self._process.poll() is not None:
                 break
             try:
-                with urllib.request.urlopen(self.url + path, timeout=10):  # noqa: S310  our own child
+                with urllib.request.urlopen(self.url + self._ready, timeout=10):  # noqa: S310  our own child
                     return
             except (OSError, urllib.error.URLError):
                 time.sleep(LOOKS_EVERY_S)

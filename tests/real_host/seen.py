@@ -50,7 +50,7 @@ class Seen(Deployment):
             poison, _ = await counted(client)
         return {"count": count, "delayed": count - visible, "poison": poison}
 
-    async def idle(self, within_s: float = 60.0) -> None:
+    async def idle(self, within_s: float = 120.0) -> None:
         """Return once the queue is empty."""
         async with asyncio.timeout(within_s):
             while (await self.queue())["count"]:  # noqa: ASYNC110  no event tells
