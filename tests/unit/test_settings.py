@@ -166,8 +166,8 @@ def test_whatever_stops_the_start_is_told_where_the_functions_host_logs_it(
 ) -> None:
     """It logs a line of a worker's standard error as an error where "error" stands in it.
 
-    See ParseErrorMessageAndLog in WorkerProcess.cs of Azure/azure-functions-host. The exception of a failed start stands
-    nowhere above the host's level Debug.
+    See ParseErrorMessageAndLog in WorkerProcess.cs of Azure/azure-functions-host. The exception of a failed start
+    stands nowhere above the host's level Debug.
     """
     with pytest.raises(Misconfigured) as refused:
         started(library, ENOUGH | dict(wrong), tmp_path)
