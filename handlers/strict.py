@@ -1,8 +1,8 @@
 """What a call says, read so that nothing is passed over: what is not understood is refused before anything is done.
 
 The Functions host drops parameters without a value and joins repeated ones, whatever their case, before a function
-gets them, and reads no body that has no Content-Length (GrpcMessageConversionExtensions.cs, Azure/azure-functions-
-host). So a wish to look only could be lost on the way. The URL comes whole, and is what counts.
+gets them, and reads no body that has no Content-Length (GrpcMessageConversionExtensions.cs of
+Azure/azure-functions-host). So a wish to look only could be lost on the way. The URL comes whole, and is what counts.
 """
 
 from __future__ import annotations

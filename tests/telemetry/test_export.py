@@ -38,17 +38,19 @@ async def test_a_rotation_is_seen_in_application_insights_without_its_values(tmp
     assert told(ingestion) == ["traced"]
     parents = {span["name"]: span for span in ingestion.of("RemoteDependencyData")}
     assert parents["keyturn.rotation"]["properties"]["keyturn.vault"] == "kv-demo"
-    assert len(values) == 2
+    assert len(values) == 3
     assert not [value for value in values if value in str(ingestion.envelopes)]
 
 
 async def rotated(app: Deployment) -> list[str]:
-    """Rotate one password by HTTP -> the old value and the new one."""
+    """Rotate one password by HTTP -> the old value and the new one, and the function key, which stood in the URL."""
     old = await app.role("traced_app")
     await app.put("traced", old, {"rotator": "postgres"}, life=timedelta(days=60))
-    assert (await app.rotate("traced")).json["outcome"] == "rotated"
+    key = app.stack.ready["function_key"]
+    answer = await app.call("POST", f"/api/vaults/kv-demo/secrets/traced/rotate?code={key}", key=None)
+    assert answer.json["outcome"] == "rotated"
     passwords = [urlsplit(value.reveal()).password for value in (old, await app.value("traced"))]
-    return [unquote(password) for password in passwords if password]
+    return [key, *(unquote(password) for password in passwords if password)]
 
 
 def spans(ingestion: Ingestion) -> set[str]:
