@@ -9,6 +9,7 @@ import pytest
 from handlers import on_demand
 from handlers.http import Ask
 from handlers.settings import HttpAuth
+from handlers.shutdown import Shutdown
 from rotation.rotators import ROTATORS
 from tests.deputies.__main__ import rows, tried
 from tests.deputies.seen import Seen
@@ -89,6 +90,7 @@ async def test_the_caller_stands_in_the_history(claim: tuple[str, str], actor: s
         vaults={"kv": world.vault},
         engine=world.engine,
         notifier=SimpleNamespace(tell=nothing),
+        shutdown=Shutdown(),
     )
     running: Any = SimpleNamespace(app=lambda: nothing(app))
     answer = await on_demand.rotate_now(running, Ask(headers), "kv", NAME)

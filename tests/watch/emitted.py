@@ -12,6 +12,7 @@ from handlers.messages import to_text
 from handlers.outcomes import Notifier
 from handlers.poison import Poison
 from handlers.rotate import rotate
+from handlers.shutdown import Shutdown
 from rotation.errors import RotationError, Unreachable
 from rotation.model import RotationRequest, SecretItem
 from rotation.policy import Policy
@@ -46,7 +47,9 @@ class Emitter(Watched):
     async def message(self, text: str | None = None, *, after: timedelta = timedelta()) -> None:
         """The queue brings a message; without one, the usual request. A transient error is the platform's, as there."""
         request = RotationRequest(REF, self.vault.latest(NAME).version, "near-expiry", "test", early=True)
-        app: Any = SimpleNamespace(engine=self.engine, notifier=Notifier(None, Mock()), delay=AsyncMock())
+        app: Any = SimpleNamespace(
+            engine=self.engine, notifier=Notifier(None, Mock()), delay=AsyncMock(), shutdown=Shutdown()
+        )
         with self._emitting(after):
             try:
                 await rotate(app, to_text(request) if text is None else text)
