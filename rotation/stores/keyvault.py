@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import random
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ import aiohttp
 
 from rotation.errors import Conflict, Throttled
 from rotation.model import Secret, SecretItem, SecretRef, SecretValue, Version, Versions
-from rotation.stores.keyvault_refusals import translated
+from rotation.stores.keyvault_refusals import LimitMet, translated
 from rotation.stores.pace import Pace
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ T = TypeVar("T")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 PATIENCE_S = 10.0  # of one call with all its tries; the fence's limit is longer, so that it is told what came of it
 _LONGEST_WAIT_S = 5.0
-_TRIES = 3
+_TRIES = 4
 _CONFLICT_WAITS_S = (0.1, 2.0)  # the first one, doubled each time, up to the last one
 
 
@@ -154,24 +154,30 @@ class KeyVaultStore:
         await self._ask(name, lambda: self._client.update_secret_properties(name, version, tags=dict(tags)))
 
     async def _ask(self, name: str, call: Callable[[], Awaitable[T]], *, creates: bool = False) -> T:
-        began = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        began = clock()
         for tries in itertools.count(1):
             try:
                 with translated(name):
-                    return await call()
+                    answer = await call()
+                if creates:
+                    self._pace.made()
             except Conflict:
                 first, longest = _CONFLICT_WAITS_S
                 # Not in step with whoever else writes it.
                 wait = min(first * 2 ** (tries - 1), longest) * random.SystemRandom().uniform(0.5, 1.0)
-                if time.monotonic() + wait > began + PATIENCE_S:
+                if clock() + wait > began + PATIENCE_S:
                     raise
             except Throttled as throttled:
                 # Where the vault names no time: one second, two, four ("Azure Key Vault throttling guidance").
                 wait = throttled.retry_after_s or 2 ** (tries - 1)
-                if creates:
-                    self._pace.refused(wait)
-                if tries >= _TRIES or wait > _LONGEST_WAIT_S:
+                if isinstance(throttled, LimitMet):
+                    wait = self._pace.refused(throttled.retry_after_s, tries) if creates else wait
+                    throttled.retry_after_s = math.ceil(wait)
+                if tries >= _TRIES or wait > _LONGEST_WAIT_S or clock() + wait > began + PATIENCE_S:
                     raise
+            else:
+                return answer
             await asyncio.sleep(wait)
         raise AssertionError  # counts for ever
 

@@ -18,6 +18,10 @@ _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER = 401, 403,
 _UNAVAILABLE = 503
 
 
+class LimitMet(Throttled):
+    """The vault takes no more for now, whoever used its limit up; a 503 is no such thing."""
+
+
 @contextmanager
 def translated(name: str) -> Iterator[None]:
     """The SDK's errors as ours; `name` is the secret's.
@@ -42,7 +46,9 @@ def translated(name: str) -> Iterator[None]:
 
 def _refusal(name: str, error: HttpResponseError) -> RotationError:
     status, code = error.status_code or 0, _inner_code(error)
-    if status in {_TOO_MANY, _UNAVAILABLE}:
+    if status == _TOO_MANY:
+        return LimitMet("the vault says: too many calls", retry_after_s=_retry_after(error))
+    if status == _UNAVAILABLE:
         return Throttled("the vault says: not now", retry_after_s=_retry_after(error))
     if status >= _SERVER or status == 0:
         return Unreachable("the vault failed; what was asked may have happened")
