@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.foreign_clients import dotnet, javascript, python
+from tests.foreign_clients import az, dotnet, javascript, python
 from tests.foreign_clients.place import Place, opened
 from tests.foreign_clients.told import Told
 
@@ -26,6 +26,7 @@ CLIENTS: dict[str, Callable[[Place], Told | None]] = {
     "python": lambda _place: python.run(),
     "javascript": javascript.run,
     "dotnet": of_dotnet,
+    "az": az.run,
 }
 
 
