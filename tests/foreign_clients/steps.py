@@ -1,6 +1,7 @@
 """Operations one after the other: each is counted, and one that fails does not keep the others from being tried."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from tests.foreign_clients.told import Told
 
@@ -16,3 +17,16 @@ def tried(client: str, steps: Mapping[str, Callable[[], object]]) -> Told:
         if why:
             lines.append(f"not ok {what} -- {why}")
     return Told(client, len(steps), len(lines), tuple(lines))
+
+
+def refused(act: Callable[[], object], error: type[Exception]) -> Any:
+    """The error with which a call ends.
+
+    Raises:
+        LookupError: it ends with none.
+    """
+    try:
+        act()
+    except error as found:
+        return found
+    raise LookupError("it is not refused")
