@@ -6,16 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+CACHE = Path(__file__).parents[1] / ".cache"
 
 
-def python_of(name: str) -> Path:
-    """The Python of `.cache/NAME`, which holds what requirements-NAME.txt names; made anew when that changes.
+def python_of(requirements: Path, *options: str) -> Path:
+    """The Python of `.cache/NAME`, which holds what `requirements-NAME.txt` names; made anew when that changes.
+
+    options: of `pip install`.
 
     Raises:
         RuntimeError: pip can't fetch it; the message is what it said.
     """
-    home, requirements = ROOT / ".cache" / name, ROOT / f"requirements-{name}.txt"
+    name = requirements.stem.removeprefix("requirements-")
+    home = CACHE / name
     python, made_of = home / "bin" / "python", home / "made-of.txt"
     home.parent.mkdir(parents=True, exist_ok=True)
     with (home.parent / f"{name}.lock").open("w") as lock:  # several test processes may come at once
@@ -26,7 +29,7 @@ def python_of(name: str) -> Path:
             subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
             pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
             done = subprocess.run(
-                [*pip, "--requirement", str(requirements)], capture_output=True, text=True, check=False
+                [*pip, *options, "--requirement", str(requirements)], capture_output=True, text=True, check=False
             )
             if done.returncode:
                 raise RuntimeError(f"pip could not fetch {requirements.name}:\n{done.stderr}")

@@ -1,4 +1,4 @@
-"""The resource manager: storage accounts and their keys, PostgreSQL flexible servers.
+"""The resource manager: subscriptions, storage accounts and their keys, PostgreSQL flexible servers.
 
 "Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
 PostgreSQL, and "Common error codes" of the resource manager.
@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.plane import Plane, answer, json_object, moment
+from local.resources import GROUP
+from local.tokens import TENANT
 
 AUDIENCES = ("https://management.azure.com", "https://management.core.windows.net")
 KEYS = ("key1", "key2")
@@ -75,6 +77,8 @@ class Arm:
                 400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
             )
         path = request.path.removeprefix(self._path)
+        if path == "/subscriptions" and request.method == "GET":
+            return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
             self._authorize(claims, "Microsoft.Storage/storageAccounts", account["action"], account["id"])
@@ -114,6 +118,11 @@ class Arm:
             case _:
                 raise answer(405, "MethodNotAllowed", "The requested resource does not support this method.")
 
+    def _subscriptions(self) -> list[str]:
+        """The ids of those that hold something, or that of the group that everything local is told to be in."""
+        resources = [*self._plane.store.all("account"), *self._plane.store.all("server")]
+        return sorted({one["id"].split("/")[2].lower() for one in resources} | {GROUP.split("/")[2]})
+
     def _new_key(self, replaces: str | None = None) -> dict[str, Any]:
         value = base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode()
         return {"value": value, "created": moment(self._plane.now()), "previous": replaces}
@@ -144,6 +153,19 @@ class Arm:
             "properties": {"fullyQualifiedDomainName": server["fqdn"], "state": server["state"], "version": "16"},
         }
         return web.json_response(shown)
+
+
+def _subscription(identifier: str) -> dict[str, Any]:
+    """As "Subscriptions - List" in the resource manager's REST reference has it."""
+    return {
+        "id": f"/subscriptions/{identifier}",
+        "subscriptionId": identifier,
+        "tenantId": TENANT,
+        "displayName": "local",
+        "state": "Enabled",
+        "authorizationSource": "RoleBased",
+        "managedByTenants": [],
+    }
 
 
 def _listed(account: dict[str, Any]) -> dict[str, Any]:

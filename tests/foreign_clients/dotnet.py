@@ -16,19 +16,26 @@ WITHIN_S = 240  # the first time it unpacks a .NET
 
 
 def found(environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The program: named by DOTNET_CLIENTS, else on PATH, else in a folder shared/tools beside the checkout."""
+    """The program: where DOTNET_CLIENTS says, else on PATH, else in a folder shared/tools beside the checkout.
+
+    Raises:
+        LookupError: there is none where DOTNET_CLIENTS says.
+    """
     named = environment.get(SETTING)
     if named:
-        return Path(named)
-    on_path = shutil.which(NAME, path=environment.get("PATH"))
+        place = next((one for one in (Path(named), Path(named) / NAME) if one.is_file()), None)
+        if place is None:
+            raise LookupError(f"{SETTING} is {named}, and there is no {NAME}")
+        return place
+    on_path = shutil.which(NAME, path=environment.get("PATH", ""))
     if on_path:
         return Path(on_path)
     return BESIDE if BESIDE.is_file() else None
 
 
 def excused(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether it may be missing: KEYTURN_WITHOUT names it, or this is no run of CI."""
-    return NAME in environment.get("KEYTURN_WITHOUT", "").split(",") or not environment.get("CI")
+    """Whether it may be missing: KEYTURN_WITHOUT names it, or nobody asks for all lanes, as `.ci/run` does."""
+    return NAME in environment.get("KEYTURN_WITHOUT", "").split(",") or not environment.get("KEYTURN_WITH_ALL")
 
 
 def run(place: Place, program: Path) -> Told:

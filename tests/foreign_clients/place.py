@@ -13,6 +13,7 @@ from local.certificates import ensure
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
 from tests.foreign_clients.proxy import Proxy
+from tests.local_azure import ACCOUNT, APPLICATION, CLIENT_ID
 
 NEAR, NAMED = "kv-near", "kv-demo"  # one by its loopback address, one by its name on Azure
 CLOSES_WITHIN_S = 0.1
@@ -65,6 +66,8 @@ async def served(folder: Path) -> AsyncIterator[Place]:
         azure = await stack.enter_async_context(
             LocalAzure(data=folder / "azure", cert=tls.cert, key=tls.key, authority=authority)
         )
+        azure.arm.add_account(ACCOUNT)
+        azure.graph.add_application(APPLICATION, CLIENT_ID)
         proxy = Proxy({HOST: vaults.ports[NAMED]})
         await proxy.start()
         stack.push_async_callback(proxy.stop)

@@ -36,13 +36,16 @@ def test_a_client_that_did_nothing_or_came_to_no_end_has_not_passed(text: str) -
 def test_the_program_for_net_is_the_one_that_is_named_then_one_on_path_then_one_beside_the_checkout(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside, on_path = tmp_path / "beside", tmp_path / "bin" / dotnet.NAME
-    on_path.parent.mkdir()
-    for program in (beside, on_path):
+    beside, named, on_path = (tmp_path / folder / dotnet.NAME for folder in ("beside", "named", "bin"))
+    for program in (beside, named, on_path):
+        program.parent.mkdir()
         program.touch(0o755)
     monkeypatch.setattr(dotnet, "BESIDE", beside)
 
-    assert dotnet.found({"DOTNET_CLIENTS": "/named", "PATH": str(on_path.parent)}) == Path("/named")
+    for said in (named, named.parent):
+        assert dotnet.found({"DOTNET_CLIENTS": str(said), "PATH": str(on_path.parent)}) == named
+    with pytest.raises(LookupError, match="DOTNET_CLIENTS is"):
+        dotnet.found({"DOTNET_CLIENTS": str(tmp_path / "nowhere"), "PATH": str(on_path.parent)})
     assert dotnet.found({"PATH": str(on_path.parent)}) == on_path
     assert dotnet.found({"PATH": os.devnull}) == beside
     beside.unlink()
@@ -53,10 +56,13 @@ def test_the_program_for_net_is_the_one_that_is_named_then_one_on_path_then_one_
     ("environment", "excused"),
     [
         ({}, True),
-        ({"CI": "true"}, False),
-        ({"CI": "true", "KEYTURN_WITHOUT": "real-host"}, False),
-        ({"CI": "true", "KEYTURN_WITHOUT": "real-host,dotnet-clients"}, True),
+        ({"CI": "true"}, True),
+        ({"KEYTURN_WITH_ALL": "1"}, False),
+        ({"KEYTURN_WITH_ALL": "1", "KEYTURN_WITHOUT": "real-host"}, False),
+        ({"KEYTURN_WITH_ALL": "1", "KEYTURN_WITHOUT": "real-host,dotnet-clients"}, True),
     ],
 )
-def test_it_may_be_missing_outside_of_ci_or_where_that_is_said(environment: dict[str, str], excused: bool) -> None:
+def test_it_may_be_missing_where_not_all_is_asked_for_or_where_that_is_said(
+    environment: dict[str, str], excused: bool
+) -> None:
     assert dotnet.excused(environment) is excused

@@ -24,6 +24,11 @@ class Told:
         """A client that did nothing proves nothing."""
         return self.operations > 0 and self.failed == 0
 
+    def printed(self) -> int:
+        """Print it -> the exit code."""
+        print(*self.lines, self, sep="\n", flush=True)
+        return 0 if self.passed else 1
+
     def __str__(self) -> str:
         return f"{self.client}: {self.operations} operations, {self.failed} failed"
 

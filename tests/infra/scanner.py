@@ -56,7 +56,7 @@ def _told(asks: Sequence[str], about: Sequence[str], files: Sequence[Path]) -> t
     of += [part for file in files for part in (file.name.encode(), file.read_bytes())]
     kept = ANSWERS / hashlib.sha256(b"\0".join(of)).hexdigest()
     if not kept.is_file():
-        command = [str(python_of("checkov")), *asks, *about]
+        command = [str(python_of(REQUIREMENTS)), *asks, *about]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT)
         assert done.stdout or done.returncode == 0, done.stderr
         kept.parent.mkdir(parents=True, exist_ok=True)

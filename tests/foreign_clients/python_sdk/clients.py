@@ -1,7 +1,6 @@
 """Key Vault's two clients for Python behind one face, so that a case is written once and tried with both."""
 
 import ssl
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Protocol
@@ -14,6 +13,7 @@ from azure.identity.aio import ManagedIdentityCredential as AioManagedIdentityCr
 from azure.keyvault.secrets import SecretClient
 from azure.keyvault.secrets.aio import SecretClient as AioSecretClient
 
+from tests.foreign_clients.given import Given
 from tests.foreign_clients.place import Place
 
 LOOKS_EVERY_S = 0.05
@@ -91,17 +91,7 @@ def _waited(poller: Any) -> Any:
 Opener = Callable[..., AbstractAsyncContextManager[Asked]]
 
 
-class _Given:
-    """A credential that has one token."""
-
-    def __init__(self, token: str) -> None:
-        self._token = AccessToken(token, int(time.time()) + 3600)
-
-    def get_token(self, *_scopes: str, **_options: Any) -> AccessToken:
-        return self._token
-
-
-class _AioGiven(_Given):
+class _AioGiven(Given):
     async def get_token(self, *scopes: str, **options: Any) -> AccessToken:  # type: ignore[override]
         return super().get_token(*scopes, **options)
 
@@ -110,7 +100,7 @@ class _AioGiven(_Given):
 async def over_requests(_place: Place, url: str, *, token: str | None = None, **options: Any) -> AsyncIterator[Asked]:
     """Trusts what REQUESTS_CA_BUNDLE names. token: instead of one that is asked for."""
     with ManagedIdentityCredential() as identity:
-        credential: Any = identity if token is None else _Given(token)
+        credential: Any = identity if token is None else Given(token)
         with SecretClient(url, credential, **options) as client:
             yield Requests(client)
 
