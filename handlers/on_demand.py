@@ -26,7 +26,7 @@ AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
 async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answer:
     """One secret, rotated or planned, answered when it is done."""
     app = await running.app()
-    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(ask, "dry_run")
     force = _force(ask.query.get("force", "false"))
     vault_of(app, vault)  # before anybody is told of a vault that there is not
@@ -38,8 +38,8 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         checked_word(wanted, "if_version")
     adopt, slots = _adopt(ask)
     request = RotationRequest(
-        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(ask, "restore_tags"),
-        adopt=adopt, slots=slots,
+        ref, wanted, "operator", who.name, force, demanded=True, restore_tags=_flag(ask, "restore_tags"),
+        adopt=adopt, slots=slots, actor_id=who.object_id,
     )  # fmt: skip
     if dry_run:
         return Answer(200, as_json(await app.engine.plan(request)))
@@ -57,7 +57,7 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
 async def rotate_many(running: Running, ask: Ask) -> Answer:
     """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version."""
     app = await running.app()
-    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     wish, force = _filter(ask.body)
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
@@ -70,7 +70,9 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
         for start in range(0, len(chosen), AT_ONCE):
             versions = await asyncio.gather(*(_version(vault, ref) for ref in chosen[start : start + AT_ONCE]))
             messages += [
-                to_text(RotationRequest(ref, version, "operator", actor, force, demanded=True))
+                to_text(
+                    RotationRequest(ref, version, "operator", who.name, force, demanded=True, actor_id=who.object_id)
+                )
                 for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True)
                 if version is not None
             ]
