@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 
 from handlers.dimensions import one_line
@@ -17,6 +19,9 @@ from rotation.errors import Denied, HttpClosed
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
+# The directory's own id of a person or a pipeline, which stays where a name is given to another.
+_ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
+_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_ACTOR = 200  # characters in a record: each history keeps them for good
 
 
@@ -27,8 +32,16 @@ class Role(StrEnum):
     OPERATOR = "Rotation.Operator"
 
 
-def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
-    """The caller's name for the history.
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls, for the history. object_id: in the directory; None where the platform tells none."""
+
+    name: str
+    object_id: str | None = None
+
+
+def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> Caller:
+    """The caller.
 
     Raises:
         Denied: App Service authentication names nobody, or somebody without the role.
@@ -37,14 +50,15 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> str:
     if auth is HttpAuth.CLOSED:
         raise closed()
     if auth is HttpAuth.KEY:
-        return "function-key"
+        return Caller("function-key")
     claims = _claims(headers.get("x-ms-client-principal", ""))
     roles = {value for kind, value in claims if kind in _ROLE_CLAIMS}
     if needs.value not in roles and Role.OPERATOR.value not in roles:
         raise Denied(f"the caller has not got the app role {needs.value}")
     wanted = ("preferred_username", "name", "oid", "appid", "azp")
     by_kind = dict(reversed(claims))
-    return noted(next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role"))
+    name = next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role")
+    return Caller(noted(name), object_id(next((by_kind[kind] for kind in _ID_CLAIMS if kind in by_kind), None)))
 
 
 def closed() -> HttpClosed:
@@ -59,6 +73,11 @@ def closed() -> HttpClosed:
 def noted(name: str) -> str:
     """A caller's name as the ledger keeps it, whatever the directory or a message says."""
     return one_line(name)[:LONGEST_ACTOR]
+
+
+def object_id(told: object) -> str | None:
+    """The id of a directory's object; None where it is none."""
+    return told.lower() if isinstance(told, str) and _ID.fullmatch(told.lower()) else None
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from handlers.callers import noted
+from handlers.callers import noted, object_id
 from rotation.errors import Malformed
 from rotation.model import Force, RotationRequest, SecretRef
 from rotation.spec import checked_name, checked_word
@@ -19,6 +19,7 @@ def to_text(request: RotationRequest) -> str:
             "version": request.version,
             "reason": request.reason,
             "actor": request.actor,
+            **({"actor_id": request.actor_id} if request.actor_id else {}),
             "force": request.force.value,
             "early": request.early,
             "demanded": request.demanded,
@@ -39,6 +40,7 @@ def from_text(text: str) -> RotationRequest:
             version=checked_word(_text(raw["version"]), "version") if raw.get("version") else None,
             reason=checked_word(_text(raw.get("reason", "operator")), "reason"),
             actor=noted(_text(raw.get("actor", "queue"))),
+            actor_id=object_id(raw.get("actor_id")),
             force=Force(raw.get("force", "no")),
             early=raw.get("early") is True,
             demanded=raw.get("demanded") is True,

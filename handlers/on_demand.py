@@ -29,7 +29,7 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
     asked = query(ask, *PARAMETERS)
     no_body(ask, "write what it shall do into the URL, such as ?dry_run=true, or send nothing")
     app = await running.app()
-    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(asked, "dry_run")
     force = _force(asked.get("force", "false"))
     vault_of(app, vault)  # before anybody is told of a vault that there is not
@@ -39,8 +39,8 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         checked_word(wanted, "if_version")
     adopt, slots = _adopt(asked)
     request = RotationRequest(
-        ref, wanted, "operator", actor, force, demanded=True, restore_tags=_flag(asked, "restore_tags"),
-        adopt=adopt, slots=slots,
+        ref, wanted, "operator", who.name, force, demanded=True, restore_tags=_flag(asked, "restore_tags"),
+        adopt=adopt, slots=slots, actor_id=who.object_id,
     )  # fmt: skip
     if dry_run:
         return Answer(200, as_json(await app.engine.plan(request)))
@@ -61,7 +61,7 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
     query(ask)
     wish, force = _filter(json_object(ask, *FILTERS, "force"))
     app = await running.app()
-    actor = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
         raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
@@ -73,7 +73,9 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
         for start in range(0, len(chosen), AT_ONCE):
             versions = await asyncio.gather(*(_version(vault, ref) for ref in chosen[start : start + AT_ONCE]))
             messages += [
-                to_text(RotationRequest(ref, version, "operator", actor, force, demanded=True))
+                to_text(
+                    RotationRequest(ref, version, "operator", who.name, force, demanded=True, actor_id=who.object_id)
+                )
                 for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True)
                 if version is not None
             ]

@@ -105,10 +105,16 @@ elif $what_if; then
 else
     client=$(bash "$scripts/register_app.sh" "$name")
 fi
+# Asked for now, since a pipeline's login may be unable to in twenty minutes: scripts/smoke.sh. One for an app registration that was made a
+# moment ago may not be given yet; there is time to ask again.
+if [ "$mode" = entra ] && [ -n "$secret" ] && ! $what_if; then
+    SMOKE_TOKEN=$(app_token "$client" 2>"$work/token") || note "no token for api://$client yet: it is asked for again in step 10"
+    export SMOKE_TOKEN
+fi
 
 step "6/10 infrastructure"
 given=(--name "keyturn-$name" --location "$location" --parameters "$parameters"
-    --parameters "name=$name" "httpAuth=$mode" "entraClientId=$client" "grants=@$work/grants.json")
+    --parameters "name=$name" "httpAuth=$mode" "entraClientId=$client" "grants=@$work/grants.json" "resourceGroupTags=@$work/vaults/group-tags.json")
 if $what_if; then
     az deployment sub what-if "${given[@]}" ||
         stop "the infrastructure can't be planned" "mend what the lines above name; the account needs to be Owner, or Contributor and User Access Administrator"

@@ -68,7 +68,7 @@ param ledgerImmutableDays = 365
 param alwaysReady = [
   {
     name: 'function:rotate'
-    instanceCount: 1
+    instanceCount: 2 // with zones there are two at least
   }
 ]
 param maximumInstances = 100

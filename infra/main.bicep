@@ -20,6 +20,9 @@ param resourceGroupName string = 'rg-${name}'
 @description('Tags of everything that is made here.')
 param tags object = {}
 
+@description('The tags that the resource group has, where it is there already: deploy.sh looks, so that they stay.')
+param resourceGroupTags object = {}
+
 @description('The vaults to look after, in any resource group and subscription of the tenant. Nothing else is ever touched.')
 @minLength(1)
 param vaults vaultType[]
@@ -73,13 +76,13 @@ param ledgerImmutableDays int = 0
 @description('Redundancy of the storage of the app: its package, its queue, dead letters.')
 param hostStorageSku string = 'Standard_LRS'
 
-@description('Redundancy of the ledger\'s storage.')
+@description('Redundancy of the ledger\'s storage. Not every region has zones (ZRS).')
 param ledgerStorageSku string = 'Standard_ZRS'
 
 @description('Instances that are always there. Empty: none, and a rotation may wait some seconds for a cold start.')
 param alwaysReady alwaysReadyType[] = []
 
-@description('How many instances at most: the bound on what one mass rotation does at once.')
+@description('How many instances each group of functions has at most (all of HTTP are one, and each other function): the bound on what one mass rotation does at once. Some regions refuse less than 40.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstances int = 40
@@ -88,7 +91,7 @@ param maximumInstances int = 40
 @allowed([512, 2048, 4096])
 param instanceMemoryMB int = 2048
 
-@description('true: the plan is spread over zones.')
+@description('true: the plan is spread over zones, and Azure keeps two instances of each group of functions always ready, and bills them. Not in every region.')
 param zoneRedundant bool = false
 
 @description('A private network. Absent: none, and everything is reached over public endpoints, by identities alone.')
@@ -161,7 +164,6 @@ var endpoints = !closed
   : concat(
       [
         { name: 'pe-${hostAccount}-blob', target: hostStorageId, service: 'blob' }
-        { name: 'pe-${hostAccount}-queue', target: hostStorageId, service: 'queue' }
         { name: 'pe-${ledgerAccount}', target: ledgerStorageId, service: 'blob' }
         { name: 'pe-${appName}', target: '${home}/Microsoft.Web/sites/${appName}', service: 'sites' }
       ],
@@ -178,7 +180,7 @@ var endpoints = !closed
 resource group 'Microsoft.Resources/resourceGroups@2025-04-01' = {
   name: resourceGroupName
   location: location
-  tags: tagged
+  tags: union(resourceGroupTags, tagged)
 }
 
 // Who the app is, everywhere.
@@ -360,7 +362,7 @@ module app 'modules/function-app.bicep' = {
   }
 }
 
-// The private ways to all of it.
+// The private ways to all of it, and then the second one to the host's storage: an account takes no two at once.
 module privateEndpoints 'modules/private-endpoint.bicep' = [
   for endpoint in endpoints: {
     name: '${name}-${uniqueString(endpoint.name)}'
@@ -377,6 +379,21 @@ module privateEndpoints 'modules/private-endpoint.bicep' = [
     }
   }
 ]
+
+module queueEndpoint 'modules/private-endpoint.bicep' = if (closed) {
+  name: '${name}-${uniqueString('pe-${hostAccount}-queue')}'
+  scope: group
+  dependsOn: [privateEndpoints]
+  params: {
+    name: 'pe-${hostAccount}-queue'
+    location: location
+    tags: tagged
+    subnetId: privateNetwork.?outputs.endpointSubnetId ?? ''
+    targetId: hostStorageId
+    groupId: 'queue'
+    zoneId: privateNetwork.?outputs.zoneIds.queue ?? ''
+  }
+}
 
 // What wakes somebody.
 module alerts 'modules/alerts.bicep' = {

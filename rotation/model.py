@@ -245,6 +245,7 @@ class RotationRequest:
     """A hint that a secret may need something. `version` is the latest one when the wish was made; None: unknown.
 
     reason: "near-expiry", "expired", "sweep", "operator": why. actor: who asked ("event-grid", "sweep", a caller).
+    actor_id: a caller's object id in the directory, where it is known.
     early: a near-expiry event for this very version, which counts as due up to one day early.
     restore_tags: bring back the tags that a version written by hand lost.
     adopt, slots: how an operator gives this secret its credential, and which slots may be set anew for it.
@@ -260,6 +261,7 @@ class RotationRequest:
     restore_tags: bool = False
     adopt: Adopt = Adopt.NO
     slots: tuple[str, ...] = ()
+    actor_id: str | None = None
 
 
 class Result(StrEnum):

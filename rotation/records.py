@@ -42,6 +42,7 @@ class Record:
     asked: in `APPLYING` and `ADOPTED`, what the secret asked for and was proven to own (`rotation.asked`).
     grace_hours: in `APPLYING` and where a version is named, how long its slot lives on once it is superseded: promised.
     given_up: in `FAILED`, that its open operation will not be finished.
+    actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
     """
 
     at: datetime
@@ -59,6 +60,7 @@ class Record:
     asked: Mapping[str, Any] | None = None
     grace_hours: int | None = None
     given_up: bool | None = None
+    actor_id: str | None = None
 
     def to_line(self) -> str:
         """One line of JSON with its line feed; absent fields are left out."""

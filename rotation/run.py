@@ -127,6 +127,7 @@ class Run:
             operation_id=operation,
             reason=self.request.reason,
             actor=self.request.actor,
+            actor_id=self.request.actor_id,
             version=version,
             previous_version=previous_version,
             staged_version=staged_version,

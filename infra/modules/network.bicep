@@ -26,6 +26,37 @@ resource rules 'Microsoft.Network/networkSecurityGroups@2024-05-01' = if (makesN
   tags: tags
 }
 
+// The app calls Entra, Graph and Resource Manager on the internet. New networks let nothing out by themselves any more (Microsoft
+// Learn, "Default outbound access in Azure"); this way out has an address of its own, which a server's firewall can let in.
+resource outboundAddress 'Microsoft.Network/publicIPAddresses@2024-05-01' = if (makesNetwork) {
+  name: 'pip-${name}'
+  location: location
+  tags: tags
+  sku: {
+    name: 'Standard'
+  }
+  properties: {
+    publicIPAllocationMethod: 'Static'
+    publicIPAddressVersion: 'IPv4'
+  }
+}
+
+resource outbound 'Microsoft.Network/natGateways@2024-05-01' = if (makesNetwork) {
+  name: 'nat-${name}'
+  location: location
+  tags: tags
+  sku: {
+    name: 'Standard'
+  }
+  properties: {
+    publicIpAddresses: [
+      {
+        id: outboundAddress.id
+      }
+    ]
+  }
+}
+
 resource virtualNetwork 'Microsoft.Network/virtualNetworks@2024-05-01' = if (makesNetwork) {
   name: 'vnet-${name}'
   location: location
@@ -39,6 +70,9 @@ resource virtualNetwork 'Microsoft.Network/virtualNetworks@2024-05-01' = if (mak
         name: 'app'
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 26, 0)
+          natGateway: {
+            id: outbound.id
+          }
           networkSecurityGroup: {
             id: rules.id
           }

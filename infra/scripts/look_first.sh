@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # look_first.sh NAME LOCATION PARAMETERS FOLDER
-# Compiles the templates with a parameter file, looks at each vault in it as it is now, and stops where the deployment NAME
-# would fail, or would change what is not its own; says what to write into the file. Changes nothing.
-# Leaves in FOLDER: names, the vaults with commas between; shown-VAULT.json, each that is there; left, the commands for
+# Compiles the templates with a parameter file, looks at each vault in it, at the group and at the region as they are now, and stops
+# where the deployment NAME would fail, or would change what is not its own; says what to write into the file. Changes nothing.
+# Leaves in FOLDER: names, the vaults with commas between; group-tags.json, the tags that the resource group has; shown-VAULT.json, each that is there; left, the commands for
 # what stays on vaults that the deployment before had and this has not.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -46,8 +46,16 @@ while read -r id; do
     held=$(seen role assignment list --scope "$id" --query "[?roleDefinitionName=='Keyturn secrets ($name)'].id")
     [ -z "$held" ] || printf '%s\n' "$id" >>"$folder/held"
 done <"$folder/last"
+# What the subscription has: its groups, and what each region of it knows.
+has() { az rest --method get --url "/subscriptions/$account$1" --query "$2" --output json </dev/null; }
+has '/resourcegroups?api-version=2021-04-01' 'value[].{name: name, location: location, tags: tags}' >"$folder/groups.json" ||
+    stop "the resource groups of the subscription $account can't be read" "the account needs Reader on it"
+has "/providers/Microsoft.Web/geoRegions?api-version=$api&sku=FlexConsumption" 'value[]' >"$folder/regions.json" ||
+    note "which regions have Flex Consumption can't be read: not looked at"
+has '/providers/Microsoft.Storage/skus?api-version=2024-01-01' "value[?resourceType=='storageAccounts']" >"$folder/skus.json" ||
+    note "what storage the regions have can't be read: not looked at"
 sound=true
-"$python" -m infra.vaults judge --folder "$folder" --name "$name" || sound=false
+"$python" -m infra.vaults judge --folder "$folder" --name "$name" --location "$location" || sound=false
 # A subnet's delegation is no resource, so that Resource Manager does not register its provider by itself.
 if [ "$(cat "$folder/private")" = true ]; then
     state=$(az provider show --namespace Microsoft.App --query registrationState --output tsv | lines) ||

@@ -53,18 +53,21 @@ while :; do
 done
 id=$(tr -d '"\r\n ' <"$answer")
 
-# 0 waiting, 1 building, 2 deploying, 3 failed, 4 done, 5 conflict, 6 done in part: kudu, DeployStatus.
-count=0
+# -1 cancelled, 0 waiting, 1 building, 2 deploying, 3 failed, 4 done, 5 conflict, 6 done in part: azure-dev issue 3658. The instance that
+# tells goes away once the package is in place: after one answer, "not found" means done (azure-cli, appservice/custom.py,
+# _check_zip_deployment_status_flex). Before one it means nothing yet. Looked at each second, so as not to miss it.
+count=0 readable=false
 while :; do
     status=$(ask GET "/api/deployments/$id")
     state=
-    if [ "$status" = 200 ]; then state=$(field "$answer" status); fi
+    if [ "$status" = 200 ]; then state=$(field "$answer" status) readable=true; fi
+    if [ "$status" = 404 ] && $readable; then break; fi
     case $state in
     4) break ;;
-    3 | 5 | 6) stop "the deployment $id failed: $(field "$answer" status_text)" "its log: https://$scm/api/deployments/$id/log" ;;
+    -1 | 3 | 5 | 6) stop "the deployment $id failed: $(field "$answer" status_text)" "its log: https://$scm/api/deployments/$id/log" ;;
     esac
     count=$((count + 1))
-    [ "$count" -lt "$tries" ] || stop "the deployment $id does not end" "its log: https://$scm/api/deployments/$id/log"
-    sleep "$pause"
+    [ "$count" -lt "$((tries * 5))" ] || stop "the deployment $id does not end" "its log: https://$scm/api/deployments/$id/log"
+    sleep "${KEYTURN_PAUSE_S:-1}"
 done
 note "package $(packed "$zip" package.txt) is in place"

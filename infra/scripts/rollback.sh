@@ -16,4 +16,7 @@ step "back to the package before"
 bash "$here/publish.sh" "$app" "$zip"
 host=$(az rest --method get --url "$app?api-version=$api" --query properties.defaultHostName --output tsv) ||
     stop "the function app can't be read: $app" "check that you have Reader on it"
-bash "$here/smoke.sh" --url "https://$host" --package "$zip"
+client=$(client_of "$app")
+smoke=(--url "https://$host" --package "$zip")
+if [ -n "$client" ]; then smoke+=(--client-id "$client"); fi
+bash "$here/smoke.sh" "${smoke[@]}"

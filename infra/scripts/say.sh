@@ -18,8 +18,12 @@ stop() {
     exit 1
 }
 
-# need OPTION [VALUE …]: stops where an option that takes a value stands last.
-need() { [ $# -ge 2 ] || stop "$1 needs a value" "see $0 --help"; }
+# need OPTION [VALUE …]: stops where an option that takes a value stands last, or before another option: a pipeline's blank variable.
+need() {
+    case ${2-no value} in
+    'no value' | --*) stop "$1 needs a value" "see $0 --help" ;;
+    esac
+}
 
 # usage: the comment at the top of the script that runs.
 usage() { awk 'NR > 1 { if (!/^#/) exit; sub(/^# ?/, ""); print }' "$0"; }
@@ -37,6 +41,12 @@ if isinstance(value, dict) and "value" in value:
 if value is not None:
     print(value if isinstance(value, str) else json.dumps(value))
 PYTHON
+}
+
+# app_token CLIENT_ID: a token for the app, by the account that az is logged in with.
+app_token() {
+    az account get-access-token --scope "api://$1/.default" --query accessToken --output tsv | lines ||
+        stop "there is no token for api://$1" "give this account the app role Rotation.Operator: docs/deploy.md"
 }
 
 # packed ZIP NAME: one file of a package, to standard output.

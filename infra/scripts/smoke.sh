@@ -3,7 +3,8 @@
 # Asks a deployed app whether it is the right one, healthy, and closed to strangers, and what it would do with a secret.
 #   --package ZIP        the answer must come from this package
 #   --secret VAULT/NAME  plan a rotation of it; nothing is changed
-#   --client-id ID       the app registration to get a token for; without, the function key in SMOKE_FUNCTION_KEY is sent
+#   --client-id ID       the app registration that App Service authentication asks tokens for; without, function keys are asked for
+# A rotation is planned by SMOKE_TOKEN, or a token that is got here; without --client-id by the key in SMOKE_FUNCTION_KEY.
 set -euo pipefail
 # shellcheck source=infra/scripts/say.sh
 . "$(dirname "$0")/say.sh"
@@ -20,6 +21,18 @@ while [ $# -gt 0 ]; do
     shift 2
 done
 [ -n "$url" ] || { usage; exit 2; }
+case $secret in '' | */*) ;; *) stop "--secret is $secret" "write it as VAULT/NAME" ;; esac
+
+# First of all: a pipeline's federated assertion ends after some minutes, and then there is no token for another resource any more
+# (AADSTS700024; Azure/login, issue 372). That must not look as if the release were bad.
+header=''
+if [ -n "$secret" ] && [ -n "$client" ]; then
+    token=${SMOKE_TOKEN:-$(app_token "$client")} || exit 1
+    header="Authorization: Bearer $token"
+elif [ -n "$secret" ]; then
+    [ -n "${SMOKE_FUNCTION_KEY:-}" ] || stop "there is no key" "set SMOKE_FUNCTION_KEY, or name the app registration by --client-id"
+    header="x-functions-key: $SMOKE_FUNCTION_KEY"
+fi
 
 answer=$(mktemp)
 trap 'rm -f "$answer"' EXIT
@@ -43,24 +56,26 @@ while :; do
 done
 note "healthy${number:+, package $number}: $(told)"
 
-: >"$answer"
-status=$(ask "$url/api/vaults/no-vault/secrets")
-case $status in
-401 | 403) note "closed to strangers ($status)" ;;
-503) stop "$url serves no caller: $(told)" "az webapp auth show; App Service authentication has to be on where ROTATION_HTTP_AUTH is entra" ;;
-*) stop "without a key or a token $url answers $status" "take it off the network, and look at ROTATION_HTTP_AUTH and App Service authentication" ;;
-esac
+# With App Service authentication it is the platform that refuses, by 401: 403 would be the app's own answer, to a caller that the
+# platform let through. And whoever writes the header by which the platform names a caller must be nobody.
+refused() {
+    local who=$1 status
+    shift
+    : >"$answer"
+    status=$(ask "$@" "$url/api/vaults/no-vault/secrets")
+    case $status/$client in
+    401/* | 403/) note "closed to $who ($status)" ;;
+    503/*) stop "$url serves no caller: $(told)" "az webapp auth show; App Service authentication has to be on where ROTATION_HTTP_AUTH is entra" ;;
+    *) stop "to $who $url answers $status" "take it off the network, and look at ROTATION_HTTP_AUTH and App Service authentication" ;;
+    esac
+}
+refused "strangers"
+if [ -n "$client" ]; then
+    forged='{"auth_typ":"aad","role_typ":"roles","claims":[{"typ":"roles","val":"Rotation.Operator"}]}'
+    refused "who names himself an operator" --header "X-MS-CLIENT-PRINCIPAL: $(printf '%s' "$forged" | base64 | tr -d '\r\n')"
+fi
 
 [ -n "$secret" ] || { note "no secret was named: no rotation was planned"; exit 0; }
-case $secret in */*) ;; *) stop "--secret is $secret" "write it as VAULT/NAME" ;; esac
-if [ -n "$client" ]; then
-    token=$(az account get-access-token --scope "api://$client/.default" --query accessToken --output tsv) ||
-        stop "there is no token for api://$client" "give this account the app role Rotation.Operator: docs/deploy.md"
-    header="Authorization: Bearer $token"
-else
-    [ -n "${SMOKE_FUNCTION_KEY:-}" ] || stop "there is no key" "set SMOKE_FUNCTION_KEY, or name the app registration by --client-id"
-    header="x-functions-key: $SMOKE_FUNCTION_KEY"
-fi
 path="$url/api/vaults/${secret%%/*}/secrets/${secret#*/}/rotate?dry_run=true"
 status=$(printf 'header = "%s"\n' "$header" | ask --config - --request POST --data '' "$path")
 outcome=$(field "$answer" outcome 2>/dev/null || true)

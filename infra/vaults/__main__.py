@@ -2,7 +2,8 @@
 
 The folder holds what az printed: built.json (`az bicep build-params --stdout`), recorded.json (the topics of the
 deployment before, or nothing), vaults-, deleted- and topics-SUBSCRIPTION.json (lists), shown-VAULT.json, vaultlogs- and
-topiclogs-VAULT.json (diagnostic settings), held (ids of vaults that left, and on which the app still has its right).
+topiclogs-VAULT.json (diagnostic settings), held (ids of vaults that left, and on which the app still has its right);
+and groups.json, regions.json and skus.json, what the subscription has (lists; the last two may be empty: not told).
 Exit code 0: nothing stands in the way; 2: what does, on stderr, an error and its remedy each.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 from handlers.schedule import checked
 from infra.vaults.judged import There, Vault, group_of, judge, topic_of, wanted
 from infra.vaults.left import in_the_way, last, left
+from infra.vaults.place import Around, place, tags_of
 from rotation.errors import Misconfigured
 
 SOUND, WRONG = 0, 2
@@ -54,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for line in left(_recorded(folder), _wanted(folder), options.name, home):
                 print(line)
         case _:
-            return _judged(folder, options.name)
+            return _judged(folder, options)
     return SOUND
 
 
@@ -65,11 +67,15 @@ def _last(folder: Path, subscription: str) -> None:
             print(vault)
 
 
-def _judged(folder: Path, name: str) -> int:
+def _judged(folder: Path, options: argparse.Namespace) -> int:
+    name, around = options.name, _around(folder)
     findings = judge(_wanted(folder), _there(folder), name)
+    where = place(_built(folder, defaults=True), name, options.location, _wanted(folder), around)
     held = (folder / "held").read_text(encoding="utf-8").splitlines()
-    errors = [*findings.errors, *in_the_way(held, name), *_schedule(_built(folder))]
-    for warning in findings.warnings:
+    errors = [*where.errors, *findings.errors, *in_the_way(held, name), *_schedule(_built(folder))]
+    tags = tags_of(group_of(_built(folder), name), around.groups)
+    (folder / "group-tags.json").write_text(json.dumps(tags), encoding="utf-8")
+    for warning in (*where.warnings, *findings.warnings):
         print(f"   warning: {warning}")
     for error, remedy in errors:
         print(f"\nerror: {error}\nremedy: {remedy}", file=sys.stderr)
@@ -92,13 +98,27 @@ def _recorded(folder: Path) -> list[dict[str, Any]]:
     return found or []
 
 
-def _built(folder: Path) -> dict[str, Any]:
-    """Its "parameters": Bicep prints the parameter file as a text within JSON (azure-cli, resource/custom.py)."""
-    found: dict[str, Any] = json.loads(
-        json.loads((folder / "built.json").read_text(encoding="utf-8"))["parametersJson"]
+def _built(folder: Path, *, defaults: bool = False) -> dict[str, Any]:
+    """Its "parameters", and what the template has for those that it leaves out.
+
+    Bicep prints the parameter file and the template as texts within JSON (azure-cli, resource/custom.py).
+    """
+    built = json.loads((folder / "built.json").read_text(encoding="utf-8"))
+    given: dict[str, Any] = json.loads(built["parametersJson"])["parameters"]
+    if not defaults:
+        return given
+    declared = json.loads(built["templateJson"])["parameters"]
+    known = {key: {"value": one["defaultValue"]} for key, one in declared.items() if "defaultValue" in one}
+    return {key: one for key, one in known.items() if not str(one["value"]).startswith("[")} | given  # no expressions
+
+
+def _around(folder: Path) -> Around:
+    """An empty file is what can't be told."""
+    groups, regions, skus = (
+        json.loads((folder / f"{name}.json").read_text(encoding="utf-8") or "null")
+        for name in ("groups", "regions", "skus")
     )
-    parameters: dict[str, Any] = found["parameters"]
-    return parameters
+    return Around(groups, regions, skus)
 
 
 def _wanted(folder: Path) -> list[Vault]:
@@ -124,15 +144,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m infra.vaults", description="The vaults of a deployment.")
     commands = parser.add_subparsers(dest="command", required=True)
     filled = commands.add_parser("wanted", help="built.json to wanted.json; prints the subscriptions to ask")
-    filled.add_argument("--location", required=True)
     here = commands.add_parser("there", help="which of wanted.json are there")
-    judged = commands.add_parser("judge", help="what would go wrong")
+    judged = commands.add_parser("judge", help="what would go wrong; the group's tags to group-tags.json")
     alone = commands.add_parser("last", help="which of those that left were the last of their subscription")
     gone = commands.add_parser(
         "left", help="commands for what stays on vaults that were recorded, and are wanted no longer"
     )
     for command in (filled, alone, gone):
         command.add_argument("--subscription", required=True, help="the deployment's")
+    for command in (filled, judged):
+        command.add_argument("--location", required=True)
     for command in (filled, judged, gone):
         command.add_argument("--name", required=True, help="the deployment's")
     for command in (filled, here, judged, alone, gone):

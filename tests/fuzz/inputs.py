@@ -44,7 +44,7 @@ def written(what: st.SearchStrategy[Any]) -> st.SearchStrategy[str]:
     return st.one_of(whole, whole, cut, mixed, texts)
 
 
-MESSAGE_KEYS = ("vault", "secret", "version", "reason", "actor", "force", "early", "demanded")
+MESSAGE_KEYS = ("vault", "secret", "version", "reason", "actor", "actor_id", "force", "early", "demanded")
 messages = written(
     st.fixed_dictionaries(
         {"vault": st.one_of(st.just(VAULT), texts), "secret": st.one_of(st.just(SECRET), texts), "version": texts},
@@ -55,6 +55,7 @@ messages = written(
         optional={
             "reason": st.sampled_from(("near-expiry", "expired", "sweep", "operator")) | texts,
             "actor": texts,
+            "actor_id": texts,
             "force": st.sampled_from(tuple(Force)) | texts,
             "early": st.booleans(),
             "demanded": st.booleans(),

@@ -1,7 +1,6 @@
 """Reads both pipelines as far as it takes to run each of their script steps on this machine, in their order."""
 
 import re
-import shlex
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ def azure_steps(stage: str) -> list[Step]:
     for step in azure_tasks(stage):
         inputs = step.get("inputs", {})
         if step.get("task") == "AzureCLI@2":
-            command = f"bash {inputs['scriptPath']} {inputs['arguments']}"
+            command = inputs.get("inlineScript") or f"bash {inputs['scriptPath']} {inputs['arguments']}"
         elif "bash" in step or "script" in step:
             command = step.get("bash") or step["script"]
         else:
@@ -107,16 +106,15 @@ class Agent:
     def run(self, step: Step) -> Done:
         environment = {name: self.replaced(value) for name, value in step.environment.items()}
         return subprocess.run(
-            ["bash", "-e", "-c", self.replaced(step.command, quote=True)],
+            ["bash", "-e", "-c", self.replaced(step.command)],
             env={**self.shell.environment, "RUNNER_TEMP": str(self.shell.home), **environment},
             cwd=self.checkout, capture_output=True, text=True, check=False, timeout=280,
         )  # fmt: skip
 
-    def replaced(self, text: str, *, quote: bool = False) -> str:
-        """`$(name)` of Azure Pipelines and `${{ vars.NAME }}` of GitHub, each of which must be known."""
+    def replaced(self, text: str) -> str:
+        """`$(name)` of Azure Pipelines and `${{ vars.NAME }}` of GitHub, as they do it: each known, none in quotes."""
 
         def value(match: re.Match[str]) -> str:
-            found = self.variables[match[1] or match[2]]
-            return shlex.quote(found) if quote else found
+            return self.variables[match[1] or match[2]]
 
         return re.sub(r"\$\(([\w.-]+)\)|\$\{\{ vars\.(\w+) \}\}", value, text)

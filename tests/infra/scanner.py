@@ -43,7 +43,7 @@ def scan(files: Sequence[Path]) -> Scan:
         parsing_errors=summary["parsing_errors"],
         resources=summary["resource_count"],
         failed=frozenset(
-            (one["check_id"], Path(one["file_path"]).name, one["resource"].rpartition("/")[2])
+            (one["check_id"], Path(one["file_path"]).name, one["resource"])
             for one in report["results"]["failed_checks"]
         ),
         crashed=frozenset(re.findall(r"Failed to run check (\w+) on \S+/([\w.-]+):", errors)),

@@ -15,6 +15,7 @@ from typing import Any
 
 from local.certificates import Certificates
 
+NOT_FOUND = -404
 OPERATOR = ("Bearer token-for-api://", "the-function-key")
 
 
@@ -33,10 +34,11 @@ class Site(BaseHTTPRequestHandler):
             else:
                 self.answer(200, {"status": "ok", "vaults": 1, "package": number})
         elif self.path.startswith("/api/deployments/"):
-            self.answer(200, {"status": cloud.get("kudu_status", 4), "status_text": "as asked"})
+            self.deployment(cloud)
         elif self.path.startswith("/api/vaults/"):
+            who = "to_forgers" if "X-MS-CLIENT-PRINCIPAL" in self.headers else "to_strangers"
             closed = {"detail": "HTTP calls are refused"} if cloud.get("http_closed") else {}
-            self.answer(503 if closed else 200 if cloud.get("open_to_strangers") else 401, closed)
+            self.answer(503 if closed else cloud.get(who, 401), closed)
         else:
             self.answer(404, {})
 
@@ -53,6 +55,16 @@ class Site(BaseHTTPRequestHandler):
                 self.answer(403, {})
         else:
             self.answer(404, {"outcome": "failed", "detail": "no such secret"})
+
+    def deployment(self, cloud: dict[str, Any]) -> None:
+        """`kudu`: what it tells, one after another; -404 for "not found"."""
+        told = cloud.get("kudu", [4])
+        cloud["kudu"] = told[1:] or told
+        self.save(cloud)
+        if told[0] == NOT_FOUND:
+            self.answer(404, "Deployment deployment-1 not found.")
+        else:
+            self.answer(200, {"status": told[0], "status_text": "as asked"})
 
     def publish(self, cloud: dict[str, Any], body: bytes) -> None:
         if self.headers["Authorization"] != "Bearer token-for-arm" or "RemoteBuild=false" not in self.path:

@@ -74,9 +74,9 @@ def template(preview: Preview) -> dict[str, Any]:
 
 
 def short(resource: str) -> str:
-    """`storageAccounts.stlkeyturn…` -> `storageAccounts.ledger`: by what its name begins with."""
-    kind, _, name = resource.partition(".")
-    named = {"stl": ".ledger", "st": ".host"}
-    return kind + next(
-        (word for prefix, word in named.items() if kind == "storageAccounts" and name.startswith(prefix)), ""
-    )
+    """`Microsoft.Storage/storageAccounts.stlkeyturn…` -> `storageAccounts.ledger`: accounts by their names."""
+    kind, _, name = resource.removeprefix("Microsoft.").partition(".")
+    last = kind.rpartition("/")[2]
+    if last != "storageAccounts":
+        return last
+    return f"{last}.{'ledger' if name.startswith('stl') else 'host'}"

@@ -45,8 +45,14 @@ COMPILER = [
     ("a wrong scope", MAIN, "  name: '${name}-identity'\n  scope: group", "  name: '${name}-identity'", "BCP134"),
     ("a missing parameter", MAIN, "    planName: 'plan-${name}'\n", "", "BCP035"),
     ("an unknown parameter", MAIN, "    planName: 'plan-", "    plnName: 'plan-", "BCP089"),
-    ("an output that is not there", MAIN, "app.outputs.url", "app.outputs.uri", "BCP053"),
-    ("a name that is known too late", MAIN, "  name: '${name}-roles'", "  name: '${app.outputs.id}-roles'", "BCP120"),
+    ("an output that is not there", MAIN, "app.outputs.url", "app.outputs.address", "BCP053"),
+    (
+        "a name that is known too late",
+        MAIN,
+        "  name: '${name}-roles'",
+        "  name: '${identity.outputs.id}-roles'",
+        "BCP120",
+    ),
     ("a name of nothing", ROLES, "flatten(map(\n  table.grants", "flatten(map(\n  tabel.grants", "BCP057"),
 ]
 

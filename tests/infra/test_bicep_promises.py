@@ -213,6 +213,28 @@ def test_a_private_network_leads_to_all_that_the_app_calls_and_a_name_to_each() 
     )
 
 
+def test_no_two_private_endpoints_of_one_account_are_made_at_once() -> None:
+    """Storage answers AnotherOperationInProgress, and the deployment fails."""
+    by_target: dict[str, list[str]] = {}
+    for one in ENTERPRISE.every("Network/privateEndpoints"):
+        (link,) = one["properties"]["privateLinkServiceConnections"]
+        by_target.setdefault(link["properties"]["privateLinkServiceId"], []).append(one["name"])
+    (shared,) = [names for names in by_target.values() if len(names) > 1]
+    assert [name.rpartition("-")[2] for name in shared] == ["blob", "queue"]
+    assert "privateEndpoints" in Infra().template()["resources"]["queueEndpoint"]["dependsOn"]
+
+
+def test_the_app_has_a_way_out_of_a_network_that_is_made_here_and_its_own_address() -> None:
+    subnets = {one["name"]: one["properties"] for one in MADE.one("Network/virtualNetworks")["properties"]["subnets"]}
+    way_out = MADE.one("Network/natGateways")
+    assert subnets["app"]["natGateway"]["id"] == way_out["id"]
+    assert "natGateway" not in subnets["endpoints"]
+    address = MADE.one("Network/publicIPAddresses")
+    assert way_out["properties"]["publicIpAddresses"] == [{"id": address["id"]}]
+    holds(address, publicIPAllocationMethod="Static")
+    assert ENTERPRISE.every("Network/natGateways") == [], "one's own network has its own"
+
+
 def test_every_cloud_has_what_bicep_s_environment_does_not_know() -> None:
     clouds = json.loads((INFRA / "clouds.json").read_text())
     assert clouds.keys() == {"AzureCloud", "AzureUSGovernment", "AzureChinaCloud"}

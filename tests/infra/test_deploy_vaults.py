@@ -165,3 +165,47 @@ def test_a_private_network_takes_a_provider_that_is_registered(shell: Shell) -> 
     assert set(shell.cloud["event_subscriptions"]) == {
         f"{topic}/keyturn-{NAME}" for topic in ("evgst-kv-orders-prod", "evgst-billing", "evgst-kv-shared-prod")
     }
+
+
+def test_a_resource_group_that_is_there_keeps_its_tags(shell: Shell) -> None:
+    group = {"name": f"RG-{NAME}", "location": "westeurope", "tags": {"costCenter": "4711", "keyturn": "old"}}
+    shell.change(groups=[group])
+    shell.deployed()
+    assert shell.passed("resourceGroupTags") == group["tags"]
+
+
+def test_without_a_group_there_are_no_tags_to_keep(shell: Shell) -> None:
+    shell.deployed()
+    assert shell.passed("resourceGroupTags") == {}
+
+
+ASKED = f"rest --method get --url /{'/'.join(ID.split('/')[1:3])}"
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({"groups": [{"name": f"rg-{NAME}", "location": "northeurope", "tags": None}]}, "deploy to northeurope"),
+        ({"regions": {"North Europe": "PUBLIC"}}, "az functionapp list-flexconsumption-locations"),
+        ({"skus": ["Standard_LRS"]}, "`param ledgerStorageSku"),
+        ({"refuse": {f"{ASKED}/resourcegroups": "AuthorizationFailed"}}, "Reader"),
+    ],
+)
+def test_a_place_that_would_be_refused_stops_it_before_anything_is_made(
+    shell: Shell, change: dict[str, Any], remedy: str
+) -> None:
+    shell.change(**change)
+    (told,) = remedies(shell.deploy())
+    assert remedy in told
+    assert shell.changing_calls == []
+
+
+def test_zones_are_looked_at_first_and_what_can_t_be_told_stops_nobody(shell: Shell) -> None:
+    shell.parameters = shell.altered("// Who hears", "param zoneRedundant = true // Who hears")
+    shell.change(regions={"West Europe": "PUBLIC;FLEXCONSUMPTION", "North Europe": "PUBLIC;FCZONEREDUNDANCY"})
+    (told,) = remedies(shell.deploy())
+    assert "northeurope" in told
+    shell.change(refuse={f"{ASKED}/providers/": "(MissingSubscriptionRegistration) The subscription is not registered"})
+    done = shell.deploy("--what-if")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("can't be read: not looked at") == 2

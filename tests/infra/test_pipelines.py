@@ -156,6 +156,26 @@ def test_a_stage_deploys_tries_and_where_that_fails_goes_back(agent: Agent, stag
     assert "the-function-key" not in output
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_blank_variable_swallows_no_option(agent: Agent, stage: str) -> None:
+    """The client's id is blank with function keys: the option after it is read all the same."""
+    assert agent.variables["clientId"] == ""
+    (step,) = [step for step in STAGES[stage] if step.name.startswith("Deploy")]
+    done = Agent(agent.shell, {**agent.variables, "smokeSecret": "", "SMOKE_SECRET": ""}).run(step)
+    assert (done.returncode, "no secret was named" in done.stdout) == (0, True), done.stderr
+
+
+@pytest.mark.parametrize("stage", ["staging", "production"])
+def test_the_login_of_azure_devops_is_kept_alive_where_it_takes_long(stage: str) -> None:
+    """A federated assertion ends after minutes: Azure/login, issue 372; AzureCLIV2/task.json."""
+    tasks = {
+        task["displayName"].split(",")[0]: task["inputs"] for task in azure_tasks(stage) if "AzureCLI" in str(task)
+    }
+    assert {name for name, inputs in tasks.items() if inputs.get("keepAzSessionActive")} == {
+        "Deploy", "Go back to the package before",
+    }  # fmt: skip
+
+
 def test_a_first_deployment_that_fails_says_that_there_is_nothing_to_go_back_to(agent: Agent) -> None:
     agent.shell.change(plan="denied")
     ran = agent.run_all(pipelines.azure_steps("staging"))

@@ -30,8 +30,10 @@ def test_an_upload_waits_for_rights_and_for_other_deployments(deployed: Shell) -
         ({"refuse_packages": [403] * 9}, "open the app's deployment endpoint to this machine"),
         ({"refuse_packages": [401]}, "az login"),
         ({"refuse_packages": [413]}, "unzip -l"),
-        ({"kudu_status": 3}, "its log: https://localhost:"),
-        ({"kudu_status": 2}, "its log: https://localhost:"),
+        ({"kudu": [3]}, "its log: https://localhost:"),
+        ({"kudu": [2]}, "its log: https://localhost:"),
+        ({"kudu": [1, 2, -1]}, "its log: https://localhost:"),
+        ({"kudu": [-404]}, "its log: https://localhost:"),
     ],
 )
 def test_an_upload_that_fails_says_what_to_do(deployed: Shell, change: dict[str, object], remedy: str) -> None:
@@ -39,6 +41,13 @@ def test_an_upload_that_fails_says_what_to_do(deployed: Shell, change: dict[str,
     done = deployed.run("scripts/publish.sh", APP, deployed.package)
     assert done.returncode == 1
     assert remedy in done.stderr.partition("remedy: ")[2]
+
+
+def test_an_upload_whose_teller_is_gone_after_it_told_is_in_place(deployed: Shell) -> None:
+    deployed.change(kudu=[-404, 0, 2, -404])
+    done = deployed.run("scripts/publish.sh", APP, deployed.package)
+    assert (done.returncode, done.stdout.strip()) == (0, "package aaaaaaaaaaaa is in place")
+    assert deployed.cloud["kudu"] == [-404]
 
 
 def test_the_token_of_an_upload_is_in_no_argument_and_no_output(deployed: Shell) -> None:
@@ -56,7 +65,7 @@ def test_the_token_of_an_upload_is_in_no_argument_and_no_output(deployed: Shell)
     ("change", "remedy"),
     [
         ({"sick": True}, "its first error line names the setting"),
-        ({"open_to_strangers": True}, "take it off the network"),
+        ({"to_strangers": 200}, "take it off the network"),
         ({"http_closed": True}, "az webapp auth show"),
         ({"plan": "denied"}, "docs/troubleshooting.md"),
         ({"plan": "failed"}, "docs/troubleshooting.md"),
@@ -80,6 +89,42 @@ def test_a_smoke_test_fails_where_it_must_and_says_what_to_do(
     done = deployed.run(*arguments, SMOKE_FUNCTION_KEY="the-function-key")
     assert done.returncode == 1
     assert remedy in done.stderr.partition("remedy: ")[2]
+
+
+@pytest.mark.parametrize(
+    "change", [{"to_strangers": 200}, {"to_strangers": 403}, {"to_forgers": 200}, {"to_forgers": 403}]
+)
+def test_with_app_service_authentication_the_platform_itself_refuses_strangers_and_forgers(
+    deployed: Shell, change: dict[str, int]
+) -> None:
+    """Open at the platform, and closed in the app alone, is one mistake away from being open."""
+    arguments = ("scripts/smoke.sh", "--url", f"https://{deployed.cloud['host']}", "--client-id", "some-client")
+    done = deployed.run(*arguments)
+    assert (done.returncode, done.stdout.count("closed to ")) == (0, 2), done.stderr
+    deployed.change(**change)
+    done = deployed.run(*arguments)
+    assert done.returncode == 1
+    assert "take it off the network" in done.stderr
+
+
+def test_the_token_is_got_before_anything_is_waited_for(deployed: Shell) -> None:
+    """A federated assertion ends while the app starts: the release would be taken for a bad one, and rolled back."""
+    deployed.change(
+        refuse={"account get-access-token --scope": "AADSTS700024: not within its valid time range"}, sick=True
+    )
+    arguments = (
+        "--url",
+        f"https://{deployed.cloud['host']}",
+        "--secret",
+        "kv-orders-prod/orders-db",
+        "--client-id",
+        "c",
+    )
+    done = deployed.run("scripts/smoke.sh", *arguments)
+    assert (done.returncode, "AADSTS700024" in done.stderr, "/api/health" in done.stderr) == (1, True, False)
+    deployed.change(sick=False)
+    done = deployed.run("scripts/smoke.sh", *arguments, SMOKE_TOKEN="token-for-api://c/.default")
+    assert "would be: planned" in done.stdout, done.stderr
 
 
 def test_a_smoke_test_is_not_content_with_the_package_before(deployed: Shell) -> None:
@@ -134,3 +179,9 @@ def test_an_older_compiler_is_told_and_blamed_where_it_fails(shell: Shell, older
 def test_a_newer_compiler_is_not_told_to_be_upgraded(shell: Shell, newer: str) -> None:
     shell.change(bicep=newer)
     assert "upgrade" not in shell.run("scripts/compile.sh").stdout
+
+
+def test_an_option_is_no_value_of_the_option_before_it(shell: Shell) -> None:
+    done = shell.run("deploy.sh", "--name", NAME, "--client-id", "--smoke-secret", "kv-a/b")
+    assert (done.returncode, "--client-id needs a value" in done.stderr) == (1, True)
+    assert "--name needs a value" in shell.run("destroy.sh", "--name").stderr

@@ -34,7 +34,7 @@ WRITTEN = [
     record(Step.APPLYING, 21, previous_version="v0", slot="b", asked=ASKED, grace_hours=100),
     record(Step.PUBLISHED, 22, version="v1", previous_version="v0", slot="b", tags=TAGS, grace_hours=100),
     record(Step.VERIFIED, 23, version="v1", slot="b"),
-    record(Step.ROTATED, 24, version="v1", previous_version="v0", slot="b", duration_ms=900),
+    record(Step.ROTATED, 24, version="v1", previous_version="v0", slot="b", duration_ms=900, actor_id="0f8fad5b"),
     record(Step.RETIRED, 30, slot="a"),
     record(Step.REPAIRED, 40, version="v2", previous_version="v1", slot="b", tags=TAGS, grace_hours=72),
     record(Step.STAGED, 50, staged_version="s5", slot="a"),

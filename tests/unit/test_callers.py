@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from handlers.callers import Role, caller
+from handlers.callers import Caller, Role, caller, object_id
 from handlers.settings import HttpAuth
 from rotation.errors import Denied, HttpClosed
 
@@ -17,15 +17,29 @@ def header(*claims: tuple[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("kind", ["roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"])
 def test_an_operator_is_named_in_the_history(kind: str) -> None:
-    headers = header((kind, "Rotation.Operator"), ("oid", "1-2-3"), ("preferred_username", "ada@example.com"))
-    assert caller(headers, HttpAuth.ENTRA, Role.OPERATOR) == "ada@example.com"
-    assert caller(headers, HttpAuth.ENTRA, Role.READER) == "ada@example.com"
+    headers = header((kind, "Rotation.Operator"), ("preferred_username", "ada@example.com"))
+    assert caller(headers, HttpAuth.ENTRA, Role.OPERATOR) == Caller("ada@example.com")
+    assert caller(headers, HttpAuth.ENTRA, Role.READER) == Caller("ada@example.com")
+
+
+ID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+
+
+@pytest.mark.parametrize("kind", ["oid", "http://schemas.microsoft.com/identity/claims/objectidentifier"])
+def test_beside_the_name_stands_the_id_that_the_directory_gives_to_nobody_else(kind: str) -> None:
+    headers = header(("roles", "Rotation.Operator"), (kind, ID.upper()), ("name", "Ada"))
+    assert caller(headers, HttpAuth.ENTRA, Role.OPERATOR) == Caller("Ada", ID)
+
+
+@pytest.mark.parametrize("told", [None, "", 7, "1-2-3", f"{ID}0", f"{ID}\n", f" {ID}", "somebody"])
+def test_what_is_no_id_is_not_taken_for_one(told: object) -> None:
+    assert object_id(told) is None
 
 
 def test_a_pipeline_is_named_by_its_id() -> None:
     headers = header(("roles", "Rotation.Reader"), ("appid", "4-5-6"))
-    assert caller(headers, HttpAuth.ENTRA, Role.READER) == "4-5-6"
-    assert caller(header(("roles", "Rotation.Reader")), HttpAuth.ENTRA, Role.READER) == "somebody with the role"
+    assert caller(headers, HttpAuth.ENTRA, Role.READER) == Caller("4-5-6")
+    assert caller(header(("roles", "Rotation.Reader")), HttpAuth.ENTRA, Role.READER) == Caller("somebody with the role")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +64,7 @@ def test_who_has_not_got_the_role_is_denied(headers: dict[str, str]) -> None:
 
 def test_with_function_keys_nobody_is_known_and_no_header_is_believed() -> None:
     headers = header(("roles", "Rotation.Operator"), ("name", "ada"))
-    assert caller(headers, HttpAuth.KEY, Role.OPERATOR) == "function-key"
+    assert caller(headers, HttpAuth.KEY, Role.OPERATOR) == Caller("function-key")
 
 
 def test_nobody_is_believed_where_the_platform_does_not_say_that_it_stands_in_front() -> None:

@@ -25,6 +25,19 @@ async def test_a_due_secret_is_rotated_and_the_new_version_works(variant: str) -
     assert not world.staged_enabled()
 
 
+async def test_every_step_of_what_a_caller_asked_for_names_him_and_his_id() -> None:
+    world = await World().start()
+    await world.engine.handle(RotationRequest(REF, None, "operator", "Ada", demanded=True, actor_id="0f8fad5b"))
+    asked = await world.ledger.read(REF)
+    assert {(record.actor, record.actor_id) for record in asked} == {("Ada", "0f8fad5b")}
+    assert Step.ROTATED in {record.step for record in asked}
+    world.time.moment += timedelta(days=400)
+    await world.ask()
+    later = (await world.ledger.read(REF))[len(asked) :]
+    assert {(record.actor, record.actor_id) for record in later} == {("test", None)}
+    assert all("actor_id" not in record.to_line() for record in later)
+
+
 async def test_a_hint_for_a_version_that_is_no_longer_the_latest_is_superseded() -> None:
     world = await World().start()
     old = world.latest.version

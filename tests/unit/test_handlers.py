@@ -128,6 +128,16 @@ def test_who_asked_is_noted_in_one_line_that_a_ledger_can_keep() -> None:
     assert from_text(to_text(from_text(message))).actor == actor
 
 
+def test_a_message_carries_the_id_of_who_asked_and_one_without_is_read_too() -> None:
+    """The package before writes none, and leaves one alone that it reads."""
+    named = RotationRequest(
+        SecretRef("kv", "a"), "b", "operator", "Ada", actor_id="0f8fad5b-d9cb-469f-a165-70867728950e"
+    )
+    assert from_text(to_text(named)) == named
+    assert "actor_id" not in to_text(replace(named, actor_id=None))
+    assert from_text('{"vault": "kv", "secret": "a", "version": "b", "actor_id": "no id"}').actor_id is None
+
+
 async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> None:
     app = Played(Busy("another run works on it", retry_after_s=42))
     await app.rotate()

@@ -24,6 +24,8 @@ def rest(cloud: Cloud, options: Options) -> Json:
         return graph_roles(cloud, method, url, options)
     if not url.startswith("/subscriptions/") or "?api-version=" not in url:
         raise Refused(f"Bad Request: {url}")
+    if (about := url.partition("?")[0].removeprefix(f"/subscriptions/{SUBSCRIPTION}")) in PLACES:
+        return {"value": PLACES[about](cloud)}
     site = cloud.get("site")
     path = url.split("?")[0]
     if site is None or not path.startswith(site["id"]):
@@ -34,6 +36,34 @@ def rest(cloud: Cloud, options: Options) -> Json:
         case "get", "/functions":
             return functions(cloud)
     return _configured(cloud, method, path.removeprefix(site["id"]))
+
+
+def _groups(cloud: Cloud) -> Json:
+    return cloud.get("groups", [])
+
+
+def _regions(cloud: Cloud) -> Json:
+    """Of Flex Consumption: name -> what stands in orgDomain."""
+    told = cloud.get("regions", {"West Europe": "PUBLIC;FLEXCONSUMPTION;FCZONEREDUNDANCY", "West US": "PUBLIC"})
+    return [{"name": name, "properties": {"orgDomain": words}} for name, words in told.items()]
+
+
+def _skus(cloud: Cloud) -> Json:
+    """One row for each kind and region, as Azure tells them."""
+    names = cloud.get("skus", ["Standard_LRS", "Standard_ZRS", "Standard_GRS", "Standard_GZRS"])
+    kinds = [("storageAccounts", "StorageV2"), ("storageAccounts", "BlobStorage"), ("other", "StorageV2")]
+    return [
+        {"resourceType": kind, "kind": account, "name": name, "locations": ["westeurope"], "restrictions": []}
+        for name in names
+        for kind, account in kinds
+    ]
+
+
+PLACES = {
+    "/resourcegroups": _groups,
+    "/providers/Microsoft.Web/geoRegions": _regions,
+    "/providers/Microsoft.Storage/skus": _skus,
+}
 
 
 def _configured(cloud: Cloud, method: str, path: str) -> Json:
