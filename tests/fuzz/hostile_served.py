@@ -18,7 +18,7 @@ from local.stack import Stack
 from rotation.records import Step
 from tests.e2e.contract import Contract
 from tests.e2e.deployment import VAULT, Answer, opened
-from tests.e2e.leaks import leaks, places, values_of
+from tests.e2e.leaks import LONGEST, leaks, places, values_of
 from tests.fuzz import inputs
 from tests.fuzz.explore import Tally
 from tests.fuzz.held import tells
@@ -30,6 +30,7 @@ PAIRS = 1_000
 AT_ONCE = 8
 LEAST_BYTES = 200  # a shorter one could stand in a log by chance
 LONGEST_LINE = 600
+DISTINCT = 6  # signs, in what is looked for
 NAME = "a-secret"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/storders"
 CALLED = "connection received"  # in PostgreSQL's log
@@ -77,8 +78,7 @@ def run(seed: int, share: float = 1.0) -> Tally:
             tally = asyncio.run(_Trial(stack, chosen, answers).run())
         texts = [(path.name, path.read_bytes()) for path in places(data / "stack")]
         texts += [(answer[:60], answer.encode()) for answer in answers]
-        encodable = [one for one in values_of(data / "stack") if one.encode(errors="replace").decode() == one]
-        tally.broken += leaks(encodable, texts)
+        tally.broken += leaks(_ends(values_of(data / "stack")), texts)
     return tally
 
 
@@ -91,8 +91,10 @@ def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
             # One without words is its own twin, and one with half a character can't be written into the local vault.
             if both[0].text == both[1].text or any(size(one.text) < LEAST_BYTES or _HALF(one.text) for one in both):
                 continue
+            # The app's policy lists another host than the one that the values name.
             first, second = (
-                Kept(f"hostile-{number}-{'ab'[one is both[1]]}", one, readers.look(one).taken) for one in both
+                Kept(f"hostile-{number}-{name}", one, readers.look(one).taken and inputs.HOST not in one.text)
+                for name, one in zip("ab", both, strict=True)
             )
             # A key alone is rightly made anew.
             if both[0].rotator == "generated" and (first.taken or second.taken):
@@ -101,6 +103,12 @@ def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
             left -= 1
             if not left:
                 return
+
+
+def _ends(values: Iterable[str]) -> Iterator[str]:
+    """What is looked for. Of one sign in a row a log or a database has enough of its own: NULs, blanks, hyphens."""
+    for value in values:
+        yield from (end for end in {value[:LONGEST], value[-LONGEST:]} if len(set(end)) >= DISTINCT)
 
 
 class _Trial:
