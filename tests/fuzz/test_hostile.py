@@ -14,6 +14,7 @@ from rotation.errors import Unusable
 from rotation.formats import families
 from rotation.model import Outcome, RotationRequest
 from tests.e2e.deployment import Answer
+from tests.e2e.leaks import leaks
 from tests.fuzz import held, hostile, hostile_served
 from tests.fuzz.readers import Readers
 
@@ -135,6 +136,13 @@ def test_a_process_that_something_else_ended_is_told_and_its_part_read_again(
     assert found.died == []
     assert found.values == 5
     assert found.again > 0
+
+
+def test_the_search_finds_a_values_ends_and_no_row_of_one_sign() -> None:
+    value = "postgresql://app:hQ4x9-rT7w@h/d?a=" + "\0" * 1000
+    ends = list(hostile_served._ends([value]))
+    assert leaks(ends, [("log", value.encode())]) != []
+    assert leaks(ends, [("database", b"\0" * 4096)]) == []
 
 
 @pytest.mark.thorough
