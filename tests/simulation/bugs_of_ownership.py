@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
+from rotation import change, repair, retirement
 from rotation import engine as engine_module
-from rotation import repair, retirement
 from rotation.asked import Asked
 from rotation.bindings import Bindings, credential_key
 from rotation.engine import Engine
 from rotation.history import History, Open
 from rotation.mending import Mending
-from rotation.model import Job, Outcome, Proof, SecretRef, SecretValue
+from rotation.model import Adopt, Job, Outcome, Proof, SecretRef, SecretValue
 from rotation.ownership import Owners
 from rotation.parts import Subjects
 from rotation.records import Record, Step
@@ -87,7 +87,7 @@ def _() -> AbstractContextManager[Any]:
     return _passed_over("whose latest version names it")
 
 
-@bug("taken from an owner who is changing it", seed=229)
+@bug("taken from an owner who is changing it", seed=1685)
 def _() -> AbstractContextManager[Any]:
     return _passed_over("which is in the middle of changing it")
 
@@ -97,7 +97,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(History, "in_grace", lambda *_all: False)
 
 
-@bug("a binding not appended where it was read", seed=317)
+@bug("a binding not appended where it was read", seed=309)
 def _() -> AbstractContextManager[Any]:
     whole = Owners._bind
 
@@ -148,12 +148,12 @@ def _ours_by_history(owner: Any, name: str) -> Iterator[None]:
         yield
 
 
-@bug("a repair in slots that are not bound", seed=93)
+@bug("a repair in slots that are not bound", seed=373)
 def _() -> AbstractContextManager[Any]:
     return _ours_by_history(Mending, "rejected")
 
 
-@bug("a repair in another form", seed=69)
+@bug("a repair in another form", seed=173)
 def _() -> AbstractContextManager[Any]:
     whole = Subjects.of
 
@@ -164,7 +164,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Subjects, "of", of)
 
 
-@bug("an open operation finished though it was taken over", seed=237)
+@bug("an open operation finished though it was taken over", seed=1693)
 def _() -> AbstractContextManager[Any]:
     return _ours_by_history(Engine, "_finish")
 
@@ -179,12 +179,12 @@ def _begun(**changes: Any) -> AbstractContextManager[Any]:
     return patch.object(History, "open_operation", open_operation)
 
 
-@bug("not given up in a slot that is no longer asked for", seed=157)
+@bug("not given up in a slot that is no longer asked for", seed=277)
 def _() -> AbstractContextManager[Any]:
     return _begun(in_place=True)
 
 
-@bug("given up in place", seed=85)
+@bug("given up in place", seed=2917)
 def _() -> AbstractContextManager[Any]:
     return _begun(in_place=False)
 
@@ -208,7 +208,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(History, "promised", lambda _self, _version: 0)
 
 
-@bug("grace of the last version alone", seed=37)
+@bug("grace of the last version alone", seed=141)
 def _() -> AbstractContextManager[Any]:
     whole = retirement._over_at
 
@@ -234,7 +234,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(engine_module, "tidy", tidy)
 
 
-@bug("staged into a secret of somebody else's", seed=45)
+@bug("staged into a secret of somebody else's", seed=61)
 def _() -> AbstractContextManager[Any]:
     async def nothing(_self: Run, _name: str) -> None:
         return
@@ -252,7 +252,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "job", job)
 
 
-@bug("set anew though nobody named the slots", seed=125)
+@bug("set anew though nobody named the slots", seed=597)
 def _() -> AbstractContextManager[Any]:
     whole = Mending._reset
 
@@ -263,7 +263,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Mending, "_reset", reset)
 
 
-@bug("the tag slot believed", seed=61)
+@bug("the tag slot believed", seed=77)
 def _() -> AbstractContextManager[Any]:
     whole = repair.prove
 
@@ -273,3 +273,84 @@ def _() -> AbstractContextManager[Any]:
         return replace(proof, slot=told) if told in subject.claim.slots and told is not None else proof
 
     return patch.object(engine_module, "prove", prove)
+
+
+@bug("what was given up is begun anew", seed=1357)
+def _() -> AbstractContextManager[Any]:
+    return patch.object(change, "replace", lambda job, **_changes: job)
+
+
+@bug("not proven again under the owner's lease", seed=197)
+def _() -> AbstractContextManager[Any]:
+    whole = Owners.take
+
+    async def take(self: Owners, run: Run, subject: Subject, proof: Proof, _prove: Any) -> Asked:
+        async def proven() -> Proof:
+            return proof
+
+        return await whole(self, run, subject, proof, proven)
+
+    return patch.object(Owners, "take", take)
+
+
+@bug("bound though the owner's lease may have run out", seed=285)
+def _() -> AbstractContextManager[Any]:
+    whole = Owners._bind
+
+    async def bind(self: Owners, *given: Any, **more: Any) -> Bindings:
+        return await whole(self, *given, **{**more, "others": ()})
+
+    return patch.object(Owners, "_bind", bind)
+
+
+@bug("never given to another, whoever needs it", seed=189)
+def _() -> AbstractContextManager[Any]:
+    async def why(_self: Owners, *_all: Any) -> str:
+        return "which once had it"
+
+    return patch.object(Owners, "_why_relied_on", why)
+
+
+@bug("what the package before began is finished without a proof", seed=885)
+def _() -> AbstractContextManager[Any]:
+    async def bind_begun(_self: Engine, _run: Run, subject: Subject, _begun: Open) -> Asked:
+        return Asked.of(subject.spec.rotator, subject.claim, None)
+
+    return patch.object(Engine, "_bind_begun", bind_begun)
+
+
+@bug("what the provider assigned is not bound", seed=557)
+def _() -> AbstractContextManager[Any]:
+    async def made(_self: Owners, *_all: Any) -> None:
+        return
+
+    return patch.object(Owners, "made", made)
+
+
+@bug("retired in slots that are another's", seed=2749)
+@contextlib.contextmanager
+def _() -> Iterator[None]:
+    def waiting(run: Run, _subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
+        return sorted(run.history.unretired(latest_slot) & frozenset(asked.slots or run.history.versions().values()))
+
+    with patch.object(retirement, "waiting", waiting), patch.object(engine_module, "waiting", waiting):
+        yield
+
+
+@bug("reset though another relies on it", seed=71)
+def _() -> AbstractContextManager[Any]:
+    whole = Owners._refuse_if_relied_on
+
+    async def refuse(self: Owners, run: Run, *given: Any) -> None:
+        if run.request.adopt is not Adopt.RESET:
+            await whole(self, run, *given)
+
+    return patch.object(Owners, "_refuse_if_relied_on", refuse)
+
+
+@bug("believed to be owned still", seed=33)
+def _() -> AbstractContextManager[Any]:
+    def is_settled(_self: Engine, _run: Run, subject: Subject, recorded: Asked, _slot: str | None) -> bool:
+        return recorded.is_asked_by(subject.spec.rotator, subject.claim)
+
+    return patch.object(Engine, "_is_settled", is_settled)

@@ -46,7 +46,7 @@ class Deeds:
 
     def _all(self) -> dict[str, Callable[[], Awaitable[None]]]:
         world, other = self.world, self.world.other
-        latest, first = world.latest, world.versions[0]
+        latest, first, older = world.latest, world.versions[0], world.versions[-2:][0]
         return {
             "broken": lambda: self._write(other, self._guessed(), world.tags),
             "copy": lambda: self._write(other, latest.value, latest.tags),
@@ -67,6 +67,7 @@ class Deeds:
             "broken-other-form": lambda: self._write(REF, in_another_form(self._guessed()), latest.tags),
             "working-again": self._write_working,
             "copy-both": self._copy_as_pair,
+            "copy-older": lambda: self._write(other, older.value, older.tags),
             "move": lambda: self._write(REF, latest.value, self._tags_for(latest, _moved(latest))),
             "rename": lambda: self._write_role(REF, "c"),
             "back": lambda: self._write_role(REF, "a"),

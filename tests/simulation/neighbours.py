@@ -194,7 +194,10 @@ class Neighbours(Story):
         if code == "bound_elsewhere":
             slots = self._slots_of(ref)
             other = next(one for one in world.refs if one != ref)
-            if not works or any(world.owner(slot) == other and self.owned.relies(other, slot) for slot in slots):
+            held = [slot for slot in slots if world.owner(slot) == other]
+            if not works or (held and self._can_not_be_understood(other)):
+                return
+            if any(self.owned.relies(other, slot) for slot in held):
                 return
         if code == "unproven" and not works and not (self._was_its_own(ref) and self._keeps_its_form(ref)):
             return
@@ -229,6 +232,10 @@ class Neighbours(Story):
             and self.world.provider.slot(latest) in slots
             and set(slots) <= set(self.world.provider.slots)
         )
+
+    def _can_not_be_understood(self, ref: SecretRef) -> bool:
+        """Managed, and nobody can tell what it asks for: it may be just this."""
+        return self.world.exists(ref) and "rotator" in self.world.all(ref)[-1].tags and not self._can_be_read(ref)
 
     def _is_closed(self, ref: SecretRef) -> bool:
         """Whether nothing that the secret knows changes one of its slots, and no administrator is named."""

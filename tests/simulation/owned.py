@@ -76,7 +76,8 @@ class Owned:
 
     def _promised(self, version: Secret, record: Record) -> timedelta:
         """By what its tags said when it was written, and by the record."""
-        told = int(version.tags.get("grace-hours", "72")) if record.step is Step.PUBLISHED else 0
+        tags = version.tags if record.tags is None else record.tags
+        told = int(tags.get("grace-hours", "72")) if record.step is Step.PUBLISHED and "rotator" in tags else 0
         return timedelta(hours=max(told, record.grace_hours or 0))
 
     def _asked_slots(self, ref: SecretRef) -> tuple[str, ...]:
@@ -114,6 +115,9 @@ class Owned:
             return
         if self.world.ledger.records(old) and self.world.ledger.holder(old) is not who:
             raise Violation(Promise.OWNED, f"{ref} got {binding.slot} without the lease of {old}")
+        seen = ref not in self.touched or self.touched[ref] < who.began
+        if binding.how in {"proof", "takeover"} and seen and not self.world.works(self.world.all(ref)[-1]):
+            raise Violation(Promise.PROVEN, f"{ref} got {binding.slot}, for which its value is no login any more")
         if who.request.adopt is Adopt.TAKEOVER:
             self.handed.add(binding.slot)
             return

@@ -26,6 +26,13 @@ MOMENTS = (
     ("before", "append", Step.APPLYING), ("after", "append", Step.APPLYING), ("before", "change", None),
     ("after", "change", None), ("before", "set", REF.name), ("after", "set", REF.name),
 )  # fmt: skip
+# How a takeover is held up: after its proof, or so that the owner's lease runs out before the last binding.
+AFTER_ITS_PROOF = tuple((Stop("before", "bindings", None, seconds),) for seconds in (30.0, 50.0))
+LONGER_THAN_THEIR_LEASE = (
+    Stop("before", "bindings", None, 0.0), Stop("before", "login", None, 25.0), Stop("after", "login", None, 25.0),
+    Stop("before", "bind", None, 12.0),
+)  # fmt: skip
+HELD_UP: Sequence[Sequence[Stop]] = ((), *AFTER_ITS_PROOF, LONGER_THAN_THEIR_LEASE, LONGER_THAN_THEIR_LEASE)
 HOURLY = (1,) * 8
 UNSEEN_H = 2  # long enough that whoever looks has seen what was written, and no sweep has come
 
@@ -39,7 +46,7 @@ class _Plot:
 class Plots(Neighbours):
     """`PLOTS` has what they are about."""
 
-    _late: tuple[Callable[[], Coroutine[Any, Any, None]], Stop] | None = None
+    _late: tuple[Callable[[], Coroutine[Any, Any, None]], Sequence[Stop]] | None = None
 
     def _kind(self) -> str:
         kinds = self._plot.kinds
@@ -63,6 +70,8 @@ class Plots(Neighbours):
         """A run is cut off, and whoever comes next finds other tags, another owner, or nobody."""
         await self._owned_for_long()
         await self._cut_off(REF)
+        if self.random.random() < 0.2:
+            self.world.ledger.forget_what_is_new()
         await self._deeds("unmanage", "retag", "half", "copy", "delete", "rename", "lie-slots", "manage", "copy-both")
         await self._side_by_side("takeover-other", "takeover", "unmanage", "half", "manage")
 
@@ -72,17 +81,37 @@ class Plots(Neighbours):
         await self._cut_off(REF)
         await self._deeds("retag", "unmanage", most=1)
         await self._deeds("half", "half", "copy", most=1)
+        if self.random.random() < 0.5:
+            await self._side_by_side(runs=(self.world.other,))
         await self._side_by_side()
 
     async def _taken_over(self) -> None:
         """By an operator, from one who may be in the middle of it, and who goes on by what it remembers."""
-        await self._owned_for_long()
+        await self._demand(REF, "at first")
         if self.random.random() < 0.5:
-            await self._cut_off(REF)
-        await self._deeds("copy", "half", "copy-both", most=1)
+            await self._days_pass(DAYS_H)
+        if self.random.random() < 0.4:
+            await self._cut_off(REF, killed=True)
+        await self._deeds("copy", "copy", "half", "copy-both", "copy-older", "copy-older", most=1)
         self.world.time.ahead(hours=UNSEEN_H)
-        await self.deeds.do("takeover-other")
+        self._late = (lambda: self.deeds.do("takeover-other"), self.random.choice(HELD_UP))
         await self._side_by_side("takeover", "mistake", "older")
+
+    async def _copied(self) -> None:
+        """What was just published stands in another secret, which is looked at first."""
+        await self._demand(REF, "at first")
+        await self._deeds("copy", "copy", "copy-older", most=1)
+        await self._side_by_side(runs=(self.world.other,))
+
+    async def _given_up(self) -> None:
+        """A run is cut off, its secret is not managed for a while, and then perhaps it is again."""
+        await self._owned_for_long()
+        await self._cut_off(REF)
+        await self._deeds("unmanage", "unmanage", "delete", "retag", most=1)
+        await self._sweep()
+        if self.random.random() < 0.6:
+            await self._deeds("manage", "manage", "retag", most=1)
+        await self._side_by_side("manage", "half")
 
     async def _meeting(self) -> None:
         """Two that nobody owned yet are seen for the first time at the same moment."""
@@ -136,22 +165,22 @@ class Plots(Neighbours):
             await self._demand(REF, "at first")
             await self._days_pass(DAYS_H)
 
-    async def _cut_off(self, ref: SecretRef) -> None:
+    async def _cut_off(self, ref: SecretRef, *, killed: bool = False) -> None:
         """A run that is killed, or stands still for longer than its lease lasts and then wakes up among others."""
         when, call, name = self.random.choice(MOMENTS)
-        stands_still = self.random.choice((None, None, None, LEASE_S + 5.0, 4.0 * LEASE_S))
+        stands_still = None if killed else self.random.choice((None, None, None, LEASE_S + 5.0, 4.0 * LEASE_S))
         self._stage_is_set(Plan())
 
         async def work() -> None:
             await self._ask(RotationRequest(ref, None, "operator", "cut off", Force.YES, demanded=True))
 
-        stop = Stop(when, call, name, stands_still)
+        stops = (Stop(when, call, name, stands_still),)
         if stands_still is None:
-            self.scheduler.add("cut off", 0.0, work, stop)
+            self.scheduler.add("cut off", 0.0, work, stops)
             await self.scheduler.run()
             self.world.time.ahead(seconds=LEASE_S + 1)
         else:
-            self._late = (work, stop)
+            self._late = (work, stops)
 
     async def _deeds(self, *ways: str, most: int = 2) -> None:
         """One or more, one after the other, some time before anybody looks."""
@@ -182,7 +211,7 @@ class Plots(Neighbours):
             )
         )
         if self._late is not None:
-            self.scheduler.add("cut off", 0.0, *self._late)
+            self.scheduler.add("held up", 0.0, *self._late)
             self._late = None
         for number, ref in enumerate(runs or [dice.choice(self.world.refs) for _ in range(dice.randint(1, 4))]):
             self._add_run(number, ref, 0.0 if runs else dice.choice((0.0, 0.0, 1.0, 10.0, 62.0)))
@@ -213,7 +242,9 @@ class Plots(Neighbours):
 PLOTS = (
     _Plot(KINDS, Plots._interrupted),
     _Plot(ROLES, Plots._changed_their_mind),
-    _Plot(ROLES, Plots._taken_over),
+    _Plot((*KINDS, "entra-app-secret"), Plots._taken_over),
+    _Plot((*KINDS, "entra-app-secret"), Plots._copied),
+    _Plot(ROLES, Plots._given_up),
     _Plot(KINDS, Plots._meeting),
     _Plot(TWO_ROLES, Plots._written_again),
     _Plot(KINDS, Plots._squatted),

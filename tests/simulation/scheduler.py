@@ -7,7 +7,7 @@ that once the loop has nothing to do, all that goes on is known, and the seed ch
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,12 +39,15 @@ class Actor:
     task: asyncio.Task[None] | None = None
     dead: bool = False
     stalled_until: float = 0.0
-    stops: "Stop | None" = None
+    stops: Sequence["Stop"] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """At the first call of this kind a process is killed, or stands still for so long. name: any, if there is none."""
+    """At the first call of this kind a process is killed, or stands still for so long. name: any, if there is none.
+
+    Of several, each is looked for only once the one before has come.
+    """
 
     when: str
     call: str
@@ -94,7 +97,7 @@ class Scheduler:
     _outage_until: float | None = None
 
     def add(
-        self, name: str, starts_in_s: float, work: Callable[[], Coroutine[Any, Any, None]], stops: Stop | None = None
+        self, name: str, starts_in_s: float, work: Callable[[], Coroutine[Any, Any, None]], stops: Sequence[Stop] = ()
     ) -> None:
         """A process that begins its work later."""
         self._actors.append(Actor(name, self.clock.monotonic() + starts_in_s, work, stops=stops))
@@ -170,8 +173,8 @@ class Scheduler:
         self._weather(now)
         plan, actor = self.plan, pause.actor
         told = f"{now:.1f} {actor.name} {pause.when} {pause.call} {pause.name}"
-        if actor.stops is not None and actor.stops.is_at(pause):
-            told += self._stop(actor, actor.stops, pause, now)
+        if actor.stops and actor.stops[0].is_at(pause):
+            told += self._stop(actor, actor.stops[0], pause, now)
         elif plan.kills and chance < 0.03:
             plan.kills -= 1
             self._kill(actor, pause)
@@ -192,7 +195,7 @@ class Scheduler:
         if stop.stands_still_s is None:
             self._kill(actor, pause)
             return ": KILLED"
-        actor.stops, actor.stalled_until = None, now + stop.stands_still_s
+        actor.stops, actor.stalled_until = actor.stops[1:], now + stop.stands_still_s
         self._waiting.append(pause)
         return f": stands still until {actor.stalled_until:.1f}"
 

@@ -18,7 +18,7 @@ from tests.simulation.story import Story
 STORIES = 10_000
 WITHIN = 20_000  # seeds, for a bug on purpose
 _CHUNK = 250
-_PLOT = 5
+_PLOT = 5  # of eight seeds, the one whose story follows a plot
 assert bugs_of_ownership, "on the list by being read"
 
 
