@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import urllib.request
 from pathlib import Path
 
 from bench import counted_host, indexing, outside
@@ -37,11 +38,14 @@ def _stack(data: Path) -> list[Figure]:
 def _inside(stack: Stack) -> list[Figure]:
     """In a process of its own, whose libraries read the stack's certificate when they are imported."""
     control = stack.vault_control
+    with urllib.request.urlopen(f"{stack.ready['functions']}/admin/queues") as answer:  # noqa: S310  our own child
+        queue = json.load(answer)["service"]  # reminders of changes in place go there
     settings = {
         "ROTATION_VAULTS": ",".join(f"{name}={url}" for name, url in stack.ready["vaults"].items()),
         "ROTATION_POLICY": str(ROOT / "local" / "policy.toml"),
         "ROTATION_LEDGER": f"file:{stack.data / 'bench-ledger'}",
         "ROTATION_HTTP_AUTH": "key",
+        "AzureWebJobsStorage__queueServiceUri": queue,
         "BENCH_STACK": json.dumps(stack.ready),
         "BENCH_CONTROL": json.dumps({"url": control.url, "key": control.key, "ca": str(control.ca)}),
         "BENCH_SERVER_LOG": str(stack.postgres.log_path),

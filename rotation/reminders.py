@@ -49,6 +49,12 @@ class OneReminder:
     def __init__(self, reminders: Reminders) -> None:
         self._reminders = reminders
         self._sending: asyncio.Task[Reminder | None] | None = None
+        self._ending: asyncio.Task[None] | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether one was sent, or is under way."""
+        return self._sending is not None
 
     def send(self, request: RotationRequest, lease_left_s: float) -> None:
         """Begin to leave it; a second one is none."""
@@ -61,12 +67,19 @@ class OneReminder:
         if self._sending is not None:
             await asyncio.wait([self._sending], timeout=PATIENCE_S)
 
-    async def call_off(self) -> None:
-        """What was begun is over."""
-        if self._sending is None:
-            return
+    def over(self) -> None:
+        """What was begun is published or given up: begin to call it off, beside what the run still does."""
+        if self._sending is not None and self._ending is None:
+            self._ending = asyncio.ensure_future(self._call_off(self._sending))
+
+    async def called_off(self) -> None:
+        """Wait for that, if it was begun."""
+        if self._ending is not None:
+            await self._ending
+
+    async def _call_off(self, sending: asyncio.Task[Reminder | None]) -> None:
         await self.sent()
-        if not self._sending.done():
-            self._sending.cancel()  # it may arrive all the same
-        elif self._sending.exception() is None and (reminder := self._sending.result()) is not None:
+        if not sending.done():
+            sending.cancel()  # it may arrive all the same
+        elif not sending.cancelled() and sending.exception() is None and (reminder := sending.result()) is not None:
             await reminder.call_off()

@@ -144,6 +144,7 @@ class Run:
         """Write records, under the lease."""
         with self.watch.step("record"):
             await self._lease.append(*records)
+        self._look_if_over()
 
     async def give_up(self, secret: Secret, operation: str, slot: str | None, why: str) -> None:
         """Record that an operation will not be finished."""
@@ -168,12 +169,14 @@ class Run:
         await self._reminder.sent()
 
     async def end(self) -> None:
-        """Let the lease go; and call the reminder off, unless what was begun is still to be finished."""
-        calls = [self._lease.release()]
-        if self.history.open_operation() is None:
-            calls.append(self._reminder.call_off())
+        """Let the lease go. The reminder is called off, unless what was begun is still to be finished."""
+        self._look_if_over()
         with self.watch.step("release"):
-            await asyncio.gather(*calls)
+            await asyncio.gather(self._lease.release(), self._reminder.called_off())
+
+    def _look_if_over(self) -> None:
+        if self._reminder.begun and self.history.open_operation() is None:
+            self._reminder.over()
 
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
         """One version of the secret (or of `name`); its value is known to the redactor from here on."""

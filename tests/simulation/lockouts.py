@@ -232,7 +232,8 @@ Switch = Callable[[], AbstractContextManager[Any]]
 
 
 async def _called_off(run: Run) -> None:
-    await run._reminder.call_off()
+    run._reminder.over()
+    await run._reminder.called_off()
 
 
 async def _dropped(_queue: TimedQueue, _request: RotationRequest, _seconds: int) -> None:

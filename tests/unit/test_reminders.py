@@ -146,12 +146,13 @@ async def test_nothing_waits_for_it_but_the_change() -> None:
     assert order.index("after send unfinished") < order.index("before change app")
 
 
-async def test_it_is_called_off_beside_the_lease_and_holds_up_nobody() -> None:
+async def test_it_is_called_off_once_the_new_version_is_out_and_holds_up_nobody() -> None:
     world, queue = await reminding()
     waits = asyncio.Event()
 
     async def hook(when: str, call: str, _name: str) -> None:
         if (when, call) == ("before", "delete"):
+            assert world.ledger.records(REF)[-1].step in {Step.PUBLISHED, Step.ROTATED}
             await waits.wait()
         if (when, call) == ("before", "release"):
             waits.set()
@@ -192,7 +193,8 @@ async def test_a_reminder_that_never_comes_to_be_is_not_waited_for_long(
     one.send(RotationRequest(SecretRef("kv", "a"), "v", UNFINISHED, "x"), 60.0)
     async with asyncio.timeout(5):
         await one.sent()
-        await one.call_off()
+        one.over()
+        await one.called_off()
 
 
 # An instance that is being stopped.
