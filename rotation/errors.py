@@ -132,6 +132,12 @@ class Throttled(Unreachable):
     code = "throttled"
 
 
+class Conflict(Transient):
+    """Somebody else writes the secret just now, or it is being deleted or recovered; nothing was written (503)."""
+
+    code = "conflict"
+
+
 class NotYet(Transient):
     """A new credential is not accepted everywhere yet: neither a rejection nor a success."""
 

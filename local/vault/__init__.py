@@ -26,11 +26,13 @@ Control calls: plain HTTP, JSON, header `X-Control-Key`. `vault` and `oid` may b
     POST   /control/faults          a fault, see `local.vault.faults.Fault`; answers {"id": N}
     GET    /control/faults          what is set, and how often each has struck
     DELETE /control/faults          all of them
-    POST   /control/limits          {"enabled": true, "creates": 300, "others": 4000, "window_s": 10}
+    POST   /control/limits          {"enabled": true, "creates": 300, "others": 4000, "window_s": 10,
+                                     "retry_after": true}: whether a 429 says when to come back
     POST   /control/rights          {"deny": ["get", "set", "list"], "vault": "kv-demo", "oid": "..."}
     DELETE /control/rights          everybody may do everything again
     POST   /control/clock           {"shift_s": 86400}: forward only, kept over restarts; answers {"now", "offset_s"}
     GET    /control/clock
+    POST   /control/settling        {"seconds": 2}: how long deleting, recovering, purging and restoring take
     GET    /control/calls           every call so far; ?vault= ?operation= ?name= ?status=
     DELETE /control/calls
     GET    /control/events          every event raised, and whether it was delivered

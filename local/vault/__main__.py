@@ -17,6 +17,7 @@ from local.vault import LocalVaults
 from local.vault.database import DataInUse
 from local.vault.faults import Fault, parse_fault
 from local.vault.limits import Rates
+from local.vault.settling import TAKES_S
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -44,6 +45,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--clock-offset", type=float, metavar="SECONDS", help="how far the clock is put forward")
     add("--new-version-events", action="store_true", help="raise SecretNewVersionCreated too")
     add("--limits", action="store_true", help="throttle as the service does")
+    add("--no-retry-after", action="store_true", help="with --limits: a 429 does not say when to come back")
+    add(
+        "--settling",
+        type=float,
+        default=TAKES_S,
+        metavar="SECONDS",
+        help="deleting, recovering and purging take so long",
+    )
     add("--fault", action="append", default=[], type=_fault, metavar="JSON", help="a fault, as in POST /control/faults")
     add("--rights", type=_present, metavar="FILE", help="what the app's identity may do; default: everything")
     add("--with-stdin", action="store_true", help="stop at the end of standard input too")
@@ -83,11 +92,12 @@ async def _serve(options: argparse.Namespace) -> None:
         clock_offset_s=options.clock_offset,
         new_version_events=options.new_version_events,
         rights=Rights.from_file(options.rights) if options.rights else None,
+        settling_s=options.settling,
     )
     for fault in options.fault:
         vaults.faults.add(fault)
     if options.limits:
-        vaults.limits.set(Rates())
+        vaults.limits.set(Rates(retry_after=not options.no_retry_after))
     async with vaults:
         write_ready_file(options.ready_file, _ready(vaults))
         print("vault: ready at " + ", ".join(f"{name} {url}" for name, url in vaults.urls.items()), flush=True)

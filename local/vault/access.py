@@ -13,6 +13,7 @@ from local.resources import vault_resource
 from local.rights import Rights
 from local.tokens import ISSUER, TENANT, Flaw, TokenAuthority, TokenRefused
 from local.vault import errors
+from local.vault.faults import Code
 from local.vault.operations import RIGHTS, Operation
 
 RESOURCE = "https://vault.azure.net"
@@ -67,17 +68,41 @@ class Access:
             ServiceError: 403, the caller lacks the right.
         """
         oid = str(claims["oid"])
+        resource = _resource(vault, name)
         scopes = ((None, None), (vault, None), (None, oid), (vault, oid))
-        resource = vault_resource(vault) + (f"/secrets/{name}" if name else "")
         permitted = self._rights.permit(claims, operation.data_action, resource)
         if permitted and not any(operation.right in self._denied.get(scope, ()) for scope in scopes):
             return
-        raise errors.forbidden_by_rbac(
-            caller=f"appid={claims.get('appid', '')};oid={oid};iss={ISSUER}",
-            action=operation.data_action,
-            resource=resource,
-            vault=vault,
-        )
+        raise self.refusal(Code.RBAC, claims, vault, operation, name)
+
+    def refusal(
+        self,
+        code: Code,
+        claims: dict[str, Any],
+        vault: str,
+        operation: Operation,
+        name: str | None,
+        address: str | None = None,
+    ) -> errors.ServiceError:
+        """What a call is refused with for one of the reasons that there are, in the service's words."""
+        caller = f"appid={claims.get('appid', '')};oid={claims['oid']};iss={ISSUER}"
+        resource = _resource(vault, name)
+        return {
+            Code.RBAC: errors.forbidden_by_rbac(
+                caller=caller, action=operation.data_action, resource=resource, vault=vault
+            ),
+            Code.POLICY: errors.forbidden_by_policy(caller=caller, right=operation.right, vault=vault),
+            Code.FIREWALL: errors.forbidden_by_firewall(caller=caller, vault=vault, address=address or ""),
+            Code.CONNECTION: errors.forbidden_by_connection(caller=caller, vault=vault),
+            Code.BEING_DELETED: errors.being_deleted(),
+            Code.BEING_RECOVERED: errors.being_recovered(),
+            Code.DELETED: errors.deleted_but_recoverable(name or ""),
+            Code.ANOTHER_WRITER: errors.another_writer(name or ""),
+        }[code]
+
+
+def _resource(vault: str, name: str | None) -> str:
+    return vault_resource(vault) + (f"/secrets/{name}" if name else "")
 
 
 def _reason(refused: TokenRefused) -> str:

@@ -82,7 +82,10 @@ class SecretsApi:
         return 200, self._deleted_bundle(deleted)
 
     async def _get_deleted(self, request: web.Request) -> Answer:
-        return 200, self._deleted_bundle(self._store.deleted(_name(request)))
+        found = self._store.deleted(_name(request))
+        if not found.enabled:
+            raise errors.disabled()
+        return 200, self._deleted_bundle(found)
 
     async def _list_deleted(self, request: web.Request) -> Answer:
         def item(one: Version) -> dict[str, Any]:

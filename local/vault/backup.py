@@ -45,5 +45,5 @@ class Backups:
             sealed = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
             plain = json.loads(self._fernet.decrypt(sealed))
         except (ValueError, InvalidToken):
-            raise errors.bad_parameter("The backup is malformed or was not made by this key vault.") from None
+            raise errors.malformed_backup() from None
         return [Version(**{**entry, "value": SecretValue(entry["value"])}) for entry in plain]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from email.utils import formatdate
 
@@ -15,6 +16,13 @@ class Clock:
     def now(self) -> float:
         """The vaults' time, in seconds since the epoch."""
         return time.time() + self.offset_s
+
+    def stamp(self) -> int:
+        """What `created` and `updated` say: whole seconds, up to one after the Date header of the same answer.
+
+        The service's front end, which writes that header, has another clock than its storage.
+        """
+        return math.ceil(self.now())
 
     def shift(self, seconds: float) -> None:
         """Put the clock forward.

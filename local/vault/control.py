@@ -19,6 +19,7 @@ from local.vault.events import Publisher
 from local.vault.faults import Faults, parse_fault
 from local.vault.limits import Limits, Rates
 from local.vault.outbox import Outbox
+from local.vault.settling import Settling
 
 HEADER = "X-Control-Key"
 OFFSET_SETTING = "clock-offset-s"
@@ -33,6 +34,7 @@ class Controls:
     faults: Faults
     calls: Calls
     clock: Clock
+    settling: Settling
     outbox: Outbox
     publisher: Publisher
     database: Database
@@ -57,6 +59,7 @@ class ControlApi:
         route("DELETE", "/rights", self._clear_rights)
         route("POST", "/clock", self._shift_clock)
         route("GET", "/clock", self._read_clock)
+        route("POST", "/settling", self._set_settling)
         route("GET", "/calls", self._list_calls)
         route("DELETE", "/calls", self._clear_calls)
         route("GET", "/events", self._list_events)
@@ -117,6 +120,13 @@ class ControlApi:
         clock = self._controls.clock
         now = datetime.fromtimestamp(clock.now(), UTC).isoformat()
         return web.json_response({"now": now, "offset_s": clock.offset_s})
+
+    async def _set_settling(self, request: web.Request) -> web.Response:
+        seconds = (await _body(request)).get("seconds")
+        if not isinstance(seconds, int | float):
+            raise ValueError("seconds is missing; it is a number")  # noqa: TRY004  becomes a 400 like all others
+        self._controls.settling.set(seconds)
+        return web.Response(status=204)
 
     async def _list_calls(self, request: web.Request) -> web.Response:
         wanted: dict[str, object] = {

@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS secrets (
     name TEXT NOT NULL COLLATE NOCASE,
     deleted INTEGER,
     purge_at INTEGER,
+    doing TEXT,
+    done_at REAL,
     UNIQUE (vault, name)
 );
 CREATE INDEX IF NOT EXISTS secrets_to_purge ON secrets (purge_at) WHERE purge_at IS NOT NULL;
@@ -61,6 +63,11 @@ CREATE INDEX IF NOT EXISTS events_pending ON events (number) WHERE state = 'pend
 """
 
 
+# What a file of an earlier vault lacks.
+_ADDED = {"secrets": {"doing": "TEXT", "done_at": "REAL"}}
+_INDEX = "CREATE INDEX IF NOT EXISTS secrets_unsettled ON secrets (done_at) WHERE doing IS NOT NULL"
+
+
 class DataInUse(Exception):
     """Another vault process works on the same data directory; stop it, or name another directory."""
 
@@ -80,11 +87,19 @@ class Database:
             self._connection.execute("PRAGMA synchronous = NORMAL")
             self._connection.execute("PRAGMA foreign_keys = ON")
             self._connection.executescript(_SCHEMA)
+            self._bring_up_to_date()
         except sqlite3.OperationalError as error:
             self._connection.close()
             if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                 raise DataInUse(f"{directory} is in use by another vault process") from None
             raise
+
+    def _bring_up_to_date(self) -> None:
+        for table, columns in _ADDED.items():
+            known = {row["name"] for row in self.rows(f"PRAGMA table_info({table})")}
+            for column in columns.keys() - known:
+                self.execute(f"ALTER TABLE {table} ADD COLUMN {column} {columns[column]}")
+        self.execute(_INDEX)
 
     def close(self) -> None:
         self._connection.close()

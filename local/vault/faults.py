@@ -21,9 +21,23 @@ class Kind(StrEnum):
 
     LATENCY = "latency"  # wait `ms`, then do it
     STATUS = "status"  # answer `status`, do nothing
+    REFUSE = "refuse"  # answer with `code`, do nothing
     DROP_BEFORE = "drop_before"  # close the connection, do nothing
     DROP_AFTER = "drop_after"  # do it, then close the connection without an answer
     SLOW_ANSWER = "slow_answer"  # do it, then wait `ms` before the answer
+
+
+class Code(StrEnum):
+    """Why a call is refused: the code of the answer's `innererror`, but for the first, which has none."""
+
+    ANOTHER_WRITER = "Conflict"
+    BEING_DELETED = "ObjectIsBeingDeleted"
+    BEING_RECOVERED = "ObjectIsBeingRecovered"
+    DELETED = "ObjectIsDeletedButRecoverable"
+    RBAC = "ForbiddenByRbac"
+    POLICY = "ForbiddenByPolicy"
+    FIREWALL = "ForbiddenByFirewall"
+    CONNECTION = "ForbiddenByConnection"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +46,8 @@ class Fault:
 
     operations: as in `Operation`. name: the secret's, whatever its case. method: the HTTP method. path: a regular
     expression that is searched for in the path. times: how many calls it strikes; None: all. skip: how many matching
-    calls pass first. ms: for `latency` and `slow_answer`. status, retry_after_s: for `status`.
+    calls pass first. ms: for `latency` and `slow_answer`. status, retry_after_s: for `status`; without the latter no
+    header says when to come back. code: for `refuse`.
 
     Raises:
         ValueError: fields that make no fault.
@@ -49,12 +64,15 @@ class Fault:
     ms: int = 0
     status: int = 503
     retry_after_s: int | None = None
+    code: Code | None = None
 
     def __post_init__(self) -> None:
         if self.kind in {Kind.LATENCY, Kind.SLOW_ANSWER} and self.ms <= 0:
             raise ValueError(f"ms is missing: a {self.kind} fault says how long")
         if self.kind is Kind.STATUS and self.status not in {429, *range(500, 600)}:
             raise ValueError(f"status is {self.status}; a fault answers 429 or 5xx")
+        if (self.kind is Kind.REFUSE) != (self.code is not None):
+            raise ValueError(f"code goes with a refuse fault, and says why: {', '.join(Code)}")
 
     def matches(self, call: Call) -> bool:
         """Whether the fault is meant for this call."""
@@ -145,5 +163,7 @@ def parse_fault(raw: Mapping[str, Any]) -> Fault:
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             raise ValueError(f"{field} is {json.dumps(value)}; it must be a whole number")
     given["kind"] = Kind(given["kind"])
+    if given.get("code") is not None:
+        given["code"] = Code(given["code"])
     given["operations"] = tuple(Operation(one) for one in given.get("operations", ()))
     return Fault(**given)

@@ -20,6 +20,8 @@ from local.vault.clock import Clock
 from local.vault.faults import Call, Fault, Faults, Kind
 from local.vault.limits import Limits
 from local.vault.operations import Operation
+from local.vault.wire import check_api_version
+from local.vault.writers import Writers
 
 SERVICE_VERSION = "1.9.2500.1"
 REGION = "local"
@@ -44,6 +46,7 @@ class Gate:
         self._faults = faults
         self._calls = calls
         self._clock = clock
+        self._writers = Writers()
 
     def guard(self, operation: Operation, work: Work) -> Handler:
         """The handler that lets good calls through to `work`, and records all of them."""
@@ -90,16 +93,30 @@ class Gate:
 
     async def _pass(self, request: web.Request, operation: Operation, work: Work) -> tuple[int, dict[str, Any] | None]:
         claims = self._access.caller(request.headers.get("Authorization"))
-        if not request.query.get("api-version"):
-            raise errors.bad_parameter("The api-version query parameter is missing.")
+        check_api_version(request.query.get("api-version"))
         self._limits.take(self._vault, operation)
         name = request.match_info.get("name")
         faults = self._faults.strike(Call(self._vault, operation, name, request.method, request.path))
-        await _suffer_before(faults)
+        await self._suffer_before(faults, claims, request, operation)
         self._access.authorize(claims, self._vault, operation, name)
-        answer = await work(request)
+        async with self._writers.only(operation, name):
+            answer = await work(request)
         await _suffer_after(faults)
         return answer
+
+    async def _suffer_before(
+        self, faults: Sequence[Fault], claims: dict[str, Any], request: web.Request, operation: Operation
+    ) -> None:
+        for fault in faults:
+            if fault.kind is Kind.LATENCY:
+                await asyncio.sleep(fault.ms / 1000)
+            elif fault.kind is Kind.DROP_BEFORE:
+                raise _DroppedError
+            elif fault.kind is Kind.STATUS:
+                raise _refusal(fault)
+            elif fault.kind is Kind.REFUSE and fault.code is not None:
+                name = request.match_info.get("name")
+                raise self._access.refusal(fault.code, claims, self._vault, operation, name, request.remote)
 
     def _respond(
         self, request: web.Request, status: int, body: dict[str, Any] | None, headers: dict[str, str] | None = None
@@ -147,16 +164,6 @@ class Gate:
         return words
 
 
-async def _suffer_before(faults: Sequence[Fault]) -> None:
-    for fault in faults:
-        if fault.kind is Kind.LATENCY:
-            await asyncio.sleep(fault.ms / 1000)
-        elif fault.kind is Kind.DROP_BEFORE:
-            raise _DroppedError
-        elif fault.kind is Kind.STATUS:
-            raise _refusal(fault)
-
-
 async def _suffer_after(faults: Sequence[Fault]) -> None:
     for fault in faults:
         if fault.kind is Kind.SLOW_ANSWER:
@@ -167,7 +174,7 @@ async def _suffer_after(faults: Sequence[Fault]) -> None:
 
 def _refusal(fault: Fault) -> errors.ServiceError:
     if fault.status == 429:  # noqa: PLR2004  the status has the name Throttled right below
-        return errors.throttled(fault.retry_after_s if fault.retry_after_s is not None else 1)
+        return errors.throttled(fault.retry_after_s)
     headers = {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
     code = {503: "ServiceUnavailable"}.get(fault.status, "InternalServerError")
     return errors.ServiceError(fault.status, code, "The service can't answer this call now.", headers=headers)

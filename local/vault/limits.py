@@ -17,11 +17,15 @@ from local.vault.operations import Operation
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """How many calls a vault takes in `window_s` seconds: those that create a secret's version, and all others."""
+    """How many calls a vault takes in `window_s` seconds: those that create a secret's version, and all others.
+
+    retry_after: whether a 429 says when to come back; the service does not always (AzureSignTool#219).
+    """
 
     creates: int = 300
     others: int = 4_000
     window_s: float = 10.0
+    retry_after: bool = True
 
 
 class Limits:
@@ -53,5 +57,5 @@ class Limits:
             taken.popleft()
         if len(taken) >= allowed:
             wait = taken[0] + self.rates.window_s - now if taken else self.rates.window_s
-            raise errors.throttled(max(1, math.ceil(wait)))
+            raise errors.throttled(max(1, math.ceil(wait)) if self.rates.retry_after else None)
         taken.append(now)

@@ -30,6 +30,7 @@ from local.vault.faults import Faults
 from local.vault.gate import Gate
 from local.vault.limits import Limits
 from local.vault.outbox import Outbox
+from local.vault.settling import TAKES_S, Settling
 from local.vault.store import Store
 
 SHUTDOWN_S = 1.0  # what a call under way is given when the vaults stop
@@ -40,10 +41,11 @@ class LocalVaults:
     """Vaults, identity endpoint and control calls in this process. Start and stop it in one event loop.
 
     ports: by vault name; 0 means a free port, last time's where that is free. data: where the state is kept.
-    clock_offset_s: None keeps what was last set. rights: what the app's identity may do; None: everything. addresses:
-    by vault name, what clients are told instead of `https://localhost:PORT`, where something leads them from there.
-    After `start`, `urls`, `ports`, `env`, `control_url` and `control_key` tell how to reach it; `access`, `limits`,
-    `faults`, `calls`, `clock`, `outbox` and `publisher` are what the control calls control. A synchronous client blocks
+    clock_offset_s: None keeps what was last set. rights: what the app's identity may do; None: everything. settling_s:
+    how long deleting, recovering and purging take. addresses: by vault name, what clients are told instead of
+    `https://localhost:PORT`, where something leads them from there. After `start`, `urls`, `ports`, `env`,
+    `control_url` and `control_key` tell how to reach it; `access`, `limits`, `faults`, `calls`, `clock`, `settling`,
+    `outbox` and `publisher` are what the control calls control; `stores` hold the secrets. A synchronous client blocks
     the event loop: call it in a thread.
 
     Raises (from `start`):
@@ -69,6 +71,7 @@ class LocalVaults:
         clock_offset_s: float | None = None,
         new_version_events: bool = False,
         rights: Rights | None = None,
+        settling_s: float = TAKES_S,
         addresses: Mapping[str, str] | None = None,
     ) -> None:
         self.ports: dict[str, int] = {}
@@ -78,6 +81,8 @@ class LocalVaults:
         self.control_key = ""
         self.faults = Faults()
         self.limits = Limits()
+        self.settling = Settling(settling_s)
+        self.stores: dict[str, Store] = {}
         self._ports = dict(ports)
         self._addresses = dict(addresses or {})
         self._data = data
@@ -109,7 +114,8 @@ class LocalVaults:
             self.calls = Calls()
             self.outbox = Outbox(database, self.urls.__getitem__, new_versions=self._new_version_events)
             backups = Backups(_remembered(database, "backup-key", Backups.new_key()))
-            stores = {vault: Store(database, self.outbox, self.clock, vault) for vault in self._ports}
+            stores = {vault: Store(database, self.outbox, self.clock, vault, self.settling) for vault in self._ports}
+            self.stores = stores
             for vault, store in stores.items():
                 app = SecretsApi(store, backups, self._gate(vault), partial(self.urls.__getitem__, vault)).app()
                 port = await self._serve(stack, database, app, vault, self._ports[vault], self._tls)
@@ -149,6 +155,7 @@ class LocalVaults:
             faults=self.faults,
             calls=self.calls,
             clock=self.clock,
+            settling=self.settling,
             outbox=self.outbox,
             publisher=self.publisher,
             database=database,

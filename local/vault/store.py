@@ -15,6 +15,7 @@ from local.vault import errors
 from local.vault.clock import Clock
 from local.vault.database import Database
 from local.vault.outbox import Outbox
+from local.vault.settling import Doing, Settling, refusal
 from rotation.model import SecretValue
 
 RECOVERABLE_DAYS = 90
@@ -50,24 +51,26 @@ class Version:
 
 
 _VERSION = "SELECT s.name, s.deleted, s.purge_at, v.* FROM secrets s JOIN versions v ON v.secret = s.id "
+_IN_SIGHT = "s.deleted > 0 AND (s.doing IS NULL OR s.doing = 'purging')"  # of a deleted secret
 _LATEST = _VERSION + "AND v.seq = (SELECT max(seq) FROM versions WHERE secret = s.id) "  # noqa: S608  two constants
 
 
 class Store:
     """The secrets of one vault. Names are found whatever their case, and keep the case they were made with.
 
-    Raises `ServiceError`s.
+    What takes a while (`settling`) is done by the first call after its time. Raises `ServiceError`s.
     """
 
-    def __init__(self, database: Database, outbox: Outbox, clock: Clock, vault: str) -> None:
+    def __init__(self, database: Database, outbox: Outbox, clock: Clock, vault: str, settling: Settling) -> None:
         self._database = database
         self._outbox = outbox
         self._clock = clock
         self._vault = vault
+        self._settling = settling
 
     def set(self, name: str, value: SecretValue, given: Attributes) -> Version:
         """Write a new version, which is the latest from now on."""
-        now = int(self._clock.now())
+        now = self._clock.stamp()
         new = Version(
             name=name,
             version=uuid.uuid4().hex,
@@ -82,6 +85,8 @@ class Store:
         )
         with self._database.transaction():
             found = self._secret(name)
+            if found is not None and found["doing"] is not None:
+                raise refusal(found["doing"])
             if found is not None and found["deleted"] is not None:
                 raise errors.deleted_but_recoverable(found["name"])
             secret = self._create(name) if found is None else int(found["id"])
@@ -92,6 +97,7 @@ class Store:
 
     def get(self, name: str, version: str | None = None) -> Version:
         """A version; None: the latest."""
+        self._settle()
         live = "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL"
         if version is None:
             row = self._database.row(_LATEST + live, self._vault, name)
@@ -104,8 +110,8 @@ class Store:
     def update(self, name: str, version: str | None, given: Attributes) -> Version:
         """Change a version's attributes; tags are replaced as a whole."""
         with self._database.transaction():
-            old = self.get(name, version)
             secret = self._existing(name)
+            old = self.get(name, version)
             tags = old.tags if given.tags is None else given.tags
             self._database.execute(
                 "UPDATE versions SET enabled = ?, nbf = ?, exp = ?, content_type = ?, tags = ?, updated = ?"
@@ -115,7 +121,7 @@ class Store:
                 old.exp if given.exp is None else given.exp,
                 old.content_type if given.content_type is None else given.content_type,
                 None if tags is None else json.dumps(dict(tags)),
-                int(self._clock.now()),
+                self._clock.stamp(),
                 secret,
                 old.version,
             )
@@ -124,50 +130,54 @@ class Store:
 
     def latest(self, after: str, limit: int) -> list[Version]:
         """The latest version of every secret whose name comes after `after`, by name."""
+        self._settle()
         where = "WHERE s.vault = ? AND s.deleted IS NULL AND s.name > ? ORDER BY s.name LIMIT ?"
         return [_version(row) for row in self._database.rows(_LATEST + where, self._vault, after, limit)]
 
     def versions(self, name: str, after: str, limit: int) -> list[Version]:
         """A secret's versions, by version id: not in the order they were made, as in the service."""
+        self._settle()
         where = "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL AND v.version > ? ORDER BY v.version LIMIT ?"
         return [_version(row) for row in self._database.rows(_VERSION + where, self._vault, name, after, limit)]
 
     def delete(self, name: str) -> Version:
-        """Soft-delete a secret: its name stays taken until it is recovered or purged."""
-        now = int(self._clock.now())
+        """Begin to soft-delete a secret: its name stays taken until it is recovered or purged."""
+        now = self._clock.stamp()
         with self._database.transaction():
             secret = self._existing(name)
             purge_at = now + RECOVERABLE_DAYS * 86_400
             self._database.execute("UPDATE secrets SET deleted = ?, purge_at = ? WHERE id = ?", now, purge_at, secret)
+            self._begin(secret, Doing.DELETING)
             self._outbox.reschedule(secret)
-        return self.deleted(name)
+            (row,) = self._database.rows(_LATEST + "WHERE s.id = ?", secret)
+        return _version(row)
 
     def deleted(self, name: str) -> Version:
         """The latest version of a deleted secret."""
-        row = self._database.row(_LATEST + "WHERE s.vault = ? AND s.name = ? AND s.deleted > 0", self._vault, name)
+        self._settle()
+        row = self._database.row(_LATEST + "WHERE s.vault = ? AND s.name = ? AND " + _IN_SIGHT, self._vault, name)
         if row is None:
             raise errors.deleted_not_found(name)
         return _version(row)
 
     def all_deleted(self, after: str, limit: int) -> list[Version]:
         """The latest version of every deleted secret whose name comes after `after`, by name."""
-        where = "WHERE s.vault = ? AND s.deleted > 0 AND s.name > ? ORDER BY s.name LIMIT ?"
+        self._settle()
+        where = f"WHERE s.vault = ? AND {_IN_SIGHT} AND s.name > ? ORDER BY s.name LIMIT ?"
         return [_version(row) for row in self._database.rows(_LATEST + where, self._vault, after, limit)]
 
     def recover(self, name: str) -> Version:
-        """Bring a deleted secret back, with all its versions."""
+        """Begin to bring a deleted secret back, with all its versions."""
         with self._database.transaction():
-            self.deleted(name)
-            secret = self._secret(name)
-            if secret is not None:
-                self._database.execute("UPDATE secrets SET deleted = NULL, purge_at = NULL WHERE id = ?", secret["id"])
-                self._outbox.reschedule(secret["id"])
-        return self.get(name)
+            found = self._deleted_one(name)
+            recovered = self.deleted(name)
+            self._begin(found, Doing.RECOVERING)
+        return recovered
 
     def purge(self, name: str) -> None:
-        """Forget a deleted secret for good."""
-        self.deleted(name)
-        self._database.execute("DELETE FROM secrets WHERE vault = ? AND name = ?", self._vault, name)
+        """Begin to forget a deleted secret for good."""
+        with self._database.transaction():
+            self._begin(self._deleted_one(name), Doing.PURGING)
 
     def purge_scheduled(self) -> None:
         """Forget the deleted secrets whose recoverable days are over."""
@@ -175,6 +185,7 @@ class Store:
 
     def history(self, name: str) -> list[Version]:
         """All versions, the oldest first: what a backup holds."""
+        self._settle()
         where = "WHERE s.vault = ? AND s.name = ? AND s.deleted IS NULL ORDER BY v.seq"
         found = [_version(row) for row in self._database.rows(_VERSION + where, self._vault, name)]
         if not found:
@@ -187,21 +198,52 @@ class Store:
         name = versions[-1].name
         with self._database.transaction():
             found = self._secret(name)
+            if found is not None and found["doing"] is not None:
+                raise refusal(found["doing"])
             if found is not None:
                 raise errors.name_in_use(name) if found["deleted"] is None else errors.deleted_but_recoverable(name)
             secret = self._create(name)
             for version in versions:
                 self._insert(secret, version)
+            self._begin(secret, Doing.RESTORING)
             self._outbox.reschedule(secret)
         return self.get(name)
 
+    def _begin(self, secret: int, doing: Doing) -> None:
+        done_at = self._clock.now() + self._settling.seconds
+        self._database.execute("UPDATE secrets SET doing = ?, done_at = ? WHERE id = ?", doing.value, done_at, secret)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Do what takes a while and whose time is over, in whichever vault of this process."""
+        over = "doing IS NOT NULL AND done_at <= ?"
+        for row in self._database.rows("SELECT id, doing FROM secrets WHERE " + over, self._clock.now()):  # noqa: S608  a constant
+            if row["doing"] == Doing.PURGING:
+                self._database.execute("DELETE FROM secrets WHERE id = ?", row["id"])
+                continue
+            gone = "deleted = NULL, purge_at = NULL, " if row["doing"] == Doing.RECOVERING else ""
+            done = f"UPDATE secrets SET {gone}doing = NULL, done_at = NULL WHERE id = ?"  # noqa: S608  a constant
+            self._database.execute(done, row["id"])
+            self._outbox.reschedule(row["id"])
+
     def _secret(self, name: str) -> sqlite3.Row | None:
+        self._settle()
         return self._database.row("SELECT * FROM secrets WHERE vault = ? AND name = ?", self._vault, name)
 
     def _existing(self, name: str) -> int:
         found = self._secret(name)
+        if found is not None and found["doing"] is not None:
+            raise refusal(found["doing"])
         if found is None or found["deleted"] is not None:
             raise errors.not_found(name)
+        return int(found["id"])
+
+    def _deleted_one(self, name: str) -> int:
+        found = self._secret(name)
+        if found is not None and found["doing"] is not None:
+            raise refusal(found["doing"])
+        if found is None or found["deleted"] is None:
+            raise errors.deleted_not_found(name)
         return int(found["id"])
 
     def _create(self, name: str) -> int:

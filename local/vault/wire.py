@@ -24,6 +24,19 @@ MOST_TAGS = 15
 LONGEST_TAG = 256
 LONGEST_CONTENT_TYPE = 255
 PAGE = 25
+# Those that azure-keyvault-secrets 4.12 and the SDKs before it ask for, the newest last.
+API_VERSIONS = (
+    "2016-10-01", "7.0", "7.1", "7.2-preview", "7.2", "7.3-preview", "7.3", "7.4-preview.1", "7.4", "7.5-preview.1",
+    "7.5", "7.6-preview.1", "7.6-preview.2", "7.6", "2025-06-01-preview", "2025-07-01", "2026-04-01",
+)  # fmt: skip
+
+
+def check_api_version(given: str | None) -> None:
+    """That a call names a version of the API which there is."""
+    if not given:
+        raise errors.bad_parameter("The api-version query parameter is missing.")
+    if given not in API_VERSIONS:
+        raise errors.unknown_api_version(given, API_VERSIONS[-1])
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

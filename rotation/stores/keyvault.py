@@ -2,14 +2,17 @@
 
 A write is sent once. Two layers would otherwise send it again when an answer is lost, and a second version would come
 of it: the SDK's retry, which is told not to, and aiohttp itself, which repeats a PUT on a connection that broke
-(`session_middlewares`). What says "not now" (429, 503) is tried again, as it did nothing; `pace` keeps that rare.
+(`session_middlewares`). What did nothing is tried again: "not now" (429, 503), which `pace` keeps rare, and "somebody
+else writes this secret just now" (409).
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import math
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -18,23 +21,21 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
-from rotation.errors import Disabled, NotFound, Refused, RotationError, Throttled, Unreachable
+from rotation.errors import Conflict, Throttled
 from rotation.model import Secret, SecretItem, SecretRef, SecretValue, Version, Versions
+from rotation.stores.keyvault_refusals import LimitMet, translated
 from rotation.stores.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from azure.core.credentials_async import AsyncTokenCredential
-    from azure.core.exceptions import HttpResponseError
     from azure.keyvault.secrets import KeyVaultSecret
 
 T = TypeVar("T")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+PATIENCE_S = 10.0  # of one call with all its tries; the fence's limit is longer, so that it is told what came of it
 _LONGEST_WAIT_S = 5.0
-_TRIES = 3
-_UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _CONFLICT, _TOO_MANY, _SERVER = 401, 403, 404, 409, 429, 500
-_UNAVAILABLE = 503
+_TRIES = 4
+_CONFLICT_WAITS_S = (0.1, 2.0)  # the first one, doubled each time, up to the last one
 
 
 async def _sent_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -110,7 +111,7 @@ class KeyVaultStore:
         pages = self._client.list_properties_of_secrets()
         while True:
             try:
-                with _translated(""):
+                with translated(""):
                     found = await anext(pages)
             except StopAsyncIteration:
                 return
@@ -153,19 +154,32 @@ class KeyVaultStore:
         await self._ask(name, lambda: self._client.update_secret_properties(name, version, tags=dict(tags)))
 
     async def _ask(self, name: str, call: Callable[[], Awaitable[T]], *, creates: bool = False) -> T:
-        for tries in range(1, _TRIES + 1):
+        clock = asyncio.get_running_loop().time
+        began = clock()
+        for tries in itertools.count(1):
             try:
-                with _translated(name):
-                    return await call()
+                with translated(name):
+                    answer = await call()
+                if creates:
+                    self._pace.made()
+            except Conflict:
+                first, longest = _CONFLICT_WAITS_S
+                # Not in step with whoever else writes it.
+                wait = min(first * 2 ** (tries - 1), longest) * random.SystemRandom().uniform(0.5, 1.0)
+                if clock() + wait > began + PATIENCE_S:
+                    raise
             except Throttled as throttled:
                 # Where the vault names no time: one second, two, four ("Azure Key Vault throttling guidance").
                 wait = throttled.retry_after_s or 2 ** (tries - 1)
-                if creates:
-                    self._pace.refused(wait)
-                if tries == _TRIES or wait > _LONGEST_WAIT_S:
+                if isinstance(throttled, LimitMet):
+                    wait = self._pace.refused(throttled.retry_after_s, tries) if creates else wait
+                    throttled.retry_after_s = math.ceil(wait)
+                if tries >= _TRIES or wait > _LONGEST_WAIT_S or clock() + wait > began + PATIENCE_S:
                     raise
-                await asyncio.sleep(wait)
-        raise AssertionError  # the last try returned or raised
+            else:
+                return answer
+            await asyncio.sleep(wait)
+        raise AssertionError  # counts for ever
 
     def _secret(self, found: KeyVaultSecret, read_at: datetime) -> Secret:
         properties = found.properties
@@ -193,52 +207,3 @@ class _Clock:
         date = answer.http_response.headers.get("Date")
         if date:
             self.now = parsedate_to_datetime(date).astimezone(UTC)
-
-
-@contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """The SDK's errors in our words: theirs may quote a request."""
-    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError  # noqa: PLC0415  lazy
-
-    try:
-        yield
-    except HttpResponseError as error:
-        told = _refusal(name, error)
-    except ClientAuthenticationError:
-        told = Refused("the app's identity gets no token for the vault: see that the identity is assigned")
-    except AzureError:
-        told = Unreachable("the vault does not answer; what was asked may have happened")
-    else:
-        return
-    raise told
-
-
-def _refusal(name: str, error: HttpResponseError) -> RotationError:
-    status = error.status_code or 0
-    if status in {_TOO_MANY, _UNAVAILABLE}:
-        return Throttled("the vault says: not now", retry_after_s=_retry_after(error))
-    if status >= _SERVER or status == 0:
-        return Unreachable("the vault failed; what was asked may have happened")
-    if status == _FORBIDDEN and _inner_code(error) == "SecretDisabled":
-        return Disabled(f"the secret {name} is disabled: enable its latest version", field="secret")
-    if status == _NOT_FOUND:
-        return NotFound(f"there is no secret {name} here, or it is deleted: recover or write it", field="secret")
-    return Refused(
-        {
-            _FORBIDDEN: "the vault forbids it: the app's identity needs the role Key Vault Secrets Officer (or "
-            "Keyturn's own), and the vault's firewall must let the app in",
-            _UNAUTHORIZED: "the vault takes no token of this identity: see that both are of the same tenant",
-            _CONFLICT: f"the name {name} is taken by a deleted secret: recover or purge it",
-        }.get(status, f"the vault refuses the request (status {status})")
-    )
-
-
-def _inner_code(error: HttpResponseError) -> str | None:
-    inner = getattr(error.error, "innererror", None)
-    return inner.get("code") if isinstance(inner, dict) else None
-
-
-def _retry_after(error: HttpResponseError) -> int | None:
-    headers: Mapping[str, str] = getattr(error.response, "headers", {})
-    text = headers.get("Retry-After", "")
-    return int(text) if text.isdigit() else None

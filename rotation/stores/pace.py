@@ -5,7 +5,9 @@ Key Vault service limits"). So each caller books its moment beforehand: the next
 (virtual scheduling, as ITU-T I.371 has it for cells). A caller therefore knows at once how long it would wait, and goes
 away where that is too long. Where the vault says 429 all the same, others write too: everybody here stops until the
 vault's own time is over, and goes on slower; each quiet second brings some of the speed back. Several instances so
-share one vault without knowing of each other.
+share one vault without knowing of each other. A 429 need not say when that time is over (AzureSignTool#219 shows one
+that does not). Then it is guessed: there is room again when the oldest of our own creations leaves the limit's window;
+whoever made hardly any knows nothing, and asks again after a second, two, four.
 """
 
 from __future__ import annotations
@@ -14,16 +16,19 @@ import asyncio
 import math
 import random
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 from rotation.errors import Throttled
 
 WINDOW_S = 10.0
+HARDLY_ANY = 2  # creations in a window: of one rotation
 AT_ONCE = 8  # after a pause: a few rotations need not wait for each other
 SLOWER = 0.8
 SLOWEST = 0.1  # of the full speed
 RECOVERS_IN_S = 30.0  # from nothing to full speed
 PATIENCE_S = 10.0  # the limit's own window; who would wait longer is better put back
+SHORTEST_S = 1.0  # the first wait of "Azure Key Vault throttling guidance"
 MOMENT_S = 0.001  # not worth a sleep
 APART_S = 0.5  # callers that were stopped together go on over so long
 
@@ -49,6 +54,8 @@ class Pace:
         self._rate_at = monotonic()
         self._booked_until = -math.inf  # when the last booking's time is over
         self._closed_until = -math.inf
+        self._is_open = True  # it took one since it last refused
+        self._made: deque[float] = deque()  # moments of our creations, of the last window at the least
 
     async def wait(self, creations: int) -> None:
         """Until so many may be made; 0: until the vault is not closed.
@@ -65,20 +72,43 @@ class Pace:
         if creations:
             self._booked_until = booked
         while waits > MOMENT_S:
+            if self._monotonic() + waits > now + 2 * PATIENCE_S:  # it closed again and again, and leases run out
+                raise Throttled("the vault takes no more new versions for now", retry_after_s=math.ceil(waits))
             await self._sleep(waits)
             # Closed meanwhile: those who wait go on one after the other.
             waits = self._closed_until - self._monotonic()
             waits += self._dice.random() * APART_S if waits > 0 else 0.0
 
-    def refused(self, retry_after_s: float) -> None:
-        """The vault said 429."""
+    def made(self) -> None:
+        """The vault took one."""
         now = self._monotonic()
-        if now >= self._closed_until:  # the first of those that were under way together
+        self._is_open = True
+        self._made.append(now)
+        self._forget(now)
+
+    def refused(self, retry_after_s: float | None, tries: int = 1) -> float:
+        """The vault said 429, the caller's so many-th; None: it did not say for how long -> for how long to wait."""
+        now = self._monotonic()
+        if retry_after_s is None:
+            retry_after_s = self._until_the_window_moves(now, tries)
+        if now >= self._closed_until and self._is_open:  # the first of those that were under way together
             self._rate = max(self._speed(now) * SLOWER, self._full * SLOWEST)
             self._rate_at = now
+        self._is_open = False
         self._closed_until = max(self._closed_until, now + retry_after_s)
         # Nothing was left over while it was closed: no burst follows.
         self._booked_until = max(self._booked_until, self._closed_until + self._burst / self._rate)
+        return retry_after_s
+
+    def _until_the_window_moves(self, now: float, tries: int) -> float:
+        self._forget(now)
+        if len(self._made) <= HARDLY_ANY:
+            return float(SHORTEST_S * 2 ** (tries - 1))
+        return max(self._made[0] + WINDOW_S - now, SHORTEST_S)
+
+    def _forget(self, now: float) -> None:
+        while self._made and self._made[0] <= now - WINDOW_S:
+            self._made.popleft()
 
     def _speed(self, now: float) -> float:
         """A second."""

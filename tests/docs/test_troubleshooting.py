@@ -78,6 +78,11 @@ def test_the_vaults_own_words_that_the_local_vault_speaks_are_there() -> None:
     for words in (
         "Caller is not authorized to perform action on resource.",
         "is currently in a deleted but recoverable",
+        "Secret is currently being deleted.",
+        "Secret is currently being recovered.",
+        "Client address is not authorized and caller is not a trusted service",
+        "Connection is not an approved private link",
+        "ForbiddenByPolicy",
     ):
         assert words in spoken
         assert words.removeprefix("is ") in page

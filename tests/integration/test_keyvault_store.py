@@ -1,5 +1,6 @@
 """The vault's adapter against the local vault, over TLS, with the real SDK."""
 
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -80,6 +81,28 @@ async def test_a_throttled_call_waits_as_told_and_goes_through(store: KeyVaultSt
     with pytest.raises(Throttled) as throttled:
         await store.get("a")
     assert throttled.value.retry_after_s == 60
+
+
+@pytest.mark.parametrize("operation", [Operation.GET, Operation.SET])
+async def test_a_throttled_call_that_is_not_told_when_to_come_back_is_tried_again_and_then_comes_back_soon(
+    store: KeyVaultStore, vaults: LocalVaults, operation: Operation
+) -> None:
+    """AzureSignTool#219: the headers of a real 429, without Retry-After."""
+
+    async def ask() -> None:
+        await (store.get("a") if operation is Operation.GET else store.set("a", SecretValue("2"), tags={}))
+
+    await store.set("a", SecretValue("1"), tags={})
+    fault = vaults.faults.add(Fault(Kind.STATUS, (operation,), status=429, times=2))
+    began = time.monotonic()
+    await ask()
+    assert vaults.faults.struck(fault) == 2
+    assert 2.9 < time.monotonic() - began < 4.5, "one second, then two"
+    vaults.faults.add(Fault(Kind.STATUS, (operation,), status=429))
+    with pytest.raises(Throttled) as throttled:
+        await ask()
+    assert throttled.value.retry_after_s is not None
+    assert throttled.value.retry_after_s <= 10
 
 
 async def test_a_refused_creation_closes_the_vault_for_all_who_would_write_next(

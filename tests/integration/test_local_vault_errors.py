@@ -6,6 +6,7 @@ from typing import Any
 import jwt
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, HttpResponseError, ResourceNotFoundError
+from azure.keyvault.secrets import ApiVersion
 from azure.keyvault.secrets.aio import SecretClient
 
 from local.tokens import ISSUER, TENANT, TokenAuthority
@@ -151,16 +152,39 @@ async def test_a_foreign_skip_token_and_a_version_of_another_form_are_bad_parame
     assert (await rest("GET", "/secrets/db/not-a-version"))[0] == 400
 
 
-async def test_a_foreign_backup_is_a_bad_parameter(rest: Rest) -> None:
-    for value in ("Zm9yZ2Vk", None):
-        status, body, _ = await rest("POST", "/secrets/restore", json={"value": value})
-        assert (status, error_of(body)) == (400, ("BadParameter", None))
+@pytest.mark.parametrize(
+    ("value", "code"),
+    [("Zm9yZ2Vk", "Malformed backup blob"), ("A" * 6304, "Malformed backup blob"), (None, "BadParameter")],
+)
+async def test_what_is_no_backup_of_this_vault_is_malformed(rest: Rest, value: str | None, code: str) -> None:
+    """@azure/keyvault-secrets, "can restore a secret (Malformed Backup Bytes)": 4,728 zero bytes, as recorded."""
+    status, body, _ = await rest("POST", "/secrets/restore", json={"value": value})
+
+    assert (status, error_of(body)) == (400, (code, None))
+    assert value is None or body["error"]["message"] == "Backup blob contains invalid or corrupt version."
 
 
 async def test_a_call_without_an_api_version_is_a_bad_parameter(rest: Rest) -> None:
     status, body, _ = await rest("GET", "/secrets", params={})
 
     assert (status, error_of(body)) == (400, ("BadParameter", None))
+
+
+@pytest.mark.parametrize("version", ["7.7", "2027-01-01", "7", "7.5 ", "latest", "2019-09-01"])
+async def test_an_unknown_api_version_is_a_bad_parameter(rest: Rest, version: str) -> None:
+    """azure-sdk-for-python#28595: a service that is older than the SDK which asks."""
+    for method, path in (("GET", "/secrets"), ("PUT", "/secrets/db"), ("GET", "/deletedsecrets/db")):
+        body = {"value": "x"} if method == "PUT" else None
+        status, answer, _ = await rest(method, path, params={"api-version": version}, json=body)
+
+        assert (status, error_of(answer)) == (400, ("BadParameter", None))
+        assert answer["error"]["message"].startswith(f"The specified version ({version}) is not recognized.")
+    assert (await rest("GET", "/secrets/db"))[0] == 404
+
+
+async def test_whatever_version_the_sdk_can_ask_for_is_known(rest: Rest) -> None:
+    for version in ApiVersion:
+        assert (await rest("GET", "/secrets", params={"api-version": version.value}))[0] == 200, version
 
 
 async def test_unknown_paths_and_methods_are_refused_in_the_services_form(rest: Rest) -> None:
@@ -221,6 +245,7 @@ async def test_rights_that_were_taken_away_are_forbidden_until_given_back(
     message = body["error"]["message"]
     assert message.startswith("Caller is not authorized to perform action on resource.\r\n")
     assert "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'" in message
+    assert "\r\nDecisionReason: 'DeniedWithNoValidRBAC' \r\n" in message
     assert "/vaults/kv-demo/secrets/db'" in message
     for path in ("/secrets", "/secrets/db/versions", "/deletedsecrets", "/deletedsecrets/db"):
         assert (await rest("GET", path))[0] == 403

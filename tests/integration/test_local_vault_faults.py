@@ -92,6 +92,50 @@ async def test_a_throttled_call_says_when_to_come_back(control: Rest, rest: Rest
     assert body["error"]["message"].startswith("Request was not processed because too many requests were received.")
 
 
+async def test_a_throttled_call_need_not_say_when_to_come_back(control: Rest, rest: Rest) -> None:
+    """AzureSignTool#219 shows a real answer with all its headers."""
+    await control("POST", "/faults", json={"kind": "status", "status": 429, "operation": "list"})
+    await control("POST", "/limits", json={"creates": 0, "others": 100, "retry_after": False})
+
+    for answer in (await rest("GET", "/secrets"), await rest("PUT", "/secrets/db", json={"value": "x"})):
+        status, body, headers = answer
+        assert (status, body["error"]["code"]) == (429, "Throttled")
+        assert "Retry-After" not in headers
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "words"),
+    [
+        ("Conflict", 409, "Secret db is being written"),
+        ("ObjectIsBeingDeleted", 409, "Secret is currently being deleted."),
+        ("ObjectIsBeingRecovered", 409, "Secret is currently being recovered."),
+        ("ObjectIsDeletedButRecoverable", 409, "Secret db is currently in a deleted but recoverable state"),
+        ("ForbiddenByRbac", 403, "Action: 'Microsoft.KeyVault/vaults/secrets/setSecret/action'\r\n"),
+        ("ForbiddenByRbac", 403, "DecisionReason: 'DeniedWithNoValidRBAC' \r\n"),
+        ("ForbiddenByPolicy", 403, "does not have secrets set permission on key vault 'kv-demo;location=local'"),
+        (
+            "ForbiddenByFirewall",
+            403,
+            "Client address is not authorized and caller is not a trusted service.\r\nClient a",
+        ),
+        ("ForbiddenByConnection", 403, "Connection is not an approved private link"),
+    ],
+)
+async def test_a_call_is_refused_for_the_reason_that_is_asked_for(
+    control: Rest, rest: Rest, code: str, status: int, words: str
+) -> None:
+    """The words of real answers: terraform-provider-azurerm#10454 and #4553, Terraform_AKS#2, azure-cli#15528."""
+    assert (await control("POST", "/faults", json={"kind": "refuse", "code": code, "times": 1}))[0] == 201
+    assert (await control("GET", "/faults"))[1][0]["code"] == code
+
+    answered, body, _ = await rest("PUT", "/secrets/db", json={"value": "x"})
+
+    inner = body["error"].get("innererror")
+    assert (answered, inner) == (status, None if code == "Conflict" else {"code": code})
+    assert words in body["error"]["message"]
+    assert (await rest("GET", "/secrets/db"))[0] == 404, "nothing was done"
+
+
 async def test_a_slow_call_is_done_after_the_wait_and_a_slow_answer_before_it(
     vaults: LocalVaults, client: SecretClient
 ) -> None:
@@ -162,6 +206,9 @@ async def test_a_fault_lets_the_first_calls_pass_where_it_says_so(rest: Rest, co
         ({"kind": "latency", "ms": "long"}, "ms is"),
         ({"kind": "drop_after", "operation": "rotate"}, "rotate"),
         ({"kind": "drop_after", "colour": "red"}, "colour"),
+        ({"kind": "refuse"}, "code goes with a refuse fault"),
+        ({"kind": "status", "code": "Conflict"}, "code goes with a refuse fault"),
+        ({"kind": "refuse", "code": "ForbiddenByMood"}, "ForbiddenByMood"),
     ],
 )
 async def test_a_fault_that_can_not_be_says_why(control: Rest, fault: dict[str, Any], words: str) -> None:

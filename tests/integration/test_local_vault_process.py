@@ -25,7 +25,7 @@ async def test_every_write_that_was_answered_is_there_after_a_kill(
     answered: dict[str, str] = {}
 
     async def write(number: int) -> None:
-        status, made, _ = await rest("PUT", f"/secrets/secret-{number % 10}", json={"value": f"value-{number}"})
+        status, made, _ = await rest("PUT", f"/secrets/secret-{number}", json={"value": f"value-{number}"})
         assert status == 200
         answered[made["id"]] = f"value-{number}"
         if len(answered) == 100:
@@ -53,7 +53,7 @@ async def test_a_restart_keeps_addresses_and_keys(vault_process: VaultProcess) -
 
 
 async def test_the_clock_and_backups_outlive_the_process(vault_process: VaultProcess, new_rest: NewRest) -> None:
-    await vault_process.start("--clock-offset", "1000")
+    await vault_process.start("--clock-offset", "1000", "--settling", "0")
     rest = new_rest(vault_process.ready["vaults"][VAULT], vault_process.authority)
     control = _control(vault_process, new_rest)
     await control("POST", "/clock", json={"shift_s": 500})

@@ -54,7 +54,7 @@ def new_vaults(tmp_path: Path, certificates: Certificates, authority: TokenAutho
             cert=certificates.cert,
             key=certificates.key,
             authority=authority,
-            **{"rights": deployed(Policy(), (VAULT, OTHER_VAULT)), **options},
+            **{"rights": deployed(Policy(), (VAULT, OTHER_VAULT)), "settling_s": 0.2, **options},
         )
 
     return make

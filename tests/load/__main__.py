@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,6 +26,7 @@ EASY = 0.7  # of what the machine was seen to do; it binds no more then
 SIMULATED = (2, 4, 10, 20)  # instances
 WINDOWS = 2.5  # that the one vault's limit is used for
 REAL = Rates()
+UNTOLD = ", though no refusal says when to come back"
 PROCESSORS = os.cpu_count() or 1
 
 T = TypeVar("T")
@@ -32,16 +34,28 @@ T = TypeVar("T")
 
 def run(secrets: int = SECRETS, swept: int = SWEPT, instances: int = PROCESSORS) -> list[Row]:
     """Trials after one another -> the rows of the table; each broken promise is printed in full."""
-    simulated = {number: rotate_in_simulated_time(secrets, VAULTS, number) for number in (1, *SIMULATED)}
+    simulated, untold = (
+        {
+            number: rotate_in_simulated_time(secrets, VAULTS, number, retry_after=told)
+            for number in (*((1,) if told else ()), *SIMULATED)
+        }
+        for told in (True, False)
+    )
     mass = Trial(secrets, VAULTS, DATABASES, instances)
     seen = _in_a_directory(lambda data: rotate_all(data, mass))
     one = limit_that_binds(seen, instances)
     used = _in_a_directory(lambda data: rotate_all(data, one))
+    quiet = replace(one, rates=replace(one.rates, retry_after=False))
+    used_untold = _in_a_directory(lambda data: rotate_all(data, quiet))
     found = _in_a_directory(lambda data: sweep_over(data, swept, SWEPT_VAULTS, DUE * swept // SWEPT, times=1))
-    counted = [line for one in simulated.values() for line in one.broken]
-    for line in (*counted, *seen.broken, *used.broken, *found.broken):
+    counted = [line for one in (*simulated.values(), *untold.values()) for line in one.broken]
+    for line in (*counted, *seen.broken, *used.broken, *used_untold.broken, *found.broken):
         sys.stdout.write(f"{line}\n")
-    return [simulated_row(simulated), *mass_rows(mass, seen), limit_row(one, used), *sweep_rows(found, swept)]
+    return [
+        simulated_row(simulated), simulated_row(untold, UNTOLD), independent_row(simulated, untold),
+        *mass_rows(mass, seen), limit_row(one, used), limit_row(quiet, used_untold, UNTOLD),
+        *sweep_rows(found, swept),
+    ]  # fmt: skip
 
 
 def limit_that_binds(seen: Seen, instances: int = 0) -> Trial:
@@ -52,7 +66,18 @@ def limit_that_binds(seen: Seen, instances: int = 0) -> Trial:
     return Trial(secrets, 1, DATABASES, instances, rates=Rates(creates=creates), creations=creates - creates // 30)
 
 
-def simulated_row(counted: Mapping[int, Counted]) -> Row:
+def independent_row(told: Mapping[int, Counted], untold: Mapping[int, Counted]) -> Row:
+    """By number of instances: with the header Retry-After on each refusal, and without."""
+    shares = {number: one.throughput(REAL) / told[number].throughput(REAL) for number, one in untold.items()}
+    return Row(
+        "without Retry-After a vault takes at least nine tenths of what it takes with it",
+        len(shares),
+        sum(share < OF_THE_LIMIT for share in shares.values()),
+        f"by instances: {'; '.join(f'{number}: {share:.0%}' for number, share in shares.items())}",
+    )
+
+
+def simulated_row(counted: Mapping[int, Counted], how: str = "") -> Row:
     """By number of instances. One alone is told of and not judged: it may have too few hands for four vaults."""
     broken = sum(len(one.broken) for one in counted.values())
     broken += sum(
@@ -65,7 +90,7 @@ def simulated_row(counted: Mapping[int, Counted]) -> Row:
         for number, one in counted.items()
     ]
     return Row(
-        "in simulated time, where no processor binds, nine tenths of four vaults' limits are used",
+        f"in simulated time, where no processor binds, nine tenths of four vaults' limits are used{how}",
         sum(one.rotated + len(one.broken) for one in counted.values()),
         broken,
         f"by instances: {'; '.join(told)}",
@@ -102,7 +127,7 @@ def _machine_binds(trial: Trial, seen: Seen) -> bool:
     return seen.busy >= BUSY or seen.cpu_s["app"] / seen.seconds >= BUSY * max(trial.instances, 1)
 
 
-def limit_row(trial: Trial, seen: Seen) -> Row:
+def limit_row(trial: Trial, seen: Seen, how: str = "") -> Row:
     """One vault, whose limit binds."""
     slow = seen.throughput < OF_THE_LIMIT
     enough = not (slow and not _machine_binds(trial, seen)) and seen.throttled <= MOST_REFUSED * seen.calls
@@ -110,7 +135,7 @@ def limit_row(trial: Trial, seen: Seen) -> Row:
     told += f" at most {seen.most_in_window} in any 10 s, {seen.throttled} of {seen.calls:,} calls refused"
     told += "; the processors bind" if slow else ""
     return Row(
-        "where a vault's limit binds, nine tenths of it are used",
+        f"where a vault's limit binds, nine tenths of it are used{how}",
         trial.secrets,
         len(seen.broken) + int(not enough),
         told,

@@ -17,7 +17,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def rotate_all(data: Path, trial: Trial) -> Seen:
         names = {f"s-{number:05}": vaults[number % trial.vaults] for number in range(trial.secrets)}
         before = asyncio.run(_prepare(stack, names, trial.databases))
         rates = trial.rates
-        limits = {"creates": rates.creates, "others": rates.others, "window_s": rates.window_s}
+        limits = asdict(rates)
         stack.vault_control.post("limits", limits)
         stack.vault_control.delete("calls")
         seen = Seen()

@@ -59,11 +59,17 @@ class Counted:
         return sum(map(len, self.made.values())) / self.seconds / allowed
 
 
-def rotate_in_simulated_time(secrets: int, vaults: int, instances: int, creations: int = 290, seed: int = 0) -> Counted:
-    """Each secret is due once. Instances know nothing of each other; creations: what each makes in ten seconds."""
+def rotate_in_simulated_time(
+    secrets: int, vaults: int, instances: int, creations: int = 290, seed: int = 0, *, retry_after: bool = True
+) -> Counted:
+    """Each secret is due once. Instances know nothing of each other; creations: what each makes in ten seconds.
+
+    retry_after: whether a vault that refuses says for how long.
+    """
+    rates = Rates(retry_after=retry_after)
     logging.disable(logging.WARNING)
     with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        counted = runner.run(_rotated(secrets, vaults, instances, creations, random.Random(seed)))
+        counted = runner.run(_rotated(secrets, vaults, instances, creations, random.Random(seed), rates))
     logging.disable(logging.NOTSET)
     return counted
 
@@ -104,12 +110,12 @@ class _Time(FakeClock):
 class _Client:
     """In place of azure.keyvault.secrets.aio.SecretClient: as much of it as the store asks for, limits included."""
 
-    def __init__(self, vault: InMemoryVault, time: _Time, counted: Counted) -> None:
+    def __init__(self, vault: InMemoryVault, time: _Time, counted: Counted, rates: Rates) -> None:
         self._vault = vault
         self._time = time
         self._counted = counted
         self._limits = Limits(time.monotonic)
-        self._limits.set(Rates())
+        self._limits.set(rates)
 
     async def get_secret(self, name: str, version: str | None, *, raw_response_hook: Any) -> KeyVaultSecret:
         await self._called(Operation.GET, raw_response_hook)
@@ -172,7 +178,9 @@ class _Notifier:
             self._counted.broken.append(f"{outcome.result.value} {outcome.ref}: {outcome.detail}")
 
 
-async def _rotated(secrets: int, vaults: int, instances: int, creations: int, dice: random.Random) -> Counted:
+async def _rotated(
+    secrets: int, vaults: int, instances: int, creations: int, dice: random.Random, rates: Rates
+) -> Counted:
     time, counted = _Time(), Counted()
     kept = {f"kv-{number}": InMemoryVault(f"kv-{number}", time, number) for number in range(vaults)}
     ledger = InMemoryLedger(time)
@@ -181,7 +189,7 @@ async def _rotated(secrets: int, vaults: int, instances: int, creations: int, di
     messages = [to_text(await _due(kept[vault], name, time)) for name, vault in names.items()]
     dice.shuffle(messages)  # each instance meets each vault
     ledger.hook, server.hook = _taking(LEDGER_S), _taking(SERVER_S)
-    clients = {name: _Client(vault, time, counted) for name, vault in kept.items()}
+    clients = {name: _Client(vault, time, counted, rates) for name, vault in kept.items()}
     queues = []
     for number in range(instances):
         stores = {

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from tests.load import simulated
-from tests.load.__main__ import simulated_row
+from tests.load.__main__ import independent_row, simulated_row
 from tests.load.simulated import Counted, rotate_in_simulated_time
+
+STEADY = [n / 28 for n in range(281)]  # 28 new versions a second, of 30
 
 
 class Reckless:
@@ -15,7 +17,10 @@ class Reckless:
 
     async def wait(self, creations: int) -> None: ...
 
-    def refused(self, retry_after_s: float) -> None: ...
+    def made(self) -> None: ...
+
+    def refused(self, retry_after_s: float | None, tries: int = 1) -> float:
+        return retry_after_s or tries
 
 
 @pytest.mark.thorough
@@ -26,14 +31,25 @@ def test_instances_that_know_nothing_of_each_other_use_the_limit_and_hardly_meet
 
 
 @pytest.mark.thorough
+def test_refusals_that_do_not_say_when_to_come_back_cost_hardly_anything() -> None:
+    counted = {tells: rotate_in_simulated_time(350, 1, 4, retry_after=tells) for tells in (True, False)}
+    assert independent_row({4: counted[True]}, {4: counted[False]}).holds
+    assert counted[False].refused > 0
+
+
+@pytest.mark.parametrize(("slower", "broken"), [(1.1, 0), (1.12, 1)])
+def test_a_tenth_less_without_the_header_breaks_the_row(slower: float, broken: int) -> None:
+    told = Counted(rotated=140, calls=1_000, made={"kv": STEADY})
+    not_told = Counted(rotated=140, calls=1_000, made={"kv": [moment * slower for moment in STEADY]})
+    assert independent_row({2: told}, {2: not_told}).broken == broken
+
+
+@pytest.mark.thorough
 def test_a_pace_that_keeps_no_limit_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(simulated, "Pace", Reckless)
     counted = rotate_in_simulated_time(1_000, 2, 3)
     assert not simulated_row({3: counted}).holds
     assert not counted.broken, "refused, and rotated all the same"
-
-
-STEADY = [n / 28 for n in range(281)]  # 28 new versions a second, of 30
 
 
 @pytest.mark.parametrize(

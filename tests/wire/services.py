@@ -102,21 +102,25 @@ async def planes_trials(stage: Stage, faults: Sequence[Fault] = AT_A_MESSAGE) ->
 
 
 async def throttled_trials(stage: Stage) -> list[Trial]:
-    """The vault says 429 to each operation of a rotation, twice: with a wait that a run sits out, and one too long."""
+    """The vault says 429 to each operation of a rotation, twice: with a wait that a run sits out, one that is too long,
+    and without one.
+    """
     control = stage.app.stack.vault_control
     operations = {"the read": ("get", ""), "the staging": ("set", "--staged"), "the publication": ("set", "")}
 
-    async def one(kind: str, message: str, wait_s: int) -> Trial:
+    async def one(kind: str, message: str, wait_s: int | None) -> Trial:
         async def make() -> tuple[Managed, Callable[[], bool]]:
             kept = await managed(stage, kind)
             operation, suffix = operations[message]
-            fault = {"kind": "status", "status": 429, "retry_after_s": wait_s, "times": 2, "operation": operation}
+            told = {} if wait_s is None else {"retry_after_s": wait_s}
+            fault = {"kind": "status", "status": 429, "times": 2, "operation": operation, **told}
             number = control.post("faults", fault | {"name": kept.name + suffix})["id"]
             return kept, lambda: any(one["id"] == number and one["struck"] for one in control.get("faults"))
 
-        return await stage.tried(f"{VAULT_PART}, throttled", f"{kind}: {message}, Retry-After {wait_s}", make)
+        when = "no Retry-After" if wait_s is None else f"Retry-After {wait_s}"
+        return await stage.tried(f"{VAULT_PART}, throttled", f"{kind}: {message}, {when}", make)
 
-    wanted = [(kind, message, wait_s) for kind in VAULT_KINDS for message in operations for wait_s in (1, 8)]
+    wanted = [(kind, message, wait_s) for kind in VAULT_KINDS for message in operations for wait_s in (1, 8, None)]
     return list(await asyncio.gather(*(one(*each) for each in wanted)))
 
 
