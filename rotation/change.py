@@ -76,6 +76,8 @@ class Change:
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
             raise
+        except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
+            return _deferred(not_yet, secret, slot, operation)
         remember(run.redactor, subject, credential.value)
         check_slot(subject, credential.slot)
 
@@ -90,10 +92,7 @@ class Change:
                 if staged_version is None:  # the provider told its value once; keep it for the next look
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
-                return outcome_of(
-                    Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation,
-                    retry_after_s=not_yet.retry_after_s or 30,
-                )  # fmt: skip
+                return _deferred(not_yet, secret, slot, operation)
             written = await self._publish(run, subject, credential, operation, grace)
 
         # 9
@@ -124,7 +123,7 @@ class Change:
         value = await run.staged_value(staged) if staged else None
         notes = []
         if staged is not None and value is not None:
-            draft, staged_version = Draft(staged.slot, value), staged.version
+            draft, staged_version = Draft(staged.slot, value, staged.at), staged.version
             _check_bound(run, subject, asked, draft.slot)
             await run.make_room(1)
         else:
@@ -186,6 +185,11 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:
+    wait = not_yet.retry_after_s or 30
+    return outcome_of(Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation, retry_after_s=wait)
 
 
 def _is_wanted_still(subject: Subject, job: Job, staged_slot: str) -> bool:

@@ -154,10 +154,14 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the next credential will be. slot None: the provider assigns one. value None: the provider chooses it."""
+    """What the next credential will be. slot None: the provider assigns one. value None: the provider chooses it.
+
+    since: when the value was staged by an earlier run; None: it was not.
+    """
 
     slot: str | None
     value: SecretValue | None
+    since: datetime | None = None
 
 
 class LoginSource(StrEnum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aiohttp import web
@@ -28,6 +28,18 @@ _ACCOUNT = re.compile(
 )
 _SERVER = re.compile(rf"(?P<id>{_GROUP}/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)", re.IGNORECASE)
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
+# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL; the last four of storage are those that
+# azure-mgmt-storage 25.3 lists for its operations and speaks.
+STORAGE_VERSIONS = (
+    "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01", "2018-02-01", "2018-07-01",
+    "2018-11-01", "2019-04-01", "2019-06-01", "2020-08-01-preview", "2021-01-01", "2021-02-01", "2021-04-01",
+    "2021-05-01", "2021-06-01", "2021-08-01", "2021-09-01", "2022-05-01", "2022-09-01", "2023-01-01", "2023-04-01",
+    "2023-05-01", "2024-01-01", "2025-01-01", "2025-06-01", "2025-08-01", "2026-04-01", "2026-06-01", "2026-09-01",
+)  # fmt: skip
+SERVER_VERSIONS = (
+    "2021-06-01", "2022-12-01", "2023-03-01-preview", "2023-06-01-preview", "2023-12-01-preview",
+    "2024-03-01-preview", "2024-08-01", "2024-11-01-preview", "2025-01-01-preview", "2025-06-01-preview", "2025-08-01",
+)  # fmt: skip
 
 
 class Arm:
@@ -72,20 +84,20 @@ class Arm:
     async def handle(self, request: web.Request) -> web.Response:
         """One call."""
         claims = self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
-        if not _VERSION.fullmatch(request.query.get("api-version", "")):
-            raise answer(
-                400, "MissingApiVersionParameter", "The api-version query parameter (?api-version=) is required."
-            )
         path = request.path.removeprefix(self._path)
         if path == "/subscriptions" and request.method == "GET":
+            _check_version(request, "subscriptions", ())
             return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
+            _check_version(request, "storageAccounts", STORAGE_VERSIONS)
             self._authorize(claims, "Microsoft.Storage/storageAccounts", account["action"], account["id"])
             return await self._account(request, account)
         if server is not None and request.method == "GET":
+            _check_version(request, "flexibleServers", SERVER_VERSIONS)
             self._authorize(claims, "Microsoft.DBforPostgreSQL/flexibleServers", None, server["id"])
-            return self._server(server["id"])
+            return self._server(request, server["id"])
+        _check_version(request, "", ())
         raise answer(404, "InvalidResourceType", "The resource type could not be found.")
 
     def _authorize(self, claims: Mapping[str, Any], kind: str, called: str | None, scope: str) -> None:
@@ -100,10 +112,16 @@ class Arm:
             raise answer(403, "AuthorizationFailed", message)
 
     async def _account(self, request: web.Request, parsed: re.Match[str]) -> web.Response:
-        account = self._plane.store.get("account", parsed["id"])
+        action = (parsed["action"] or "").lower()
+        reads = action in {"", "/listkeys"}
+        account = (
+            self._plane.seen(request, "account", parsed["id"])
+            if reads
+            else self._plane.store.get("account", parsed["id"])
+        )
         if account is None:
             raise answer(404, "ResourceNotFound", f"The Resource '{parsed['id']}' was not found.")
-        match request.method, (parsed["action"] or "").lower():
+        match request.method, action:
             case "GET", "":
                 return web.json_response(self._shown(account))
             case "POST", "/listkeys":
@@ -141,8 +159,8 @@ class Arm:
             },
         }
 
-    def _server(self, server_id: str) -> web.Response:
-        server = self._plane.store.get("server", server_id)
+    def _server(self, request: web.Request, server_id: str) -> web.Response:
+        server = self._plane.seen(request, "server", server_id)
         if server is None:
             raise answer(404, "ResourceNotFound", f"The Resource '{server_id}' was not found.")
         shown = {
@@ -166,6 +184,26 @@ def _subscription(identifier: str) -> dict[str, Any]:
         "authorizationSource": "RoleBased",
         "managedByTenants": [],
     }
+
+
+def _check_version(request: web.Request, kind: str, supported: Sequence[str]) -> None:
+    """Answers 400 unless the resource provider knows the api-version that is asked for; any is, where none is named.
+
+    Words as in azure-cli#27109 (no version that there is) and azure-rest-api-specs#11929 (none of this type).
+    """
+    given = request.query.get("api-version", "")
+    if not given:
+        message = "The api-version query parameter (?api-version=) is required for all requests."
+        raise answer(400, "MissingApiVersionParameter", message)
+    if not _VERSION.fullmatch(given):
+        message = f"The api-version '{given}' is invalid. The supported versions are '{','.join(supported)}'."
+        raise answer(400, "InvalidApiVersionParameter", message)
+    if supported and given not in supported:
+        message = (
+            f"No registered resource provider found for location 'local' and API version '{given}' for type '{kind}'. "
+            f"The supported api-versions are '{', '.join(supported)}'. The supported locations are 'local'."
+        )
+        raise answer(400, "NoRegisteredProviderFound", message)
 
 
 def _listed(account: dict[str, Any]) -> dict[str, Any]:

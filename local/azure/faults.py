@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from local.azure.plane import answer
+from local.azure.plane import LAGS, answer
 
 
 class Kind(StrEnum):
@@ -20,6 +20,7 @@ class Kind(StrEnum):
     STATUS = "status"  # answer `status`, do nothing
     DROP_BEFORE = "drop_before"  # close the connection, do nothing
     DROP_AFTER = "drop_after"  # do it, then close the connection without an answer
+    LAG = "lag"  # a read shows what was there before the last write
 
 
 @dataclass(slots=True)
@@ -82,7 +83,8 @@ class Faults:
         @web.middleware
         async def strike(request: web.Request, handler: Handler) -> web.StreamResponse:
             fault = next((fault for fault in self._set if fault.strikes(request)), None)
-            if fault is None:
+            if fault is None or fault.kind is Kind.LAG:
+                request[LAGS] = fault is not None
                 return await handler(request)
             if fault.kind is Kind.STATUS:
                 # The text repeats what was sent: whoever copies it into a message of his own gives values away.

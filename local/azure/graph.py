@@ -1,7 +1,8 @@
 """Microsoft Graph: applications and their client secrets ("application resource type" in the Graph v1.0 reference).
 
 A secret's text is told once, when it is made; afterwards only its hash is known here. Removing one that is not there
-answers 400, as Graph was seen to do ("No password credential found with keyId").
+answers 400, as Graph was seen to do ("No password credential found with keyId"). Errors have an `innerError` with the
+ids of the request ("Microsoft Graph error responses and resource types").
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import re
 import secrets
 import string
 import uuid
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
-from local.azure.plane import Plane, answer, json_object, moment
+from local.azure.plane import Answer, Plane, answer, json_object, moment
 from local.rights import GRAPH as APPLICATIONS
 
 AUDIENCES = ("https://graph.microsoft.com", "00000003-0000-0000-c000-000000000000")
 ALPHABET = string.ascii_letters + string.digits + "-_.~"
 LENGTH = 40
+VERSIONS = ("v1.0", "beta")
 PERMISSION = "Application.ReadWrite.OwnedBy"  # "application: addPassword", least privileged; on what is owned
 LIFETIME = timedelta(days=730)  # where none is asked for: "application: addPassword"
 
@@ -84,14 +87,22 @@ class Graph:
     async def handle(self, request: web.Request) -> web.Response:
         """One call on an application."""
         claims = self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
+        if request.match_info["version"] not in VERSIONS:
+            raise answer(400, "BadRequest", f"Invalid version: {request.match_info['version']}")
         object_id, action = request.match_info["id"], request.match_info.get("action", "")
-        application = self._plane.store.get("application", object_id)
+        action = action.lower()
+        reads = action == ""
+        application = (
+            self._plane.seen(request, "application", object_id)
+            if reads
+            else self._plane.store.get("application", object_id)
+        )
         if application is None:
             message = f"Resource '{object_id}' does not exist."
             raise answer(404, "Request_ResourceNotFound", message)
         if not self._plane.rights.permit(claims, PERMISSION, f"{APPLICATIONS}/{object_id}"):
             raise answer(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
-        match request.method, action.lower():
+        match request.method, action:
             case "GET", "":
                 return web.json_response(_selected(application, request.query.get("$select")))
             case "POST", "addpassword":
@@ -119,6 +130,27 @@ class Graph:
             raise answer(400, "Request_BadRequest", "No password credential found with keyId.")
         found[0]["removed"] = moment(self._plane.now())
         self._plane.store.put("application", application["id"], application)
+
+
+@web.middleware
+async def in_graphs_words(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Adds to errors what Graph's have and others' have not."""
+    try:
+        return await handler(request)
+    except Answer as error:
+        inner = {
+            "date": datetime.now(UTC).isoformat(timespec="seconds").removesuffix("+00:00"),
+            "request-id": str(uuid.uuid4()),
+            "client-request-id": request.headers.get("client-request-id", str(uuid.uuid4())),
+        }
+        body = {"error": {"code": error.code, "message": error.message, "innerError": inner}}
+        return web.json_response(body, status=error.status, headers=_headers(error))
+
+
+def _headers(error: Answer) -> dict[str, str]:
+    return {
+        name: value for name, value in error.headers.items() if name.lower() not in {"content-type", "content-length"}
+    }
 
 
 def digest(text: str) -> str:

@@ -15,6 +15,8 @@ from local.azure.store import Store
 from local.rights import Rights
 from local.tokens import TokenAuthority, TokenRefused
 
+LAGS = web.RequestKey("lags", bool)  # set on a request whose reads lag behind the writes
+
 
 @dataclass(slots=True)
 class Plane:
@@ -33,6 +35,10 @@ class Plane:
     def propagated(self, at: str) -> bool:
         """Whether a change made `at` (ISO 8601) is seen everywhere by now."""
         return datetime.fromisoformat(at) + timedelta(seconds=self.propagation_s) <= self.now()
+
+    def seen(self, request: web.Request, kind: str, thing: str) -> dict[str, Any] | None:
+        """A thing as this read shows it, which may lag behind the last write."""
+        return self.store.get(kind, thing, lags=request.get(LAGS, False))
 
     def check_token(self, request: web.Request, *audiences: str) -> dict[str, Any]:
         """The caller's claims. Answers 401 unless the request carries a token for one of `audiences`."""
@@ -55,6 +61,8 @@ class Answer(web.HTTPException):
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str]) -> None:
         self.status_code = status
+        self.code = code
+        self.message = message
         body = json.dumps({"error": {"code": code, "message": message}})
         super().__init__(text=body, content_type="application/json", headers={"x-ms-error-code": code, **headers})
 

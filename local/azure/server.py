@@ -13,13 +13,13 @@ from types import TracebackType
 from typing import Self
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from local.azure.arm import Arm
 from local.azure.blob import Blob
 from local.azure.control import ControlApi
 from local.azure.faults import Faults
-from local.azure.graph import Graph
+from local.azure.graph import Graph, in_graphs_words
 from local.azure.login import Login
 from local.azure.plane import Plane
 from local.azure.store import Store
@@ -130,20 +130,29 @@ class LocalAzure:
 
     def _app(self) -> web.Application:
         app = web.Application()
-        app.add_subapp(ARM_PATH, self._service("*", {"/{rest:.*}": self.arm.handle}))
-        app.add_subapp(BLOB_PATH, self._service("GET", {"/{account}/": Blob(self.plane).handle}))
-        application = "/v1.0/applications/{id}"
-        calls = {application: self.graph.handle, application + "/{action}": self.graph.handle}
-        app.add_subapp(GRAPH_PATH, self._service("*", calls))
-        app.add_subapp(LOGIN_PATH, self._service("POST", {"/{tenant}/oauth2/v2.0/token": Login(self.plane).handle}))
+        app.add_subapp(ARM_PATH, self._service({("*", "/{rest:.*}"): self.arm.handle}))
+        app.add_subapp(BLOB_PATH, self._service({("GET", "/{account}/"): Blob(self.plane).handle}))
+        application = "/{version}/applications/{id}"
+        calls = {("*", application): self.graph.handle, ("*", application + "/{action}"): self.graph.handle}
+        app.add_subapp(GRAPH_PATH, self._service(calls, in_graphs_words))
+        login = Login(self.plane)
+        metadata = ".well-known/openid-configuration"
+        served: dict[tuple[str, str], Handler] = {
+            ("POST", "/{tenant}/oauth2/v2.0/token"): login.handle,
+            ("GET", "/common/discovery/instance"): login.instances,
+            ("GET", "/{tenant}/v2.0/" + metadata): login.metadata,
+            ("GET", "/{tenant}/" + metadata): login.metadata,
+            ("GET", "/{tenant}/discovery/v2.0/keys"): login.keys,
+        }
+        app.add_subapp(LOGIN_PATH, self._service(served))
         control = ControlApi(self.plane, self.arm, self.graph, self.faults, self.control_key)
         app.add_subapp(CONTROL_PATH, control.app())
         return app
 
-    def _service(self, method: str, routes: Mapping[str, Handler]) -> web.Application:
+    def _service(self, routes: Mapping[tuple[str, str], Handler], *outermost: Middleware) -> web.Application:
         """Struck by faults, which the control calls are not."""
-        app = web.Application(middlewares=[self.faults.middleware])
-        for path, handler in routes.items():
+        app = web.Application(middlewares=[*outermost, self.faults.middleware])
+        for (method, path), handler in routes.items():
             app.router.add_route(method, path, handler)
         return app
 

@@ -36,6 +36,7 @@ class Store:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = directory / "azure.db"
         path.touch(mode=0o600)
+        self._before: dict[tuple[str, str], str | None] = {}  # of this process's writes: a lag does not outlive it
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=0)
         try:
             self._connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -51,13 +52,19 @@ class Store:
     def close(self) -> None:
         self._connection.close()
 
-    def get(self, kind: str, thing: str) -> dict[str, Any] | None:
-        """One thing; the caller may change the copy and `put` it back."""
+    def get(self, kind: str, thing: str, *, lags: bool = False) -> dict[str, Any] | None:
+        """One thing; the caller may change the copy and `put` it back. lags: as it was before the last write to it."""
+        key = (kind, thing.lower())
+        body = self._before[key] if lags and key in self._before else self._body(kind, thing)
+        return None if body is None else json.loads(body)
+
+    def _body(self, kind: str, thing: str) -> str | None:
         row = self._connection.execute("SELECT body FROM things WHERE kind = ? AND id = ?", (kind, thing)).fetchone()
-        return None if row is None else json.loads(row[0])
+        return None if row is None else str(row[0])
 
     def put(self, kind: str, thing: str, body: Mapping[str, Any]) -> None:
         """Write a thing whole."""
+        self._before[kind, thing.lower()] = self._body(kind, thing)
         self._connection.execute("INSERT OR REPLACE INTO things VALUES (?, ?, ?)", (kind, thing, json.dumps(body)))
 
     def all(self, kind: str) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ class EntraAppSecret:
     async def apply(self, job: Job, draft: Draft) -> Credential:
         """Adds a secret and drops none, not even one of an earlier try, since nobody can tell who uses it.
 
-        A staged one is returned as long as Graph lists it; what was lost in between comes up as an orphan.
+        A staged one is returned as long as Graph lists it, and waited for while it may not do so yet; what was lost
+        in between comes up as an orphan.
         """
         _check_realm(job)
         async with session() as over:
@@ -71,6 +72,8 @@ class EntraAppSecret:
                 application = await self._application(over, job)
                 if draft.slot in application.passwords:
                     return Credential(draft.value, draft.slot)
+                if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
+                    raise _not_shown(job)
             asked = {"displayName": _prefix(job.ref) + job.operation_id, "endDateTime": self._end(job.spec)}
             answer = await self._graph.post(over, _path(job, "/addPassword"), {"passwordCredential": asked})
         added = _judge(answer, job)
@@ -118,9 +121,7 @@ class EntraAppSecret:
             password = application.passwords.get(credential.slot.lower())
             if password is None:
                 if credential.value != job.current.value:  # added a moment ago, and read from where it is not known yet
-                    raise NotYet(
-                        f"Microsoft Graph does not show the new secret of {_name(job)}", retry_after_s=ASK_AGAIN_S
-                    )
+                    raise _not_shown(job)
                 raise Rejected(f"{_name(job)} has no secret with the key id {credential.slot!a:.60}")
             if not text.startswith(password.hint):
                 raise Rejected(f"the value is not the secret of {_name(job)} that the key id names")
@@ -211,6 +212,10 @@ class EntraAppSecret:
 def _check_client_id(value: Value, application: Application, job: Job) -> None:
     if client_ids(value) - {application.client_id.lower()}:
         raise Unusable(f"the client id in the value is not that of {_name(job)}", field="value")
+
+
+def _not_shown(job: Job) -> NotYet:
+    return NotYet(f"Microsoft Graph does not show the new secret of {_name(job)}", retry_after_s=ASK_AGAIN_S)
 
 
 def _expired(password: Password, job: Job) -> Rejected:

@@ -34,7 +34,7 @@ from rotation.rotators.storage_value import read_key
 
 KEYS = ("key1", "key2")
 API_VERSION = "2023-05-01"
-SETTLES_AFTER = timedelta(minutes=10)  # a key that is refused although the account lists it, and older, is rejected
+SETTLES_AFTER = timedelta(minutes=10)  # what is refused, or not listed, and older than this is so for good
 ASK_AGAIN_S = 15
 READ_S = 8
 ROLES = "Storage Account Key Operator Service Role and Reader"
@@ -90,6 +90,7 @@ class StorageKey:
 
         A repetition regenerates it once more, which harms nobody: a key that was never published has no consumers.
         Whether an earlier try did it can't be told; the account knows when a key was made, but not by whom.
+        A staged one is waited for while the list may lag: regenerated each time, it would never be listed in time.
         """
         _check_realm(job)
         slot = draft.slot or self.draft(job).slot or ""
@@ -98,6 +99,8 @@ class StorageKey:
                 listed = (await self._keys(over, job)).get(slot)
                 if listed is not None and listed.value == _read(draft.value, job).password:
                     return Credential(draft.value, slot)
+                if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
+                    raise _not_listed(job)
             key = await self._regenerate(over, job, slot)
         return Credential(_read(job.current.value, job).with_login(key.value), slot)
 
@@ -108,6 +111,8 @@ class StorageKey:
             listed = await self._keys(over, job)
             slots = [slot for slot in KEYS if slot in listed and listed[slot].value == key]
             if not slots:
+                if await self._opens(over, job, key):
+                    raise _not_listed(job)
                 raise Rejected(f"the value is none of the keys of {_name(job)}")
             if len(slots) > 1:
                 raise Unusable(f"both keys of {_name(job)} are the same: regenerate the one that nobody uses")
@@ -122,8 +127,11 @@ class StorageKey:
     async def verify(self, job: Job, credential: Credential) -> None:
         key = _read(credential.value, job).password
         async with session() as over:
-            listed = (await self._keys(over, job)).get(credential.slot)
+            keys = await self._keys(over, job)
+            listed = keys.get(credential.slot)
             if listed is None or listed.value != key:
+                if await self._may_be_new(over, job, credential, keys):
+                    raise _not_listed(job)
                 raise Rejected(f"the value is not {credential.slot!a:.40} of {_name(job)}")
             endpoint = await self._blob_endpoint(over, job)
             await self._log_in(over, job, endpoint, listed)
@@ -136,6 +144,23 @@ class StorageKey:
 
     async def _keys(self, over: ClientSession, job: Job) -> Mapping[str, _Key]:
         return _parse_keys(await self._post(over, job, "listKeys", {}), job)
+
+    async def _may_be_new(
+        self, over: ClientSession, job: Job, credential: Credential, listed: Mapping[str, _Key]
+    ) -> bool:
+        key = _read(credential.value, job).password
+        if any(one.value == key for one in listed.values()):
+            return False  # it is the other one
+        made_just_now = credential.slot != job.current.slot and credential.value != job.current.value
+        return made_just_now or await self._opens(over, job, key)
+
+    async def _opens(self, over: ClientSession, job: Job, key: SecretValue) -> bool:
+        """Whether the blob service accepts a key that is not listed, since the list lags behind."""
+        try:
+            await self._log_in(over, job, await self._blob_endpoint(over, job), _Key(key, None))
+        except Refused:
+            return False
+        return True
 
     async def _regenerate(self, over: ClientSession, job: Job, slot: str) -> _Key:
         if slot not in KEYS or slot == job.current.slot:
@@ -235,6 +260,10 @@ def _keys_not_allowed(job: Job) -> Refused:
         f"{_name(job)} does not allow access by key (allowSharedKeyAccess is false): "
         "let its consumers use Entra, or allow it again"
     )
+
+
+def _not_listed(job: Job) -> NotYet:
+    return NotYet(f"Azure Resource Manager does not list the new key of {_name(job)} yet", retry_after_s=ASK_AGAIN_S)
 
 
 def _account_name(job: Job) -> str:

@@ -23,13 +23,17 @@ HOST = f"{NAMED}.vault.azure.net"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """ca: what clients must trust. proxy: leads to the vault that goes by its name on Azure."""
+    """ca: what clients must trust. proxy: leads to the vault that goes by its name on Azure.
+
+    client_secret: of the one application.
+    """
 
     vaults: LocalVaults
     azure: LocalAzure
     proxy: Proxy
     authority: TokenAuthority
     ca: Path
+    client_secret: str
 
     @property
     def near(self) -> str:
@@ -69,10 +73,11 @@ async def served(folder: Path, settling_s: float) -> AsyncIterator[Place]:
         )
         azure.arm.add_account(ACCOUNT)
         azure.graph.add_application(APPLICATION, CLIENT_ID)
+        client_secret = azure.graph.add_secret(APPLICATION)["secretText"]
         proxy = Proxy({HOST: vaults.ports[NAMED]})
         await proxy.start()
         stack.push_async_callback(proxy.stop)
-        yield Place(vaults, azure, proxy, authority, tls.ca)
+        yield Place(vaults, azure, proxy, authority, tls.ca, client_secret)
 
 
 @contextlib.contextmanager

@@ -18,14 +18,17 @@ from azure.core.exceptions import ClientAuthenticationError
 from azure.core.pipeline.transport import AioHttpTransport
 from azure.storage.blob.aio import BlobServiceClient
 
+from local.azure.arm import SERVER_VERSIONS, STORAGE_VERSIONS
+from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from local.tokens import TENANT, TokenAuthority
 from rotation.rotators.azure_rest import session as trusting_session
+from rotation.rotators.storage_key import API_VERSION
 from tests.contract.harness_storage_key import key_works
 from tests.local_azure import ACCOUNT, APPLICATION, CLIENT_ID, GROUP, Place, opened
 
 SERVER = f"{GROUP}/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-demo"
-VERSION = {"api-version": "2024-08-01"}
+VERSION = {"api-version": "2021-06-01"}  # of both resource providers
 
 
 @pytest.fixture
@@ -286,3 +289,86 @@ async def test_a_stopped_process_takes_its_ready_file_with_it(process: AzureProc
     assert (process.directory / "ready.json").stat().st_mode & 0o077 == 0
     assert await process.end(signal.SIGTERM) == (0, "")
     assert not (process.directory / "ready.json").exists()
+
+
+# versions, errors and metadata
+
+
+@pytest.mark.parametrize(
+    ("path", "version", "code"),
+    [
+        (ACCOUNT, "", "MissingApiVersionParameter"),
+        (ACCOUNT, "latest", "InvalidApiVersionParameter"),
+        (ACCOUNT, "2023-5-1", "InvalidApiVersionParameter"),
+        (ACCOUNT, "2024-08-01", "NoRegisteredProviderFound"),  # PostgreSQL's, not storage's
+        (ACCOUNT + "/listKeys", "2099-01-01", "NoRegisteredProviderFound"),
+        (ACCOUNT + "/regenerateKey", "2099-01-01", "NoRegisteredProviderFound"),
+        (SERVER, "2023-05-01", "NoRegisteredProviderFound"),  # storage's, not PostgreSQL's
+    ],
+)
+async def test_an_api_version_that_the_provider_does_not_know_is_refused(
+    place: Place, over: aiohttp.ClientSession, path: str, version: str, code: str
+) -> None:
+    """azure-cli#27109; azure-rest-api-specs#11929."""
+    place.azure.arm.add_server(SERVER, "localhost")
+    before = place.azure.arm.keys(ACCOUNT)
+    method = "POST" if path.endswith(("Key", "Keys")) else "GET"
+    status, body = await call(
+        over, place.tokens.authority, method, place.azure.arm_url + path, place.azure.arm_url,
+        params={"api-version": version}, json={"keyName": "key1"},
+    )  # fmt: skip
+    assert (status, body["error"]["code"]) == (400, code)
+    assert "innerError" not in body["error"], "the resource manager has none"
+    assert place.azure.arm.keys(ACCOUNT) == before
+
+
+def test_the_versions_that_the_app_asks_for_are_known() -> None:
+    assert API_VERSION in STORAGE_VERSIONS
+    assert "2021-06-01" in SERVER_VERSIONS, "azure-mgmt-rdbms 10.1.1 asks for this one"
+
+
+async def test_graphs_errors_tell_the_ids_of_the_request(place: Place, over: aiohttp.ClientSession) -> None:
+    """ "Microsoft Graph error responses and resource types": `innerError`."""
+    unknown = f"{place.azure.graph_url}/v1.0/applications/{APPLICATION[:-1]}0"
+    authority, url = place.tokens.authority, place.azure.graph_url
+    status, body = await call(over, authority, "GET", unknown, url)
+    assert (status, body["error"]["code"]) == (404, "Request_ResourceNotFound")
+    assert body["error"]["innerError"].keys() == {"date", "request-id", "client-request-id"}
+    place.azure.faults.add(
+        Fault(Kind.STATUS, path="/graph/", status=429, code="TooManyRequests", headers={"Retry-After": "7"})
+    )
+    async with over.get(unknown) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (429, "7")
+        assert "innerError" in (await answer.json())["error"]
+
+
+@pytest.mark.parametrize("version", ["v2.0", "v1", "V1.0"])
+async def test_a_version_of_graph_that_there_is_not_is_refused(
+    place: Place, over: aiohttp.ClientSession, version: str
+) -> None:
+    url = f"{place.azure.graph_url}/{version}/applications/{APPLICATION}"
+    status, body = await call(over, place.tokens.authority, "GET", url, place.azure.graph_url)
+    assert (status, body["error"]["message"]) == (400, f"Invalid version: {version}")
+
+
+async def test_the_authoritys_metadata_leads_to_its_tokens(place: Place, over: aiohttp.ClientSession) -> None:
+    asked = {"api-version": "1.1", "authorization_endpoint": f"{place.azure.login_url}/{TENANT}/oauth2/v2.0/authorize"}
+    async with over.get(f"{place.azure.login_url}/common/discovery/instance", params=asked) as answer:
+        found = await answer.json()
+    for document in (
+        found["tenant_discovery_endpoint"],
+        f"{place.azure.login_url}/{TENANT}/.well-known/openid-configuration",
+    ):
+        async with over.get(document) as answer:
+            body = await answer.json()
+        assert body["token_endpoint"] == f"{place.azure.login_url}/{TENANT}/oauth2/v2.0/token"
+        assert body["issuer"] == f"https://login.microsoftonline.com/{TENANT}/v2.0"
+        async with over.get(body["jwks_uri"]) as answer:
+            assert await answer.json() == {"keys": []}
+    for wrong in (
+        "/elsewhere/v2.0/.well-known/openid-configuration",
+        "/common/discovery/instance?authorization_endpoint=x",
+    ):
+        async with over.get(place.azure.login_url + wrong) as answer:
+            assert answer.status == 400
+            assert (await answer.json())["error_codes"]
