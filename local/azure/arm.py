@@ -28,8 +28,8 @@ _ACCOUNT = re.compile(
 )
 _SERVER = re.compile(rf"(?P<id>{_GROUP}/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)", re.IGNORECASE)
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
-# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL; the last four of storage are those that
-# azure-mgmt-storage 25.3 lists for its operations and speaks.
+# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL; the last four of storage are those
+# that azure-mgmt-storage 25.3 lists for its operations and speaks.
 STORAGE_VERSIONS = (
     "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01", "2018-02-01", "2018-07-01",
     "2018-11-01", "2019-04-01", "2019-06-01", "2020-08-01-preview", "2021-01-01", "2021-02-01", "2021-04-01",
