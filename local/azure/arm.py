@@ -28,12 +28,13 @@ _ACCOUNT = re.compile(
 )
 _SERVER = re.compile(rf"(?P<id>{_GROUP}/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)", re.IGNORECASE)
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
-# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL.
+# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL; the last four of storage are those
+# that azure-mgmt-storage 25.3 lists for its operations and speaks.
 STORAGE_VERSIONS = (
     "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01", "2018-02-01", "2018-07-01",
     "2018-11-01", "2019-04-01", "2019-06-01", "2020-08-01-preview", "2021-01-01", "2021-02-01", "2021-04-01",
     "2021-05-01", "2021-06-01", "2021-08-01", "2021-09-01", "2022-05-01", "2022-09-01", "2023-01-01", "2023-04-01",
-    "2023-05-01", "2024-01-01", "2025-01-01", "2025-06-01",
+    "2023-05-01", "2024-01-01", "2025-01-01", "2025-06-01", "2025-08-01", "2026-04-01", "2026-06-01", "2026-09-01",
 )  # fmt: skip
 SERVER_VERSIONS = (
     "2021-06-01", "2022-12-01", "2023-03-01-preview", "2023-06-01-preview", "2023-12-01-preview",
@@ -85,6 +86,7 @@ class Arm:
         claims = self._plane.check_token(request, self._plane.url + self._path, *AUDIENCES)
         path = request.path.removeprefix(self._path)
         if path == "/subscriptions" and request.method == "GET":
+            _check_version(request, "subscriptions", ())
             return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:

@@ -15,11 +15,13 @@ from typing import Any
 
 from azure.keyvault.secrets import SecretClient
 
+from local.tokens import TENANT
 from tests.environments import python_of
 from tests.foreign_clients.given import Given
 from tests.foreign_clients.place import NAMED, Place
 from tests.foreign_clients.steps import tried
 from tests.foreign_clients.told import Told
+from tests.local_azure import CLIENT_ID
 
 REQUIREMENTS = Path(__file__).parent / "requirements-az.txt"
 WITHIN_S = 120
@@ -48,6 +50,7 @@ class Az:
             "AZURE_CONFIG_DIR": str(folder / "azure"),
             "AZURE_CORE_COLLECT_TELEMETRY": "no",
             "AZURE_CORE_ONLY_SHOW_ERRORS": "yes",
+            "AZURE_CORE_INSTANCE_DISCOVERY": "no",  # else it asks Microsoft whose authority this is
             **place.led,
         }
 
@@ -80,11 +83,16 @@ def run(place: Place) -> Told:
 
 
 def _refused(act: Callable[[], object], code: str) -> bool:
-    """Whether az says no with this code."""
+    """Whether the vault says no with this code."""
+    return _refused_with(act, f"({code})") or _refused_with(act, f"Code: {code}")
+
+
+def _refused_with(act: Callable[[], object], words: str) -> bool:
+    """Whether az says no with these words."""
     try:
         act()
     except Refused as refused:
-        return f"({code})" in refused.told or f"Code: {code}" in refused.told
+        return words in refused.told
     return False
 
 
@@ -120,7 +128,7 @@ class Case:
 
     def steps(self) -> dict[str, Callable[[], object]]:
         """All of them, in their order."""
-        return {**self._login(), **self._life(), **self._death(), **self._by_id()}
+        return {**self._login(), **self._life(), **self._death(), **self._by_id(), **self._by_secret()}
 
     def _secret(self, command: str, **options: object) -> Any:
         return self._az(f"keyvault secret {command}", **options)
@@ -214,6 +222,26 @@ class Case:
                 secret("set-attributes", id=identifier, tags=["c=d"])["tags"] == {"c": "d"}
             ),
             "secret list-versions --id": lambda: len(secret("list-versions", id=identifier)) == 1,
+        }
+
+    def _by_secret(self) -> dict[str, Callable[[], object]]:
+        """The same program as an application with a client secret, by MSAL, at the local authority."""
+        az, secret, place = self._az, self._secret, self._place
+
+        def logged_in(text: str) -> Any:
+            return az("login --service-principal", username=CLIENT_ID, password=text, tenant=TENANT)
+
+        return {
+            "account clear": lambda: az("account clear") is None,
+            "secret show: nobody is logged in": lambda: _refused_with(
+                lambda: secret("show", **self._one), "Please run 'az login'"
+            ),
+            "login --service-principal: a wrong secret": lambda: _refused_with(
+                lambda: logged_in("none of its secrets"), "AADSTS7000215"
+            ),
+            "login --service-principal": lambda: logged_in(place.client_secret)[0]["user"]["name"] == CLIENT_ID,
+            "secret show: as an application": lambda: secret("show", **self._one)["value"] == SECOND,
+            "logout": lambda: az("logout") is None,
         }
 
     def _first(self) -> str:

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from local.tokens import TENANT
 from tests.environments import python_of
 from tests.foreign_clients.place import Place
 from tests.foreign_clients.told import Told, counted
@@ -19,7 +20,7 @@ def arm(place: Place) -> Told:
 
 
 def graph(place: Place) -> Told:
-    return _run(place, "msgraph", "graph", place.azure.graph_url, APPLICATION, CLIENT_ID)
+    return _run(place, "msgraph", "graph", place.azure.graph_url, APPLICATION, CLIENT_ID, place.azure.login_url, TENANT)
 
 
 def _run(place: Place, client: str, module: str, *arguments: str) -> Told:

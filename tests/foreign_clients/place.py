@@ -12,6 +12,7 @@ from local.azure import LocalAzure
 from local.certificates import ensure
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
+from local.vault.settling import TAKES_S
 from tests.foreign_clients.proxy import Proxy
 from tests.local_azure import ACCOUNT, APPLICATION, CLIENT_ID
 
@@ -22,13 +23,17 @@ HOST = f"{NAMED}.vault.azure.net"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """ca: what clients must trust. proxy: leads to the vault that goes by its name on Azure."""
+    """ca: what clients must trust. proxy: leads to the vault that goes by its name on Azure.
+
+    client_secret: of the one application.
+    """
 
     vaults: LocalVaults
     azure: LocalAzure
     proxy: Proxy
     authority: TokenAuthority
     ca: Path
+    client_secret: str
 
     @property
     def near(self) -> str:
@@ -53,14 +58,14 @@ class Place:
 
 
 @contextlib.asynccontextmanager
-async def served(folder: Path) -> AsyncIterator[Place]:
+async def served(folder: Path, settling_s: float) -> AsyncIterator[Place]:
     tls = ensure(folder / "tls", also=(HOST,))
     authority = TokenAuthority.from_file(folder / "signing.key")
     async with contextlib.AsyncExitStack() as stack:
         vaults = await stack.enter_async_context(
             LocalVaults(
                 {NEAR: 0, NAMED: 0}, data=folder / "vault", cert=tls.cert, key=tls.key, authority=authority,
-                addresses={NAMED: f"https://{HOST}"},
+                addresses={NAMED: f"https://{HOST}"}, settling_s=settling_s,
             )
         )  # fmt: skip
         azure = await stack.enter_async_context(
@@ -68,15 +73,16 @@ async def served(folder: Path) -> AsyncIterator[Place]:
         )
         azure.arm.add_account(ACCOUNT)
         azure.graph.add_application(APPLICATION, CLIENT_ID)
+        client_secret = azure.graph.add_secret(APPLICATION)["secretText"]
         proxy = Proxy({HOST: vaults.ports[NAMED]})
         await proxy.start()
         stack.push_async_callback(proxy.stop)
-        yield Place(vaults, azure, proxy, authority, tls.ca)
+        yield Place(vaults, azure, proxy, authority, tls.ca, client_secret)
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Place]:
-    """The place, served until the block ends.
+def opened(folder: Path, settling_s: float = TAKES_S) -> Iterator[Place]:
+    """The place, served until the block ends. settling_s: how long deleting, recovering and purging take.
 
     Raises:
         RuntimeError: it does not start.
@@ -87,7 +93,7 @@ def opened(folder: Path) -> Iterator[Place]:
 
     async def serve() -> None:
         try:
-            async with served(folder) as place:
+            async with served(folder, settling_s) as place:
                 places.append(place)
                 served_now.set()
                 await over.wait()

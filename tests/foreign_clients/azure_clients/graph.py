@@ -1,4 +1,4 @@
-"""`python -m tests.foreign_clients.azure_clients.graph GRAPH_URL OBJECT_ID APP_ID`: msgraph-sdk at the local Graph."""
+"""`python -m tests.foreign_clients.azure_clients.graph GRAPH_URL OBJECT_ID APP_ID LOGIN_URL TENANT`: msgraph-sdk."""
 
 import asyncio
 import sys
@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from azure.identity import ManagedIdentityCredential
+from azure.core.exceptions import ClientAuthenticationError
+from azure.identity import ClientSecretCredential, ManagedIdentityCredential
 from kiota_abstractions.base_request_configuration import RequestConfiguration
 from kiota_authentication_azure.azure_identity_authentication_provider import AzureIdentityAuthenticationProvider
 from msgraph import GraphRequestAdapter, GraphServiceClient
@@ -54,8 +55,8 @@ class Applications:
         return self._run(self._applications.by_application_id(application).remove_password.post(body))
 
 
-def steps(url: str, application: str, app_id: str) -> dict[str, Callable[[], object]]:
-    """application: its object id; there is one."""
+def steps(url: str, application: str, app_id: str, login: str, tenant: str) -> dict[str, Callable[[], object]]:
+    """application: its object id; there is one. login: where its secrets log in, by azure-identity and so by MSAL."""
     graph = Applications(url)
     made: dict[str, Any] = {}
 
@@ -77,6 +78,11 @@ def steps(url: str, application: str, app_id: str) -> dict[str, Callable[[], obj
         key = made[name].key_id
         return graph.remove(application, key) is None and key not in credentials()
 
+    def token(name: str) -> str:
+        options: dict[str, Any] = {"authority": login, "disable_instance_discovery": True}
+        with ClientSecretCredential(tenant, app_id, made[name].secret_text, **options) as credential:
+            return str(credential.get_token(*SCOPES).token)
+
     def code(act: Callable[[], object]) -> tuple[int, str]:
         error = refused(act, ODataError)
         return error.response_status_code, error.error.code
@@ -94,7 +100,11 @@ def steps(url: str, application: str, app_id: str) -> dict[str, Callable[[], obj
         "addPassword: an end that is past": lambda: (
             code(lambda: graph.add(application, "late", ENDS - timedelta(days=365))) == (400, "Request_BadRequest")
         ),
+        "both secrets log in": lambda: bool(token("first") and token("second")),
         "removePassword": lambda: removed("first"),
+        "a secret that is gone logs in no more": lambda: (
+            "AADSTS7000215" in refused(lambda: token("first"), ClientAuthenticationError).message
+        ),
         "removePassword: one that is gone": lambda: (
             code(lambda: graph.remove(application, made["first"].key_id)) == (400, "Request_BadRequest")
         ),

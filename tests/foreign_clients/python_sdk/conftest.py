@@ -14,6 +14,7 @@ from tests.foreign_clients.python_sdk.clients import Asked, Opener, over_aiohttp
 
 NEWEST, *OLDER = (version.value for version in ApiVersion)
 API_VERSIONS = [NEWEST, *(pytest.param(version, marks=pytest.mark.thorough) for version in OLDER)]
+SETTLES_S = 0.06  # long enough to be seen, since a poller looks at once; hundreds of secrets are deleted here
 TRANSPORTS: dict[str, Opener] = {"requests": over_requests, "aiohttp": over_aiohttp}
 
 
@@ -27,7 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with opened(tmp_path_factory.mktemp("stand-ins")) as running:
+    with opened(tmp_path_factory.mktemp("stand-ins"), SETTLES_S) as running:
         yield running
 
 

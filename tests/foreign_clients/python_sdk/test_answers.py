@@ -143,6 +143,19 @@ async def test_a_value_that_is_too_long_is_refused(client: Asked, name: str) -> 
     assert code_of(caught.value) == (400, "BadParameter")
 
 
+@model("test_polling_method.py::test_continues_polling_when_resource_not_found, ::test_final_resource")
+async def test_a_deletion_is_waited_for_while_the_secret_is_neither_here_nor_there(
+    place: Place, client: Asked, name: str
+) -> None:
+    made = await client.call("set_secret", name, "a value")
+
+    assert (await client.delete(name)).id == made.id
+
+    looks = [call.status for call in place.vaults.calls.records(vault=NEAR, operation="get-deleted", name=name)]
+    assert looks == [404] * (len(looks) - 1) + [200]
+    assert len(looks) > 1
+
+
 @model("test_polling_method.py::test_propagates_unexpected_error")
 async def test_a_deletion_that_can_not_be_watched_ends_in_the_vaults_error(
     place: Place, opener: Opener, name: str
