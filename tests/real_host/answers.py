@@ -1,4 +1,4 @@
-"""`python -m tests.real_host.answers`: asks the real host all that `asked.py` has, and keeps the answers as JSON.
+"""`python -m tests.real_host.answers [NAME …]`: asks the real host what `asked.py` has, and keeps the answers as JSON.
 
 Where our host does otherwise, `DIFFERENCES` says why; a test holds it to all else, and this list to what still differs.
 """
@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,9 @@ def asked() -> list[Asked]:
     return [*requests(), *deliveries(), *late()]
 
 
-async def of_the_real_host(data: Path, executable: Path) -> dict[str, Any]:
-    """Play everything to it."""
-    return await _played(await asyncio.to_thread(OnTheRealHost, data, executable))
+async def of_the_real_host(data: Path, executable: Path, names: Collection[str] = ()) -> dict[str, Any]:
+    """Play everything to it, or what is named."""
+    return await _played(await asyncio.to_thread(OnTheRealHost, data, executable), names)
 
 
 async def of_ours(data: Path) -> dict[str, Any]:
@@ -58,9 +59,10 @@ async def of_ours(data: Path) -> dict[str, Any]:
     return await _played(await asyncio.to_thread(OnOurs, data))
 
 
-async def _played(host: OnTheRealHost | OnOurs) -> dict[str, Any]:
+async def _played(host: OnTheRealHost | OnOurs, names: Collection[str] = ()) -> dict[str, Any]:
+    ones = [one for one in asked() if not names or one.name in names]
     try:
-        return await Player(host).play(asked(), messages())
+        return await Player(host).play(ones, [one for one in messages() if not names or one.name in names])
     finally:
         await asyncio.to_thread(host.close)
 
@@ -71,8 +73,13 @@ def main() -> int:
     if executable is None:
         print("there is no Functions host here")
         return 1
+    wanted = set(sys.argv[1:])
     with tempfile.TemporaryDirectory(prefix="keyturn-answers-") as folder:
-        found = asyncio.run(of_the_real_host(Path(folder), executable))
+        found = asyncio.run(of_the_real_host(Path(folder), executable, wanted))
+    if wanted:  # the others stay, but for those that nobody asks any more
+        known = kept() | found
+        names = [*(one.name for one in asked()), *(one.name for one in messages())]
+        found = {name: known[name] for name in names if name in known}
     KEPT.write_text(
         json.dumps({"host": VERSION, "answers": found}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )

@@ -261,7 +261,7 @@ def messages() -> Iterator[Sent]:
     yield Sent("message of JSON", ('{"a": 1}',))
     yield Sent("message of odd text", ("é <&> \t \U0001f511 'x' \"y\"",))
     yield Sent("message of 40,000 characters", ("x" * 40_000,))
-    yield Sent("messages, fifty at once", tuple(f"many {number}" for number in range(50)))
+    yield Sent("messages, twenty at once", tuple(f"many {number}" for number in range(20)))
     yield Sent("message whose function takes too long", ("slow",))
     yield Sent("messages, one takes too long, beside one that raises once", ("slow too", "once too"))
     yield Sent("message in hand when the host was killed", ("slow, killed",), "killed")
