@@ -23,6 +23,7 @@ def to_text(request: RotationRequest) -> str:
             "force": request.force.value,
             "early": request.early,
             "demanded": request.demanded,
+            **({"restore_tags": True} if request.restore_tags else {}),
         }
     )
 
@@ -44,6 +45,7 @@ def from_text(text: str) -> RotationRequest:
             force=Force(raw.get("force", "no")),
             early=raw.get("early") is True,
             demanded=raw.get("demanded") is True,
+            restore_tags=raw.get("restore_tags") is True,
         )
     except (Malformed, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass

@@ -10,6 +10,7 @@ from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
 from handlers.messages import to_text
 from handlers.outcomes import as_json
+from handlers.outgoing import Outgoing
 from handlers.problems import result_of
 from handlers.reading import rotator_of, vault_of
 from handlers.start import Running
@@ -57,7 +58,10 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
 
 
 async def rotate_many(running: Running, ask: Ask) -> Answer:
-    """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version."""
+    """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version.
+
+    Sent in parts while it goes on: a vault that fails in the middle is told, and asking once more asks for none twice.
+    """
     query(ask)
     wish, force = _filter(json_object(ask, *FILTERS, "force"))
     app = await running.app()
@@ -65,21 +69,21 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
         raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
-    messages: list[str] = []
+    outgoing = Outgoing(app.delay)
     for name, vault in app.vaults.items():
         if wish["vaults"] and name not in wish["vaults"]:
             continue
         chosen = [item.ref async for item in vault.secrets() if _fits(item, wish)]
         for start in range(0, len(chosen), AT_ONCE):
             versions = await asyncio.gather(*(_version(vault, ref) for ref in chosen[start : start + AT_ONCE]))
-            messages += [
-                to_text(
-                    RotationRequest(ref, version, "operator", who.name, force, demanded=True, actor_id=who.object_id)
-                )
-                for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True)
-                if version is not None
-            ]
-    return Answer(202, {"accepted": len(messages), "count": len(messages)}, messages=tuple(messages))
+            for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True):
+                if version is not None:
+                    request = RotationRequest(
+                        ref, version, "operator", who.name, force, demanded=True, actor_id=who.object_id
+                    )
+                    await outgoing.add(to_text(request))
+    answer = {"accepted": outgoing.count, "count": outgoing.count}
+    return Answer(202, answer, messages=tuple(outgoing.messages))
 
 
 async def _version(vault: Vault, ref: SecretRef) -> str | None:

@@ -36,6 +36,8 @@ def started(library: str, environment: Mapping[str, str], root: Path) -> Running
             log that belongs to no invocation not at all (WorkerProcess.cs, GrpcWorkerChannel.cs and
             RpcFunctionInvocationDispatcher.cs of Azure/azure-functions-host; seen on 4.1037).
     """
+    # host.json names the host's own categories alone: what the SDKs log of each request would come as this function's.
+    logging.getLogger("azure").setLevel(logging.WARNING)
     try:
         check_library(library)
         settings = from_environment(environment, root)

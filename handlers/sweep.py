@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from handlers.delay import Delay
 from handlers.dimensions import dimensions, one_line
 from handlers.messages import to_text
+from handlers.outgoing import Outgoing
 from handlers.telemetry import OK
 from handlers.wiring import App
 from rotation.errors import RotationError
@@ -18,7 +19,6 @@ from rotation.sharing import shared
 
 log = logging.getLogger("keyturn.sweep")
 AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
-MOST_BOUND = 1_000  # messages that the output binding carries: the host sends them after the end, or never
 MOST_KEPT = 20_000  # where the queue can't be reached but by the binding
 WITHIN_S = 480.0  # of host.json's function time-out of ten minutes
 
@@ -82,14 +82,12 @@ def _expiring(app: App, vault: str) -> int:
     return len(ending)
 
 
-class _Asked:
-    """The messages of one sweep that were not sent yet."""
+class _Asked(Outgoing):
+    """The messages of one sweep, which ends in time."""
 
     def __init__(self, queue: Delay, until: float) -> None:
-        self.messages: list[str] = []
-        self._queue = queue
+        super().__init__(queue)
         self._until = until
-        self._send_at = MOST_BOUND
 
     @property
     def enough(self) -> bool:
@@ -97,14 +95,3 @@ class _Asked:
 
     def late(self) -> bool:
         return time.monotonic() > self._until
-
-    async def add(self, message: str) -> None:
-        """Beyond a thousand, all go to the queue; what it does not take stays, and is tried a thousand later."""
-        self.messages.append(message)
-        if len(self.messages) < self._send_at:
-            return
-        # Taken out first: other vaults' sweeps go on while these are sent.
-        sending, self.messages = self.messages, []
-        left = await self._queue.send(sending)
-        self.messages = left + self.messages
-        self._send_at = len(self.messages) + MOST_BOUND

@@ -183,7 +183,8 @@ class Stack:
         key = _kept(key_file)
         options = ("--app", str(ROOT), "--port", str(self._port), "--data", str(self.data / "host"))
         host = self._child("host", (*options, "--function-key-file", str(key_file), *served), settings)
-        return host.ready()["url"], key, key, host.pid
+        told = host.ready()
+        return told["url"], key, told["system_key"], host.pid
 
     def kill(self, *parts: str) -> None:
         """SIGKILL, all of them in one moment: "host", "vault", "azure", "postgres"; they are gone when it returns."""

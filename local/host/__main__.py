@@ -18,10 +18,11 @@ from typing import Any
 
 from aiohttp import web
 
-from local.host.pump import LAST_S, QueueOptions, pump_queue, pump_timer
+from local.host.keys import Keys
+from local.host.pump import LAST_S, QueueOptions, pump_queue, pump_timer, seconds_of
 from local.host.queue import Queues
 from local.host.storage import ACCOUNT, queue_service
-from local.host.web import application, listed
+from local.host.web import PARSED, Site, listed
 from local.host.worker import IndexingError, Worker
 from local.process import stop_asked, write_ready_file
 from local.tokens import TokenAuthority
@@ -77,9 +78,11 @@ async def _serve(options: argparse.Namespace) -> int:
         os.environ["AzureWebJobsStorage__queueServiceUri"] = f"https://localhost:{runner.addresses[0][1]}/{ACCOUNT}"  # noqa: SIM112  its name
     await _index(worker, options.app.resolve())
     host = overridden(json.loads((options.app / "host.json").read_text(encoding="utf-8")), os.environ)
-    key = options.function_key_file.read_text() if options.function_key_file else secrets.token_urlsafe(32)
+    keys = Keys(options.function_key_file.read_text() if options.function_key_file else secrets.token_urlsafe(32))
+    if "functionTimeout" in host:
+        worker.limit_s = seconds_of(host["functionTimeout"])
     prefix = host.get("extensions", {}).get("http", {}).get("routePrefix", "api")
-    runner = await _site(application(worker, queues, key, prefix), options.port, None)
+    runner = await _site(Site(worker, queues, keys, prefix).app(), options.port, None)
     runners.append(runner)
     port = runner.addresses[0][1]
 
@@ -90,7 +93,8 @@ async def _serve(options: argparse.Namespace) -> int:
         if function.trigger["type"] == "timerTrigger":
             pumps.append(asyncio.create_task(pump_timer(worker, function)))
     stop = stop_asked(with_stdin=options.with_stdin)
-    ready = {"url": f"http://127.0.0.1:{port}", "function_key": key, "pid": os.getpid()}
+    told = {"function_key": keys.function, "master_key": keys.master, "system_key": keys.system}
+    ready = {"url": f"http://127.0.0.1:{port}", "pid": os.getpid(), **told}
     if options.ready_file:
         write_ready_file(options.ready_file, ready)
     print(f"host: serving {len(worker.functions)} functions at {ready['url']}", flush=True)
@@ -132,7 +136,7 @@ def overridden(host: dict[str, Any], environment: Mapping[str, str]) -> dict[str
 
 
 async def _site(app: web.Application, port: int, tls: ssl.SSLContext | None) -> web.AppRunner:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_S)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=LAST_S, max_line_size=PARSED, max_field_size=PARSED)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port, ssl_context=tls).start()
     return runner

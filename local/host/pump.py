@@ -34,12 +34,17 @@ class QueueOptions:
         """From a parsed host.json."""
         queues = host.get("extensions", {}).get("queues", {})
         batch = int(queues.get("batchSize", 16))
-        hours, minutes, seconds = queues.get("visibilityTimeout", "00:00:00").split(":")
         return cls(
             batch + int(queues.get("newBatchThreshold", batch // 2)),
-            int(hours) * 3600 + int(minutes) * 60 + float(seconds),
+            seconds_of(queues.get("visibilityTimeout", "00:00:00")),
             int(queues.get("maxDequeueCount", 5)),
         )
+
+
+def seconds_of(span: str) -> float:
+    """Of a time as host.json writes it, `hh:mm:ss`."""
+    hours, minutes, seconds = span.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
 
 
 async def pump_queue(worker: Worker, queues: Queues, function: Function, options: QueueOptions) -> None:

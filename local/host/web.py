@@ -1,80 +1,76 @@
-"""The host's HTTP: functions' routes with their keys, the Event Grid webhook, the admin endpoints."""
+"""The host's HTTP: functions' routes with their keys, the Event Grid webhook, the admin endpoints.
+
+tests/real_host/answers.json has what the real host does with requests of every kind; a test holds this one to it.
+"""
 
 from __future__ import annotations
 
-import hmac
-import json
 import logging
 import os
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiohttp import web
 
-from local.host.events import TRIGGER as EVENT_GRID
 from local.host.events import deliver
-from local.host.pump import run_timer
+from local.host.keys import Keys
+from local.host.manual import run
 from local.host.queue import Queues
 from local.host.received import received
-from local.host.worker import Function, InvocationError, Worker
+from local.host.routes import Route, routes
+from local.host.urls import BadPath, decoded_path
+from local.host.worker import InvocationError, Worker
 
 log = logging.getLogger("keyturn.host.web")
 MOST_BYTES = 100 * 1024 * 1024  # as on Azure
+# Kestrel's limits, as the real host has them: bytes of the request line, bytes of all headers, and their number.
+LONGEST_LINE, MOST_HEADERS_BYTES, MOST_HEADERS = 8 * 1024, 32 * 1024, 100
+PARSED = 1024 * 1024  # bytes of a line that are read before it is refused
+WEBHOOK = "/runtime/webhooks/eventgrid"
 
 
-def application(worker: Worker, queues: Queues, key: str, prefix: str) -> web.Application:
-    """All routes of one host; `key` is its function key."""
-    app = web.Application(client_max_size=MOST_BYTES)
-    for function in worker.functions.values():
-        if function.trigger["type"] == "httpTrigger":
-            _add(app, worker, function, key, prefix)
+class Site:
+    """All that one host answers."""
 
-    async def events(request: web.Request) -> web.Response:
-        return await deliver(worker, request) if _key_allows(request, key, optional=True) else web.Response(status=401)
+    def __init__(self, worker: Worker, queues: Queues, keys: Keys, prefix: str) -> None:
+        self._worker = worker
+        self._queues = queues
+        self._keys = keys
+        self._routes = routes(worker.functions.values(), prefix)
 
-    async def admin(request: web.Request) -> web.Response:
-        if not _key_allows(request, key, optional=True):
-            return web.Response(status=401)
-        return await _run(worker, request)
+    def app(self) -> web.Application:
+        """To be served; paths are looked at here, since aiohttp's router knows no such rules."""
+        app = web.Application(client_max_size=MOST_BYTES)
+        app.router.add_route("*", r"/{path:[\s\S]*}", self._answer)
+        return app
 
-    async def functions(_request: web.Request) -> web.Response:
-        return web.json_response(listed(worker))
-
-    async def queue(request: web.Request) -> web.Response:
-        name = request.match_info["name"]
-        counts = {
-            "count": queues.count(name),
-            "delayed": queues.delayed(name),
-            "poison": queues.count(f"{name}-poison"),
-        }
-        return web.json_response(counts)
-
-    async def service(_request: web.Request) -> web.Response:
-        return web.json_response({"service": os.environ.get("AzureWebJobsStorage__queueServiceUri")})  # noqa: SIM112  its name
-
-    app.router.add_get("/admin/queues", service)
-    app.router.add_route("*", "/runtime/webhooks/eventgrid", events)
-    app.router.add_post("/admin/functions/{name}", admin)
-    app.router.add_get("/admin/functions", functions)
-    app.router.add_get("/admin/queues/{name}", queue)
-    return app
-
-
-def listed(worker: Worker) -> list[dict[str, Any]]:
-    """Every function with its bindings, as the worker library lists them."""
-    return [{"name": one.name, "bindings": list(one.bindings)} for one in worker.functions.values()]
-
-
-def _add(app: web.Application, worker: Worker, function: Function, key: str, prefix: str) -> None:
-    trigger = function.trigger
-    anonymous = str(trigger.get("authLevel", "function")).lower() == "anonymous"
-
-    async def handle(request: web.Request) -> web.Response:
-        if not anonymous and not _key_allows(request, key, optional=False):
-            return web.Response(status=401)
-        told = await received(request)
-        data = worker.http(**{**told, "body": worker.data(bytes=told["body"])})
+    async def _answer(self, request: web.Request) -> web.Response:
+        refused = _refused(request)
+        if refused is not None:
+            return web.Response(status=refused)
         try:
-            answer = await worker.run(function, {trigger["name"]: data})
+            path = decoded_path(request.raw_path.partition("?")[0])
+        except BadPath:
+            return web.Response(status=400)
+        for route in self._routes:
+            values = route.values(request.method, path)
+            if values is not None:
+                return await self._call(route, request, path, dict(values))
+        words = path.lower().strip("/").split("/")
+        if path.lower() == WEBHOOK:
+            return await self._keyed(self._keys.opens_webhook, request, lambda: deliver(self._worker, request))
+        if words[0] == "admin":
+            return await self._keyed(self._keys.opens_all, request, lambda: self._admin(request, words[1:]))
+        return web.Response(status=404)
+
+    async def _call(self, route: Route, request: web.Request, path: str, values: dict[str, str]) -> web.Response:
+        if not route.anonymous and not self._keys.opens_functions(request):
+            return web.Response(status=401)
+        function = route.function
+        told = await received(request, path, values)
+        data = self._worker.http(**{**told, "body": self._worker.data(bytes=told["body"])})
+        try:
+            answer = await self._worker.run(function, {function.trigger["name"]: data})
         except InvocationError as error:
             log.error("%s failed: %s", function.name, error)  # noqa: TRY400  a traceback may show the request
             return web.Response(status=500)
@@ -82,41 +78,39 @@ def _add(app: web.Application, worker: Worker, function: Function, key: str, pre
         content = body.bytes or body.string.encode()
         return web.Response(status=int(answer.http.status_code or 200), body=content, headers=dict(answer.http.headers))
 
-    for method in trigger.get("methods") or ("GET", "POST"):
-        app.router.add_route(method, f"/{prefix}/{trigger.get('route') or function.name}", handle)
+    async def _keyed(
+        self, opens: Callable[[web.Request], bool], request: web.Request, call: Callable[[], Awaitable[web.Response]]
+    ) -> web.Response:
+        return await call() if opens(request) else web.Response(status=401)
 
-
-def _key_allows(request: web.Request, key: str, *, optional: bool) -> bool:
-    in_url = (value for name, value in request.query.items() if name.lower() == "code")
-    given = request.headers.get("x-functions-key") or next(in_url, None)
-    if given is None:
-        return optional  # Core Tools ask for none on a developer's machine
-    return hmac.compare_digest(given.encode(), key.encode())
-
-
-async def _run(worker: Worker, request: web.Request) -> web.Response:
-    """POST /admin/functions/{name}: Microsoft Learn, "Manually run a non HTTP-triggered function"."""
-    function = worker.functions.get(request.match_info["name"])
-    if function is None:
+    async def _admin(self, request: web.Request, words: list[str]) -> web.Response:
+        match request.method, *words:
+            case "GET", "functions":
+                return web.json_response(listed(self._worker))
+            case "POST", "functions", name:
+                return await run(self._worker, name, await request.read())
+            case "GET", "queues":
+                service = os.environ.get("AzureWebJobsStorage__queueServiceUri")  # noqa: SIM112  its name
+                return web.json_response({"service": service})
+            case "GET", "queues", name:
+                queues = self._queues
+                count, delayed, poison = queues.count(name), queues.delayed(name), queues.count(f"{name}-poison")
+                return web.json_response({"count": count, "delayed": delayed, "poison": poison})
         return web.Response(status=404)
-    try:
-        raw = json.loads(await request.read() or b"{}")
-        given = raw.get("input", "") if isinstance(raw, dict) else ""
-    except ValueError:
-        return web.Response(status=400)
-    name, kind = function.trigger["name"], function.trigger["type"]
-    try:
-        if kind == "timerTrigger":
-            await run_timer(worker, function)
-        elif kind == EVENT_GRID:
-            await worker.run(function, {name: worker.data(json=given if isinstance(given, str) else json.dumps(given))})
-        elif kind == "queueTrigger":
-            await worker.run(
-                function, {name: worker.data(string=given if isinstance(given, str) else json.dumps(given))}
-            )
-        else:
-            return web.Response(status=400)
-    except InvocationError as error:
-        log.error("%s failed: %s", function.name, error)  # noqa: TRY400  as above
-        return web.Response(status=500)
-    return web.Response(status=202)
+
+
+def listed(worker: Worker) -> list[dict[str, Any]]:
+    """Every function with its bindings, as the worker library lists them."""
+    return [{"name": one.name, "bindings": list(one.bindings)} for one in worker.functions.values()]
+
+
+def _refused(request: web.Request) -> int | None:
+    """The status by which Kestrel refuses what is too long, or what is no text."""
+    if len(f"{request.method} {request.raw_path} HTTP/1.1\r\n") > LONGEST_LINE:
+        return 414
+    sizes = [len(name) + len(value) + len(": \r\n") for name, value in request.headers.items()]
+    if len(sizes) > MOST_HEADERS or sum(sizes) > MOST_HEADERS_BYTES:
+        return 431
+    if any("\udc80" <= letter <= "\udcff" for value in request.headers.values() for letter in value):
+        return 400  # bytes that are no UTF-8
+    return None

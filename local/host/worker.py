@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import sys
 import uuid
 from collections.abc import Callable, Mapping
@@ -11,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from local.host import protos
+
+log = logging.getLogger("keyturn.host.worker")
 
 
 class IndexingError(Exception):
@@ -43,10 +47,16 @@ class _Call:
 
 
 class Worker:
-    """One app. The library's registry is global: one worker a process."""
+    """One app. The library's registry is global: one worker a process.
+
+    An invocation that takes longer than `limit_s` ends all that run beside it too: the real host ends its worker's
+    process.
+    """
 
     def __init__(self, put: Callable[[str, list[str]], None]) -> None:
         self._put = put
+        self._running: set[asyncio.Task[Any]] = set()
+        self.limit_s: float | None = None  # host.json's functionTimeout
         self._protos = protos.load()
         self.functions: dict[str, Function] = {}
 
@@ -88,10 +98,27 @@ class Worker:
             input_data=[self._protos.ParameterBinding(name=name, data=value) for name, value in data.items()],
             trigger_metadata=metadata or {},
         )
-        answer = await handle_event.invocation_request(self._call(invocation_request=request))
+        task = asyncio.ensure_future(handle_event.invocation_request(self._call(invocation_request=request)))
+        answer = await self._ended(function, task)
         if answer.result.status != self._protos.StatusResult.Success:
             raise InvocationError(answer.result.exception.message.partition(":")[0])
         return answer.return_value, {output.name: output.data for output in answer.output_data}
+
+    async def _ended(self, function: Function, task: asyncio.Task[Any]) -> Any:
+        self._running.add(task)
+        try:
+            await asyncio.wait({task}, timeout=self.limit_s)
+            if not task.done():
+                log.error("Timeout value of %s s exceeded by function %s", self.limit_s, function.name)
+                for one in self._running:
+                    one.cancel()
+                await asyncio.wait({task})
+        finally:
+            self._running.discard(task)
+            task.cancel()  # of a call that is cancelled itself; else it is done
+        if task.cancelled():
+            raise InvocationError("TimeoutError")
+        return task.result()
 
     async def run(self, function: Function, data: Mapping[str, Any], metadata: Mapping[str, Any] | None = None) -> Any:
         """As `invoke`, with what the function wrote to its queues put there; -> its return value.

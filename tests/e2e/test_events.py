@@ -127,9 +127,10 @@ async def test_another_vaults_event_touches_neither_vault(app: Deployment) -> No
 
 
 @pytest.mark.parametrize("body", ["", "[", '[{"eventType": "Microsoft.KeyVault.SecretNearEx', "[1]", "null", '"text"'])
-async def test_a_truncated_body_is_refused_for_good(app: Deployment, body: str) -> None:
+async def test_a_truncated_body_changes_nothing_and_is_delivered_again(app: Deployment, body: str) -> None:
+    """As the real host does, by tests/real_host/answers.json; Event Grid gives up after a day."""
     answer = await app.event(body)
-    assert answer.status == 400, "Event Grid does not repeat what was answered 400"
+    assert answer.status == 500
 
 
 async def test_one_bad_event_does_not_hold_up_its_neighbour(app: Deployment) -> None:

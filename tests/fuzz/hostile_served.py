@@ -15,7 +15,10 @@ from typing import Any
 
 from local.resources import GROUP
 from local.stack import Stack
+from rotation.policy import Permit, Policy, Rule
 from rotation.records import Step
+from rotation.rotators import ROTATORS
+from rotation.targets import parse_target
 from tests.e2e.contract import Contract
 from tests.e2e.deployment import VAULT, Answer, opened
 from tests.e2e.leaks import LONGEST, leaks, places, values_of
@@ -33,6 +36,7 @@ LONGEST_LINE = 600
 SETTLES_WITHIN_S = 600.0
 DISTINCT = 6  # signs, in what is looked for
 NAME = "a-secret"
+LOCAL = "127.0.0.1"  # the only server that is permitted: a value that names another is denied
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/storders"
 CALLED = "connection received"  # in PostgreSQL's log
 _HALF = re.compile(r"[\ud800-\udfff]").search
@@ -41,7 +45,7 @@ POLICY = f"""
 vaults = ["{VAULT}"]
 secrets = ["hostile-*"]
 rotators = ["postgres", "postgres-alternating"]
-targets = ["127.0.0.1"]
+targets = ["{LOCAL}"]
 slots = ["*"]
 min-interval-hours = 0
 tls = "disable"
@@ -84,17 +88,18 @@ def run(seed: int, share: float = 1.0) -> Tally:
 
 
 def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
+    targets = tuple(parse_target(one) for one in (LOCAL, inputs.ACCOUNT, inputs.APPLICATION))
+    policy = Policy((Rule((inputs.VAULT,), ("*",), tuple(ROTATORS), Permit(rule=1, slots=("*",)), targets),))
     with asyncio.Runner() as runner:
-        readers = Readers(runner)
+        readers = Readers(runner, policy)
         left = pairs
         for number in Random(f"served {seed}").sample(range(COUNT), COUNT):
             both = made(seed, number), made(seed, number, twin=True)
             # One without words is its own twin, and one with half a character can't be written into the local vault.
             if both[0].text == both[1].text or any(size(one.text) < LEAST_BYTES or _HALF(one.text) for one in both):
                 continue
-            # The app's policy lists another host than the one that the values name.
             first, second = (
-                Kept(f"hostile-{number}-{name}", one, readers.look(one).taken and inputs.HOST not in one.text)
+                Kept(f"hostile-{number}-{name}", one, readers.look(_at(one, LOCAL)).taken)
                 for name, one in zip("ab", both, strict=True)
             )
             # A key alone is rightly made anew.
@@ -104,6 +109,14 @@ def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
             left -= 1
             if not left:
                 return
+
+
+def _at(hostile: Hostile, target: str) -> Hostile:
+    """The same value, where its tags name a server: this one."""
+    tags = hostile.reading.tags
+    if tags.get("target") != inputs.HOST:
+        return hostile
+    return replace(hostile, reading=replace(hostile.reading, tags={**tags, "target": target}))
 
 
 def _ends(values: Iterable[str]) -> Iterator[str]:
@@ -150,10 +163,8 @@ class _Trial:
         return Tally(len(kept), len(kept) - len(refused), self._broken)
 
     async def _put(self, one: Kept) -> Kept:
-        told = dict(one.hostile.reading.tags)
-        if told.get("target") == inputs.HOST:
-            told["target"] = f"127.0.0.1:{self._stack.postgres.port}"
-        elif told.get("target") == inputs.ACCOUNT:
+        told = dict(_at(one.hostile, f"{LOCAL}:{self._stack.postgres.port}").reading.tags)
+        if told.get("target") == inputs.ACCOUNT:
             told["target"] = ACCOUNT
         version = await self._app.put(one.name, one.hostile.text, told | {"rotator": one.hostile.rotator})
         return replace(one, version=version)

@@ -114,10 +114,11 @@ def _given_up() -> Iterator[None]:
 
 
 class Readers:
-    """Everything that a process needs for any number of values."""
+    """Everything that a process needs for any number of values. policy: what is permitted."""
 
-    def __init__(self, runner: asyncio.Runner) -> None:
+    def __init__(self, runner: asyncio.Runner, policy: Policy = POLICY) -> None:
         self._runner = runner
+        self._policy = policy
         self._clock = FakeClock()
         self._asked: list[str] = []
         services = Services(Tokens(), Endpoints(), self._clock.now, self._clock.sleep, random.Random(1))
@@ -133,7 +134,7 @@ class Readers:
         secret = self._runner.run(vault.set(inputs.SECRET, SecretValue(hostile.text), tags=tags, expires_on=ends))
         rotator = self._rotators[hostile.rotator]
         engine = Engine(
-            Parts({REF.vault: vault}, ledger, POLICY, lambda _name: rotator, self._clock.clock, random.Random(1))
+            Parts({REF.vault: vault}, ledger, self._policy, lambda _name: rotator, self._clock.clock, random.Random(1))
         )
         spec = parse(tags)
         assert spec is not None
@@ -142,7 +143,7 @@ class Readers:
         for work in (engine.plan, engine.handle)[min(1, hostile.number % PLANNED) :]:
             heard.add(partial(self._run, work))
         with suppress(Exception):  # which was told above
-            POLICY.permit(REF, spec, rotator.claim(spec, secret))
+            self._policy.permit(REF, spec, rotator.claim(spec, secret))
             heard.taken = True
         heard.said += [record.to_line() for record in ledger.records(REF)]
         heard.faults += self._changes(heard, vault, ledger, secret)

@@ -47,7 +47,7 @@ async def test_routes_ask_for_the_function_key_and_pass_all_parts_of_a_request(t
     assert status == 201
     assert text == f"{{'word': 'w rd', 'query': {{'a': '1', 'code': '{toy.key}'}}, 'body': 'body'}}"
     assert headers["X-Told"] == "yes"
-    assert (await toy.call("GET", "/api/echo/x", headers={"x-functions-key": toy.key}))[0] == 405
+    assert (await toy.call("GET", "/api/echo/x", headers={"x-functions-key": toy.key}))[0] == 404
     assert (await toy.call("GET", "/api/open"))[:2] == (200, "open")
     assert (await toy.call("GET", "/api/open?fail=1"))[:2] == (500, "")
     assert "password" not in toy.log
@@ -58,8 +58,8 @@ async def test_routes_ask_for_the_function_key_and_pass_all_parts_of_a_request(t
     [
         ("a", {}),
         ("a=&b=%20", {"b": " "}),
-        ("a=1&A=2&a=3", {"a": "1,2,3"}),
-        ("a=&A=1", {"a": "1"}),
+        ("a=1&A=2&a=3", {"A": "1,2,3"}),
+        ("a=&A=1", {"A": "1"}),
         ("a=1;b=2&&%63=+%2B", {"a": "1;b=2", "c": " +"}),
     ],
 )
@@ -91,9 +91,7 @@ async def test_events_of_both_schemas_reach_the_function_and_its_message_the_que
     assert (await toy.event([EVENT]))[0] == 202
     assert (await toy.event([EVENT | {"subject": "nothing"}]))[0] == 202
     assert (await toy.event(CLOUD, Content_Type="application/cloudevents+json"))[0] == 202
-    binary = {"ce-specversion": "1.0", "ce-id": "2", "ce-source": "s", "ce-subject": "binary", "ce-type": "CloudKind"}
-    assert (await toy.event("{}", **binary))[0] == 202
-    for line in ("event Kind", "done job", "event CloudKind", "done cloudy", "done binary"):
+    for line in ("event Kind", "done job", "event CloudKind", "done cloudy"):
         await journal.has(line)
     assert "done nothing" not in journal.lines()
 
@@ -106,12 +104,12 @@ async def test_the_handshakes_are_answered(toy: HostProcess) -> None:
     status, _, headers = await toy.call("OPTIONS", path, headers={"WebHook-Request-Origin": "eventgrid.azure.net"})
     assert status == 200
     assert headers["WebHook-Allowed-Origin"] == "eventgrid.azure.net"
-    assert (await toy.event([EVENT], aeg_event_type="SubscriptionValidation"))[0] == 400
+    assert (await toy.event([EVENT], aeg_event_type="SubscriptionValidation"))[0] == 500
 
 
 @pytest.mark.parametrize("body", ['[{"id": "1", "subj', "7", '["text"]', "", "[" * 100_000])
-async def test_a_body_that_is_no_event_is_refused(toy: HostProcess, body: str) -> None:
-    assert (await toy.event(body))[0] == 400
+async def test_a_body_that_is_no_event_is_an_error_so_that_it_is_delivered_again(toy: HostProcess, body: str) -> None:
+    assert (await toy.event(body))[0] == 500
 
 
 async def test_a_function_that_raises_is_answered_with_500_and_its_text_is_not_logged(toy: HostProcess) -> None:
@@ -209,7 +207,7 @@ async def test_functions_without_a_route_are_run_by_name(toy: HostProcess, journ
     assert await run("nobody", {}) == 404
     assert await run("on_tick", {}, **{"x-functions-key": "wrong"}) == 401
     assert (await toy.call("POST", "/admin/functions/on_tick", data="{"))[0] == 400
-    assert await run("echo", {}) == 400
+    assert await run("echo", {}) == 202
 
 
 class _Credential:

@@ -22,13 +22,19 @@ class BadCalls:
         self._checks = checks
 
     async def _ask(
-        self, method: str, target: str, *headers: tuple[str, str], key: str | None = None, body: bytes | None = None
+        self,
+        method: str,
+        target: str,
+        *headers: tuple[str, str],
+        key: str | None = None,
+        body: bytes | None = None,
+        chunked: bool = False,
     ) -> Told:
         """key: None the function key; "" none."""
         code = self._app.stack.host.keys.function if key is None else key
         told = [*headers, *([("x-functions-key", code)] if code else [])]
         sent = b"" if body is None and method == "POST" else body
-        return await ask(self._app.stack.ready["functions"], method, target, told, sent)
+        return await ask(self._app.stack.ready["functions"], method, target, told, sent, chunked=chunked)
 
     async def keys(self) -> None:
         """Who may call."""
@@ -86,5 +92,15 @@ class BadCalls:
         for body in filters:
             told = await self._ask("POST", "/api/rotations", ("Content-Type", "application/json"), body=body)
             self._checks.equal(f"a filter of {len(body)} bytes that is none: 400", told.status, 400)
+        for query in (
+            "dry_run", "dry_run=", "dryrun=true", "DRY_RUN=true", "if_version=", "force=", "force=true&FORCE=true",
+            "x=1",
+        ):  # fmt: skip
+            told = await self._ask("POST", f"{PATH}/rotate?{query}")
+            self._checks.equal(f"?{query}, which could mean only to look: 400", told.status, 400)
+        for what, chunked, status in (("a body where none is expected", False, 400), ("a chunked body", True, 411)):
+            json_type = ("Content-Type", "application/json")
+            told = await self._ask("POST", f"{PATH}/rotate", json_type, body=b'{"dry_run": true}', chunked=chunked)
+            self._checks.equal(f"{what}: {status}", told.status, status)
         self._checks.equal("none of them rotated", await self._app.versions(SECRET), [version])
         self._checks.holds("nor anything else", (await self._app.value(SECRET)).reveal() == value.reveal())

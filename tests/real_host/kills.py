@@ -20,7 +20,7 @@ from tests.real_host.checks import Checks
 from tests.real_host.main_job import managed
 from tests.real_host.seen import Seen
 
-MOST_LOCKED_OUT_S = 700.0  # of an in-place role whose host was killed, and is back within ten seconds
+MOST_LOCKED_OUT_S = 90.0  # of an in-place role whose host was killed, and is back within ten seconds
 COMES_AGAIN_S = 60.0  # a message that failed: host.json's visibilityTimeout
 TIME_OUT_S = 10.0
 LATE_S = 60.0  # a loaded machine's

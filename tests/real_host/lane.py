@@ -1,4 +1,4 @@
-"""The acts, in their order: four stacks, of which three wait most of the time and so run side by side."""
+"""The acts, in their order: of several stacks all but one wait most of the time, and so they run side by side."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from local.stack import Stack
 from tests.e2e.deployment import opened
 from tests.e2e.leaks import leaks, places, values_of
-from tests.real_host import figures
+from tests.real_host import answers, figures
 from tests.real_host.bad_calls import BadCalls
 from tests.real_host.checks import Checks
 from tests.real_host.host import RealHost
@@ -21,6 +21,7 @@ from tests.real_host.seen import Seen, seen
 from tests.real_host.stage import RealStack
 from tests.real_host.webhook import Webhook
 
+STACKS = ("main", "killed", "kills", "ours")
 REAL, OURS = "real", "python"
 
 
@@ -43,11 +44,12 @@ class Lane:
         begun.append(asyncio.create_task(self._ours(killed)))
         await killed.wait()
         begun.append(asyncio.create_task(self._kills()))
+        begun.append(asyncio.create_task(self._checks.act("both hosts asked the same", self._compared)))
         await self._main()
         await asyncio.gather(*begun)
         values: list[str] = []
         texts = [(answer[:60], answer.encode()) for answer in self._answers]
-        for folder in self._data.iterdir():
+        for folder in (self._data / name for name in STACKS):
             values += values_of(folder)
             texts += [(f"{folder.name}/{path.name}", path.read_bytes()) for path in _searched(folder)]
         self._checks.holds("there were values to look for", len(values) > figures.BULK)
@@ -82,6 +84,23 @@ class Lane:
             await checks.act("bulk", lambda: figures.bulk(app, checks, REAL))
             await checks.act("drained", job.drained)
             await checks.act("restart", job.restart)
+
+    async def _compared(self) -> None:
+        """One list, played to the real host and to ours; what the real one did stands in the tree, and still holds."""
+        checks, wanted = self._checks, answers.kept()
+        real, ours = await asyncio.gather(
+            answers.of_the_real_host(self._data / "asked-real", self._executable),
+            answers.of_ours(self._data / "asked-ours"),
+        )
+        for name, found in real.items():
+            checks.holds(f"the real host, {name}: as it is kept", found == wanted[name], f"{found}, not {wanted[name]}")
+        unlike = {name for name, found in ours.items() if found != real[name]}
+        for name in ours:
+            listed = name in answers.DIFFERENCES
+            checks.equal(f"our host, {name}: {'otherwise' if listed else 'alike'}", name in unlike, listed)
+        checks.told(f"asked of both hosts: {len(real)}; alike: {len(real) - len(unlike)}; otherwise, for a reason:")
+        for name in sorted(unlike):
+            checks.told(f"  {name}: {answers.DIFFERENCES.get(name, 'NOT LISTED')}")
 
     async def _killed(self, killed: asyncio.Event) -> None:
         """The host with its worker."""

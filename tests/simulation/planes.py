@@ -120,7 +120,10 @@ class StorageAccount(_Planes):
             return await self._list()
 
         async def log_in(_rotator: Any, _over: None, _job: Any, _endpoint: str, key: Any) -> None:
-            if self._now() - key.created < self._lag:
+            slot = self._slot_of.get(key.value.reveal(), "")
+            if self._keys.get(slot) != key.value.reveal():
+                raise Rejected("the blob service does not accept the key")
+            if self._now() - self._created[slot] < self._lag:
                 raise NotYet("the new key is not accepted everywhere yet", retry_after_s=15)
 
         with (

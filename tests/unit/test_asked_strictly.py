@@ -47,6 +47,7 @@ class Asked:
         self.shutdown = Shutdown()
         self.notifier = SimpleNamespace(tell=mocker.AsyncMock())
         self.vaults: Mapping[str, Any] = {"kv": SimpleNamespace(secrets=nobody)}
+        self.delay = SimpleNamespace(send=mocker.AsyncMock(return_value=[]))
         self.ledger = SimpleNamespace()
         self.settings = SimpleNamespace(http_auth=HttpAuth.KEY)
         self.running: Any = mocker.Mock(app=mocker.AsyncMock(return_value=self))

@@ -116,6 +116,8 @@ def test_a_message_survives_the_queue() -> None:
     assert from_text(to_text(REQUEST)) == REQUEST
     plain = RotationRequest(REF, None, "sweep", "sweep")
     assert from_text(to_text(plain)) == plain
+    restoring = replace(plain, restore_tags=True)
+    assert from_text(to_text(restoring)) == restoring
     with pytest.raises(Malformed):
         from_text("{}")
 

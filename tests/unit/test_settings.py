@@ -1,5 +1,6 @@
 """What the app makes of its settings, beyond the mistakes that the start refuses."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -180,3 +181,17 @@ def test_a_start_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "policy.toml").write_text("")
     assert started("2.3.0", ENOUGH, tmp_path).settings.vaults == {"kv-a": "https://kv-a.vault.azure.net"}
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_sdks_say_nothing_of_each_request(tmp_path: Path) -> None:
+    """On the real host all that is logged comes as the running function's, whatever host.json says of azure.core."""
+    (tmp_path / "policy.toml").write_text("")
+    log = logging.getLogger("azure")
+    before = log.level
+    try:
+        log.setLevel(logging.DEBUG)
+        started("2.3.0", ENOUGH, tmp_path)
+        assert not logging.getLogger("azure.core.pipeline.policies.http_logging_policy").isEnabledFor(logging.INFO)
+        assert log.isEnabledFor(logging.WARNING)
+    finally:
+        log.setLevel(before)

@@ -3,7 +3,8 @@
 import itertools
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -11,10 +12,14 @@ from unittest.mock import AsyncMock
 import pytest
 from pytest_mock import MockerFixture
 
+from handlers.http import Ask
 from handlers.messages import from_text
-from handlers.sweep import MOST_BOUND, MOST_KEPT, sweep
+from handlers.on_demand import rotate_many
+from handlers.outgoing import MOST_BOUND
+from handlers.settings import HttpAuth
+from handlers.sweep import MOST_KEPT, sweep
 from handlers.telemetry import Off
-from rotation.model import RotationRequest, SecretRef
+from rotation.model import RotationRequest, SecretItem, SecretRef
 
 
 class Queue:
@@ -87,3 +92,24 @@ async def test_a_sweep_ends_before_the_platform_would_end_it(mocker: MockerFixtu
     mocker.patch("handlers.sweep.WITHIN_S", -1.0)
     logging.getLogger("keyturn.sweep").setLevel(logging.INFO)
     assert len(await sweep(app(Queue(), [10], vaults=2))) == 2, "one of each vault: the look is after each"
+
+
+async def test_a_bulk_of_very_many_is_sent_in_parts_too() -> None:
+    queue, ref = Queue(), SecretRef("kv", "s")
+
+    async def secrets() -> AsyncIterator[SecretItem]:
+        for number in range(2_500):
+            now = datetime.now(UTC)
+            yield SecretItem(replace(ref, name=f"s-{number}"), True, None, now, {"rotator": "generated"})
+
+    async def get(name: str) -> SimpleNamespace:
+        return SimpleNamespace(version=f"{name}-1")
+
+    vault = SimpleNamespace(name="kv", secrets=secrets, get=get)
+    whole: Any = SimpleNamespace(vaults={"kv": vault}, delay=queue, settings=SimpleNamespace(http_auth=HttpAuth.KEY))
+    running: Any = SimpleNamespace(app=AsyncMock(return_value=whole))
+    answer = await rotate_many(running, Ask({}, "https://x/api/rotations", b'{"names": ["*"]}'))
+    assert answer.body == {"accepted": 2_500, "count": 2_500}
+    assert queue.lots == [MOST_BOUND, MOST_BOUND]
+    assert len(names(answer.messages) | names(queue.sent)) == 2_500
+    assert len(answer.messages) == 500

@@ -14,7 +14,7 @@ from tests.foreign_clients.python_sdk.clients import Asked, Opener, over_aiohttp
 
 NEWEST, *OLDER = (version.value for version in ApiVersion)
 API_VERSIONS = [NEWEST, *(pytest.param(version, marks=pytest.mark.thorough) for version in OLDER)]
-SETTLES_S = 0.06  # long enough to be seen, since a poller looks at once; hundreds of secrets are deleted here
+SETTLES_S = 0.06  # hundreds of secrets are deleted here
 TRANSPORTS: dict[str, Opener] = {"requests": over_requests, "aiohttp": over_aiohttp}
 
 
@@ -41,6 +41,7 @@ def afresh(place: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     yield
     place.vaults.faults.clear()
     place.vaults.access.clear()
+    place.vaults.settling.set(SETTLES_S)
     HttpChallengeCache.clear()
 
 

@@ -17,6 +17,7 @@ from azure.keyvault.secrets import ContentType, KeyVaultSecretIdentifier
 
 from local.vault.faults import Fault, Kind
 from local.vault.operations import Operation
+from local.vault.settling import TAKES_S
 from tests.foreign_clients.place import NEAR, Place
 from tests.foreign_clients.python_sdk.clients import Asked, Opener
 
@@ -148,6 +149,7 @@ async def test_a_deletion_is_waited_for_while_the_secret_is_neither_here_nor_the
     place: Place, client: Asked, name: str
 ) -> None:
     made = await client.call("set_secret", name, "a value")
+    place.vaults.settling.set(TAKES_S)
 
     assert (await client.delete(name)).id == made.id
 
