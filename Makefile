@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all lint audit foreign-clients bench prove real-host package bicep bicep-snapshots setup clean
+.PHONY: help demo up test test-all lint audit foreign-clients bench prove real-host package bicep bicep-snapshots lock setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -16,7 +16,7 @@ help: ## what can be made
 
 setup: $(READY) ## the virtual environment with the pinned packages
 
-$(READY): requirements.txt requirements-dev.txt requirements-worker.txt local/setup.sh
+$(READY): requirements-dev.lock requirements-worker.lock local/setup.sh
 	@bash local/setup.sh $(VENV)
 	@touch $@
 
@@ -57,8 +57,11 @@ bicep-snapshots: $(READY) ## the previews, written anew: look at their diff
 real-host: $(READY) ## the whole app on Microsoft's Functions host, where FUNCTIONS_HOST names one
 	@$(BIN)/python -m tests.real_host $(ARGS)
 
-package: $(READY) ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
-	@$(BIN)/python infra/package.py $(ARGS)
+lock: $(READY) ## the packages' hashes, after requirements*.txt were changed
+	@bash local/lock.sh $(BIN)/uv
+
+package: ## what is uploaded to Azure, as dist/app and dist/keyturn.zip
+	@$${PYTHON:-python3} infra/package.py $(ARGS)
 
 clean: ## forget what was set up here
 	rm -rf $(VENV) .cache dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

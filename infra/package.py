@@ -1,7 +1,8 @@
 """Builds what is uploaded: the app and its packages for Flex Consumption (Linux x86_64, Python 3.13), as one zip.
 
 `python infra/package.py` -> dist/app (the files) and dist/keyturn.zip (the same, zipped). The packages are wheels that
-were built for that platform, so that any machine makes the same package and nothing is built in Azure (ADR 0019).
+were built for that platform, with the hashes in requirements.lock, so that any machine makes the same package and
+nothing is built in Azure (ADR 0019).
 The zip is the same, byte for byte, for the same sources: sorted, no times of this machine, fixed permissions. Built
 with Python 3.13 at hand it holds bytecode too, which halves a cold start; without, it says so.
 """
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # What the app is made of; all else stays here.
 FILES = ("function_app.py", "host.json", "policy.toml", "requirements.txt")
 FOLDERS = ("rotation", "handlers")
+LOCK = "requirements.lock"  # `make lock` makes it for this very platform: no marker is left in it
 # Microsoft Learn, "Azure Functions Python developer guide": where the worker looks for an app's packages.
 PACKAGES = ".python_packages/lib/site-packages"
 NUMBER_FILE = "package.txt"  # what /api/health tells, so that a smoke test knows which package answers
@@ -68,7 +70,7 @@ def collect(source: Path, folder: Path) -> str:
     Raises:
         PackageError: a file of the app is missing, or a wheel can't be had.
     """
-    missing = [name for name in (*FILES, *FOLDERS) if not (source / name).exists()]
+    missing = [name for name in (*FILES, *FOLDERS, LOCK) if not (source / name).exists()]
     if missing:
         raise PackageError(f"{', '.join(missing)} missing in {source}: run it in a checkout of Keyturn")
     packages = _packages(source)
@@ -164,16 +166,16 @@ def digest(folder: Path) -> str:
 
 
 def _packages(source: Path) -> Path:
-    """The folder of the installed wheels with their bytecode, kept below .cache for the same requirements."""
-    requirements, python = source / "requirements.txt", _python()
-    wanted = hashlib.sha256(requirements.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
+    """The folder of the installed wheels with their bytecode, kept below .cache for the same lock."""
+    lock, python = source / LOCK, _python()
+    wanted = hashlib.sha256(lock.read_bytes() + Path(__file__).read_bytes()).hexdigest()[:16]
     kept = ROOT / ".cache/package" / (wanted if python else f"{wanted}-without-bytecode")
     if kept.exists():
         return kept
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as unfinished:
         site, slim = Path(unfinished) / "site", Path(unfinished) / "slim"
-        _install(requirements, site)
+        _install(lock, site)
         for file in _kept(site):
             _copy(file, slim / file.relative_to(site))
         if python:
@@ -186,40 +188,18 @@ def _packages(source: Path) -> Path:
     return kept
 
 
-def _install(requirements: Path, target: Path) -> None:
-    """pip, for another platform than this one; markers are pip's own Python's, so they are settled here first."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as settled:
-        settled.write(for_azure(requirements.read_text(encoding="utf-8")))
-        settled.flush()
-        platforms = [part for name in PLATFORMS for part in ("--platform", name)]
-        command = [
-            sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
-            "--no-deps", "--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON, *platforms,
-            "--target", str(target), "-r", settled.name,
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no shell, our own words
+def _install(lock: Path, target: Path) -> None:
+    """pip, for another platform than this one, and nothing whose hash is not in the lock."""
+    platforms = [part for name in PLATFORMS for part in ("--platform", name)]
+    command = [
+        sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile",
+        "--require-hashes", "--no-deps", "--only-binary", ":all:", "--implementation", "cp", "--python-version", PYTHON,
+        *platforms, "--target", str(target), "-r", str(lock),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  no shell, our own words
     if done.returncode != 0:
         errors = [line for line in done.stderr.splitlines() if line.startswith("ERROR")]
         raise PackageError(f"pip could not get the packages: {' '.join(errors) or done.stderr.strip()[-500:]}")
-
-
-def for_azure(requirements: str) -> str:
-    """The requirements with `python_version` markers settled for the Python in Azure, whatever runs this."""
-    lines = []
-    for line in requirements.splitlines():
-        requirement, _, marker = line.partition(";")
-        if not marker.strip() or _holds(marker):
-            lines.append(requirement)
-    return "\n".join(lines) + "\n"
-
-
-def _holds(marker: str) -> bool:
-    found = re.fullmatch(r'\s*python_version\s*(>=|<)\s*"(\d+)\.(\d+)"\s*', marker)
-    if found is None:
-        raise PackageError(f"requirements.txt: only python_version is understood in a marker, not{marker}")
-    ours = tuple(int(part) for part in PYTHON.split("."))
-    theirs = (int(found[2]), int(found[3]))
-    return ours >= theirs if found[1] == ">=" else ours < theirs
 
 
 def _kept(folder: Path) -> Iterator[Path]:

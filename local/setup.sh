@@ -28,5 +28,5 @@ if ! "$python" -m venv "$venv" 2>/dev/null; then
     exit 1
 fi
 export PIP_DISABLE_PIP_VERSION_CHECK=1
-"$venv/bin/python" -m pip install --quiet -r requirements-dev.txt
-"$venv/bin/python" -m pip install --quiet --no-deps --ignore-requires-python -r requirements-worker.txt
+"$venv/bin/python" -m pip install --quiet --require-hashes --no-deps -r requirements-dev.lock
+"$venv/bin/python" -m pip install --quiet --require-hashes --no-deps --ignore-requires-python -r requirements-worker.lock

@@ -36,8 +36,14 @@ NONE = "there is no Bicep compiler here: `az bicep install`, or name one by BICE
 
 @cache
 def compiler() -> Path | None:
-    """The program; None where there is none."""
+    """The program; None where there is none.
+
+    Raises:
+        RuntimeError: BICEP names what is no program.
+    """
     if named := os.environ.get("BICEP"):
+        if not os.access(named, os.X_OK):
+            raise RuntimeError(f"BICEP is {named}, and that is no program")
         return Path(named)
     azure = Path(os.environ.get("AZURE_CONFIG_DIR") or Path.home() / ".azure") / "bin/bicep"
     on_path = shutil.which("bicep")

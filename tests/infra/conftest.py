@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.infra import compiled
 from tests.infra import shell as shells
+
+
+@pytest.fixture(autouse=True)
+def bicep(request: pytest.FixtureRequest) -> None:
+    """What compiles templates, or runs scripts that do, is left out where there is no compiler; not so in `.ci/run`."""
+    compiles = request.path.name.startswith(("test_bicep", "test_compiled")) or "shell" in request.fixturenames
+    if compiles and compiled.compiler() is None:
+        pytest.skip(compiled.NONE)
 
 
 @pytest.fixture

@@ -33,8 +33,7 @@ def read(file: Path) -> Any:
 def azure_tasks(stage: str) -> Iterator[Any]:
     """The steps of one stage, those of its templates included."""
     (found,) = [one for one in read(AZURE)["stages"] if one["stage"] == stage]
-    (job,) = found["jobs"]
-    steps = job["strategy"]["runOnce"]["deploy"]["steps"] if "deployment" in job else job["steps"]
+    steps = [step for job in found["jobs"] for step in _steps(job)]
     for step in steps:
         if "template" not in step:
             yield step
@@ -43,6 +42,10 @@ def azure_tasks(stage: str) -> Iterator[Any]:
         for name, value in step["parameters"].items():
             text = text.replace("${{ parameters." + name + " }}", value)
         yield from yaml.safe_load(text)["steps"]
+
+
+def _steps(job: Any) -> Any:
+    return job["strategy"]["runOnce"]["deploy"]["steps"] if "deployment" in job else job["steps"]
 
 
 def azure_steps(stage: str) -> list[Step]:

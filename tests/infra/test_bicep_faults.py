@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.infra import compiled
-from tests.infra.compiled import INFRA, NONE, Infra
+from tests.infra.compiled import INFRA, Infra
 from tests.infra.preview import Preview
 from tests.infra.test_bicep_app import unsettled
 from tests.infra.test_bicep_roles import misplaced
 
-pytestmark = [pytest.mark.thorough, pytest.mark.skipif(compiled.compiler() is None, reason=NONE)]
+pytestmark = pytest.mark.thorough
 
 APP, ROLES, MAIN = "modules/function-app.bicep", "modules/roles.bicep", "main.bicep"
 

@@ -8,10 +8,8 @@ import pytest
 
 from tests.infra import compiled
 from tests.infra.az.vaults import vault
-from tests.infra.compiled import EXAMPLES, INFRA, NONE, VERSION, Infra
+from tests.infra.compiled import EXAMPLES, INFRA, VERSION, Infra
 from tests.infra.shell import POLICY, Shell, package
-
-pytestmark = pytest.mark.skipif(compiled.compiler() is None, reason=NONE)
 
 
 def test_it_compiles_lints_and_previews_without_an_error_or_a_warning() -> None:
@@ -51,5 +49,15 @@ def test_the_compiler_that_is_named_is_the_one_that_is_used(tmp_path: Path, monk
     monkeypatch.setenv("BICEP", str(named))
     try:
         assert (compiled.compiler(), compiled.version(named)) == (named, "0.1.2")
+    finally:
+        compiled.compiler.cache_clear()
+
+
+def test_a_name_of_no_program_is_not_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BICEP", "/nowhere/bicep")
+    compiled.compiler.cache_clear()
+    try:
+        with pytest.raises(RuntimeError, match="BICEP is /nowhere/bicep"):
+            compiled.compiler()
     finally:
         compiled.compiler.cache_clear()

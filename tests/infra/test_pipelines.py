@@ -80,9 +80,27 @@ def test_production_comes_after_staging_and_behind_an_environment_in_both() -> N
         "keyturn-production",
     ]
     jobs = read(WORKFLOWS[0])["jobs"]
-    assert (jobs["staging"]["needs"], jobs["production"]["needs"]) == ("build", "staging")
+    assert (jobs["staging"]["needs"], jobs["production"]["needs"]) == (["build", "package"], "staging")
     assert [jobs[name]["with"]["environment"] for name in ("staging", "production")] == ["staging", "production"]
     assert read(WORKFLOWS[1])["jobs"]["deploy"]["environment"] == "${{ inputs.environment }}"
+
+
+def test_the_package_is_built_where_nothing_else_was_installed_or_run() -> None:
+    """What tests bring along can't change what is uploaded."""
+    github = {
+        job: [step["run"] for step in body.get("steps", []) if "run" in step]
+        for job, body in read(WORKFLOWS[0])["jobs"].items()
+    }
+    azure = {
+        job["job"]: [step["bash"] for step in job["steps"] if "bash" in step]
+        for job in read(AZURE)["stages"][0]["jobs"]
+    }
+    for jobs in (github, azure):
+        assert jobs["package"] == ["make package"]
+        assert "make package" not in jobs["build"]
+    made = re.search(r"^package:(.*)\n\t@(.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert made is not None
+    assert ("$(READY)" in made[1], "$(BIN)" in made[2]) == (False, False)
 
 
 def test_a_vault_is_read_narrowly_and_by_the_stages_own_connection() -> None:
