@@ -23,6 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"
+CACHE = ROOT / ".cache/bicep"
 VERSION = (INFRA / "bicep.version").read_text().strip()
 TEMPLATES = ("main.bicep", "subscription.bicep")
 EXAMPLES = ("small", "enterprise")
@@ -54,10 +55,17 @@ def compiler() -> Path | None:
 
 @cache
 def version(program: Path) -> str:
-    """Such as 0.49.2; nothing where it does not say."""
-    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
-    found = re.search(r"\d+\.\d+\.\d+", done.stdout)
-    return found[0] if found else ""
+    """Such as 0.49.2; nothing where it does not say. Each process of a script under test asks: it is asked once."""
+    stat = program.resolve().stat()
+    same = hashlib.sha256(f"{program.resolve()} {stat.st_mtime_ns} {stat.st_size}".encode()).hexdigest()[:16]
+    kept = CACHE / f"version-{same}"
+    if not kept.is_file():
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+        found = re.search(r"\d+\.\d+\.\d+", done.stdout)
+        if found is None:
+            return ""
+        _keep(kept, found[0])
+    return kept.read_text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +124,7 @@ class Infra:
             raise RuntimeError(NONE)
         out = ["--stdout"] if command.startswith("build") else []
         arguments = [command, name, *out, *options]
-        kept = ROOT / ".cache/bicep" / f"{self._digest(program, [*arguments, *environment.values()])}.json"
+        kept = CACHE / f"{self._digest(program, [*arguments, *environment.values()])}.json"
         if not kept.is_file() or "overwrite" in options:
             done = subprocess.run(
                 [program, *arguments], cwd=self.folder, capture_output=True, text=True, check=False, timeout=300,
@@ -124,10 +132,7 @@ class Infra:
             )  # fmt: skip
             said = done.stderr if out else done.stderr + done.stdout
             lines = [line.replace(f"{self.folder.resolve()}/", "") for line in said.splitlines() if line.strip()]
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            half = kept.with_suffix(f".{os.getpid()}")
-            half.write_text(json.dumps([done.returncode, done.stdout, lines]))
-            half.replace(kept)
+            _keep(kept, json.dumps([done.returncode, done.stdout, lines]))
         return Told(*json.loads(kept.read_text()))
 
     def _sound(self, command: str, name: str, **environment: str) -> Any:
@@ -145,6 +150,14 @@ class Infra:
     def _sources(self) -> Iterator[Path]:
         for suffix in ("bicep", "bicepparam", "json", "kql"):
             yield from self.folder.rglob(f"*.{suffix}")
+
+
+def _keep(kept: Path, text: str) -> None:
+    """Whole or not at all: several processes come at once."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    half = kept.with_suffix(f".{os.getpid()}")
+    half.write_text(text)
+    half.replace(kept)
 
 
 def where(name: str, mode: str = "validate") -> tuple[str, ...]:
