@@ -32,6 +32,7 @@ CLIENT = "44444444-4444-4444-4444-444444444444"
 TENANT = "00000000-0000-0000-0000-00000000000f"
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
 SUBSCRIPTIONS = {"enterprise": "22222222-2222-2222-2222-222222222222"}  # the one that its own ids are in
+ANSWERS = (0, 1)  # all else is no answer, such as that of a run that was killed: it is not kept
 NONE = "there is no Bicep compiler here: `az bicep install`, or name one by BICEP"
 
 
@@ -130,6 +131,8 @@ class Infra:
                 [program, *arguments], cwd=self.folder, capture_output=True, text=True, check=False, timeout=300,
                 env={**os.environ, "KEYTURN_CLIENT_ID": CLIENT, **environment},
             )  # fmt: skip
+            if done.returncode not in ANSWERS:
+                raise RuntimeError(f"{program} ended with {done.returncode}: {done.stderr.strip()}")
             said = done.stderr if out else done.stderr + done.stdout
             lines = [line.replace(f"{self.folder.resolve()}/", "") for line in said.splitlines() if line.strip()]
             _keep(kept, json.dumps([done.returncode, done.stdout, lines]))

@@ -61,3 +61,13 @@ def test_a_name_of_no_program_is_not_passed_over(monkeypatch: pytest.MonkeyPatch
             compiled.compiler()
     finally:
         compiled.compiler.cache_clear()
+
+
+def test_a_run_that_was_killed_is_no_answer_and_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dies = tmp_path / "dies"
+    dies.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho Terminated >&2\nexit 143\n')
+    dies.chmod(0o755)
+    monkeypatch.setattr(compiled, "compiler", lambda: dies)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="ended with 143: Terminated"):
+            Infra().told("build", "main.bicep")

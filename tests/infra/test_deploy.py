@@ -22,10 +22,13 @@ def test_infrastructure_code_and_events_come_in_this_order(shell: Shell) -> None
     assert in_order(
         shell.calls,
         [
-            "version", "account show", "ad app create", "deployment sub create", "deployment sub show",
-            "account get-access-token", "rest", "deployment sub create", "account get-access-token",
+            "version", "account show", "bicep build", "ad app create", "account get-access-token",
+            "deployment sub create", "deployment sub show", "rest", "account get-access-token", "rest",
+            "deployment sub create",
         ],
     )  # fmt: skip
+    tokens = [call for call in shell.arguments if call[:2] == ["account", "get-access-token"]]
+    assert ["--scope" in call for call in tokens] == [True, False], "the app's, once, and before a login can end"
     first, second = [call for call in shell.arguments if call[:3] == ["deployment", "sub", "create"]]
     assert f"keyturn-{NAME}" in first
     assert f"keyturn-{NAME}-subscription" in second
