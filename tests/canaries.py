@@ -23,7 +23,7 @@ FOLDERS = frozenset({"ledger", "host", "__blobstorage__", "__queuestorage__"})  
 BY_THEMSELVES = (
     "tests/fuzz/", "tests/simulation/",
     "tests/unit/test_formats", "tests/unit/test_storage_value", "tests/unit/test_entra_value",
-    "tests/unit/test_generated_values",
+    "tests/unit/test_generated_values", "tests/drivers/",
 )  # fmt: skip
 FEWEST_CHARACTERS = 5  # of a value with fewer different ones, such as "000000000000", nobody can say where it came from
 

@@ -44,14 +44,15 @@ def translated(name: str) -> Iterator[None]:
     raise told
 
 
-_NOT_NOW = {_TOO_MANY: (LimitMet, "too many calls"), _UNAVAILABLE: (Throttled, "not now")}
-
-
 def _refusal(name: str, error: HttpResponseError) -> RotationError:
     status, code = error.status_code or 0, _inner_code(error)
-    if status in _NOT_NOW:
-        kind, says = _NOT_NOW[status]
-        return kind(f"the vault says: {says}", retry_after_s=_retry_after(error))
+    if status in {_TOO_MANY, _UNAVAILABLE}:
+        wait = _retry_after(error)
+        return (
+            LimitMet("the vault says: too many calls", retry_after_s=wait)
+            if status == _TOO_MANY
+            else Throttled("the vault says: not now", retry_after_s=wait)
+        )
     if status >= _SERVER or status == 0:
         return Unreachable("the vault failed; what was asked may have happened")
     if status == _CONFLICT:

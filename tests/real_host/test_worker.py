@@ -124,7 +124,7 @@ async def host(tmp_path: Path) -> AsyncIterator[Host]:
 
 async def test_an_app_is_indexed_and_invoked_and_its_log_names_the_invocation(host: Host, tmp_path: Path) -> None:
     functions = await host.index()
-    assert set(functions) == {"on_event", "on_work", "on_tick", "echo", "everybody"}
+    assert set(functions) == {"on_event", "on_work", "on_tick", "on_eighth_day", "echo", "everybody"}
     host.invoke(functions["on_work"], "i1", string="parcel")
     told = await host.hear("invocation_response")
     assert (told.invocation_id, told.result.status) == ("i1", MESSAGES.StatusResult.Success)
