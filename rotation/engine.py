@@ -399,7 +399,8 @@ def _stood_for(run: Run, subject: Subject, begun: Open) -> str:
         return begun.slot
     if begun.slot in subject.claim.slots:
         return next((slot for slot in subject.claim.slots if slot != begun.slot), begun.slot)
-    if begun.slot is None and subject.claim.current_slot is None and not run.history.versions():
+    # The provider assigns slots: a later try of the operation names the one that an earlier one was given.
+    if not subject.claim.slots and subject.claim.current_slot is None and not run.history.versions():
         return subject.secret.version  # as the reset called it
     return assumed_slot(run, subject)
 
