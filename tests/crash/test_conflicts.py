@@ -13,6 +13,7 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from local.certificates import Certificates
 from local.identity import APP_CLIENT_ID
+from local.rights import deployed
 from local.tokens import TokenAuthority
 from local.vault import LocalVaults
 from local.vault.errors import ServiceError
@@ -21,6 +22,7 @@ from local.vault.operations import Operation
 from local.vault.store import Version as Stored
 from rotation.errors import Conflict
 from rotation.model import Result, Secret, SecretRef, SecretValue, Versions
+from rotation.policy import Policy
 from rotation.stores.keyvault import KeyVaultStore
 from tests.fakes import InMemoryVault
 from tests.integration.vault_fixtures import authority, certificates, session
@@ -92,8 +94,9 @@ async def places(
 ) -> AsyncIterator[LocalVaults]:
     data = tmp_path_factory.mktemp("vaults")
     async with LocalVaults(
-        PLACES, data=data, cert=certificates.cert, key=certificates.key, authority=authority
-    ) as running:
+        PLACES, data=data, cert=certificates.cert, key=certificates.key, authority=authority,
+        rights=deployed(Policy(), tuple(PLACES)),
+    ) as running:  # fmt: skip
         for name, value in running.env.items():
             monkeypatch.setenv(name, value)
         yield running
