@@ -41,7 +41,7 @@ SMALL_DISK = "16m"
 PAGE = 4_096
 BINDINGS = 3  # of one role, and of two in turn: a file for each, which takes a page of its own
 # Bytes that the full disk still takes in a history's page, and pages beside: each step of a rotation meets its end.
-LEFT = [*((left, 0) for left in range(0, 1_800, 300)), *((left, BINDINGS) for left in range(0, 2_800, 400))]
+LEFT = [*((left, 0) for left in range(0, 2_000, 150)), *((left, BINDINGS) for left in range(0, 2_800, 250))]
 STOPS = frozenset({Step.FAILED, Step.ADOPTED, Step.APPLYING, Step.PUBLISHED})  # the last that was written; FAILED: none
 
 
