@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-all lint audit foreign-clients bench prove real-host package bicep bicep-snapshots lock setup clean
+.PHONY: help demo up test test-thorough test-all lint audit foreign-clients bench prove real-host package bicep bicep-snapshots lock setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -12,7 +12,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS = $$(( $$(getconf _NPROCESSORS_ONLN) + 1 ))
 
 help: ## what can be made
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 setup: $(READY) ## the virtual environment with the pinned packages
 
@@ -28,6 +28,9 @@ up: $(READY) ## the same stack, left running
 
 test: $(READY) ## the tests, but for the slowest, which guard what changes rarely
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not thorough" $(ARGS)
+
+test-thorough: $(READY) ## those slowest ones alone
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m thorough $(ARGS)
 
 test-all: $(READY) ## every test, and that a deployment grants the rights they used and no others
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)

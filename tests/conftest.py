@@ -14,10 +14,12 @@ from tests.rights_used import read
 
 TOLD = pytest.StashKey[list[str]]()
 CANARIES = pytest.StashKey[Canaries]()
+_HALVES = ("thorough", "not thorough")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--no-skips", action="store_true", help="a test that would be skipped fails")
+    parser.addoption("--rights", type=Path, help="note rights in this folder: two runs of a half each are a whole one")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -35,9 +37,13 @@ def pytest_runtest_makereport(
 def pytest_configure(config: pytest.Config) -> None:
     """The stand-ins note rights in one folder, those of other workers too."""
     if not hasattr(config, "workerinput"):
-        folder = tempfile.TemporaryDirectory(prefix="keyturn-rights-")
-        config.add_cleanup(folder.cleanup)
-        os.environ[LOG_SETTING] = folder.name
+        kept: Path | None = config.getoption("rights")
+        if kept is None:
+            folder = tempfile.TemporaryDirectory(prefix="keyturn-rights-")
+            config.add_cleanup(folder.cleanup)
+            kept = Path(folder.name)
+        kept.mkdir(parents=True, exist_ok=True)
+        os.environ[LOG_SETTING] = str(kept.resolve())
     canaries = config.stash[CANARIES] = Canaries()
     stack = contextlib.ExitStack()
     stack.enter_context(canaries.noting())
@@ -61,10 +67,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = bool(reporter and reporter.stats.get("skipped"))
-    if not _is_whole(session.config) or skipped:
+    noted = Path(os.environ[LOG_SETTING])
+    if skipped or not _is_whole(session.config, noted):
         session.config.stash[TOLD] = ["rights: not held against the table, which takes a whole run without skips"]
         return
-    used = read(Path(os.environ[LOG_SETTING]))
+    used = read(noted)
     different = [*used.missing(), *used.differences_from_the_table()]
     called = len({call.action for call in used.called})
     session.config.stash[TOLD] = different or [f"rights: all {called} that the app is granted were used, and no other"]
@@ -77,9 +84,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         terminalreporter.write_line(line)
 
 
-def _is_whole(config: pytest.Config) -> bool:
-    """Whether nothing was chosen or left out on the command line."""
-    narrowing = ("keyword", "markexpr", "lf", "deselect", "ignore", "ignore_glob")
+def _is_whole(config: pytest.Config, noted: Path) -> bool:
+    """Whether nothing was left out: not by this run, or the run before, in the same folder, was of the other half."""
+    narrowing = ("keyword", "lf", "deselect", "ignore", "ignore_glob")
     chosen = any(config.getoption(name, default=None) for name in narrowing)  # a plug-in, with its option, may be off
     paths = [str(Path(argument).resolve()) for argument in config.args]
-    return not chosen and paths == [str(config.rootpath / one) for one in config.getini("testpaths")]
+    if chosen or paths != [str(config.rootpath / one) for one in config.getini("testpaths")]:
+        return False
+    half = config.getoption("markexpr")
+    if half not in _HALVES:
+        return not half
+    (noted / half).touch()
+    return all((noted / one).exists() for one in _HALVES)

@@ -11,11 +11,22 @@ ROOT = Path(__file__).parents[1]
 def run(folder: Path, source: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Runs the tests of `source`, which are all that there are."""
     (folder / "played").mkdir()
-    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = played\n")
-    (folder / "conftest.py").write_text('pytest_plugins = ["tests.conftest"]\n')
+    (folder / "pytest.ini").write_text("[pytest]\ntestpaths = played\nmarkers = thorough\n")
     (folder / "played" / "test_played.py").write_text(source)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "xdist", "--basetemp", str(folder / "base"), *options],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "tests.conftest",
+            "-p",
+            "xdist",
+            "--basetemp",
+            str(folder / "base"),
+            *options,
+        ],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,

@@ -56,3 +56,19 @@ def test_a_run_of_a_part_is_not_judged(tmp_path: Path, part: str) -> None:
     chosen = part == "chosen"
     ended = run(tmp_path, played(skips="" if chosen else UPDATE), *(("-k", "secrets") if chosen else ()))
     assert (ended.returncode, "rights: not held against the table" in ended.stdout) == (0, True), ended
+
+
+@pytest.mark.parametrize("unused", ["", UPDATE])
+def test_two_runs_of_a_half_each_are_a_whole_one(tmp_path: Path, unused: str) -> None:
+    source = played(unused=unused).replace("def test_call_of", "@pytest.mark.thorough\ndef test_call_of")
+    halves = [("-m", "not thorough"), ("-m", "thorough")]
+    folders = [tmp_path / "one", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = (
+        run(folder, source, *half, f"--rights={tmp_path / 'rights'}")
+        for folder, half in zip(folders, halves, strict=True)
+    )
+    assert (first.returncode, "rights: not held against the table" in first.stdout) == (0, True), first
+    said = "never called for" if unused else "that the app is granted were used, and no other"
+    assert (second.returncode, said in second.stdout) == (int(bool(unused)), True), (first, second)
