@@ -1,7 +1,7 @@
 """What deploy.md and rights.md promise of Azure is what templates, the table of az and Azure's roles say.
 
-Without a test is what nothing here can show: that a directory's Conditional Access or its Privileged Identity Management
-does as rights.md says. Those are Microsoft's products, and no stand-in of ours speaks for them.
+Without a test is what nothing here can show: that Conditional Access or Privileged Identity Management
+does as rights.md says. No stand-in of ours speaks for these products of Microsoft.
 """
 
 import json
