@@ -131,10 +131,22 @@ def test_every_module_and_make_target_exists(page: Path) -> None:
 
 def test_the_readme_is_short_and_leads_to_a_deployment_early() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    assert len(lines) < 250
+    assert len(lines) <= 200
     assert any("#on-azure-permit-deploy-onboard-watch" in line for line in lines[:20])
     text = "\n".join(lines)
     parts = [
         text.index(f"**{number}. {word}.**") for number, word in enumerate(("Permit", "Deploy", "Onboard", "Watch"), 1)
     ]
     assert parts == sorted(parts)
+
+
+def test_the_readme_leads_from_what_it_is_to_watching_it() -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert headings == [
+        "Keyturn",
+        "The picture",
+        "Two commands",
+        "What you see",
+        "On Azure: permit, deploy, onboard, watch",
+        "How sure can I be?",
+    ]
