@@ -150,3 +150,11 @@ def test_the_readme_leads_from_what_it_is_to_watching_it() -> None:
         "On Azure: permit, deploy, onboard, watch",
         "How sure can I be?",
     ]
+
+
+@pytest.mark.parametrize(
+    "page", [*ALL, ROOT / "CONTRIBUTING.md", ROOT / "infra" / "README.md"], ids=lambda page: page.name
+)
+def test_the_words_are_those_that_readers_of_english_as_a_second_language_know(page: Path) -> None:
+    prose = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(), flags=re.DOTALL)
+    assert re.findall(r"(?i)\b(?:likewise|his|him|himself|told|notwithstanding)\b", prose) == []
