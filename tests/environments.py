@@ -10,7 +10,7 @@ CACHE = Path(__file__).parents[1] / ".cache"
 
 
 def python_of(requirements: Path, *options: str) -> Path:
-    """The Python of `.cache/NAME`, which holds what `requirements-NAME.txt` names; made anew when that changes.
+    """The Python of `.cache/NAME`, which holds what `requirements-NAME.txt` or `.lock` names; made anew at a change.
 
     options: of `pip install`.
 

@@ -131,10 +131,30 @@ def test_every_module_and_make_target_exists(page: Path) -> None:
 
 def test_the_readme_is_short_and_leads_to_a_deployment_early() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
-    assert len(lines) < 250
+    assert len(lines) <= 200
     assert any("#on-azure-permit-deploy-onboard-watch" in line for line in lines[:20])
     text = "\n".join(lines)
     parts = [
         text.index(f"**{number}. {word}.**") for number, word in enumerate(("Permit", "Deploy", "Onboard", "Watch"), 1)
     ]
     assert parts == sorted(parts)
+
+
+def test_the_readme_leads_from_what_it_is_to_watching_it() -> None:
+    headings = re.findall(r"^#+ (.+)$", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert headings == [
+        "Keyturn",
+        "The picture",
+        "Two commands",
+        "What you see",
+        "On Azure: permit, deploy, onboard, watch",
+        "How sure can I be?",
+    ]
+
+
+@pytest.mark.parametrize(
+    "page", [*ALL, ROOT / "CONTRIBUTING.md", ROOT / "infra" / "README.md"], ids=lambda page: page.name
+)
+def test_the_words_are_those_that_readers_of_english_as_a_second_language_know(page: Path) -> None:
+    prose = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(), flags=re.DOTALL)
+    assert re.findall(r"(?i)\b(?:likewise|his|him|himself|told|notwithstanding)\b", prose) == []

@@ -63,7 +63,7 @@ async def test_each_call_answers_what_its_comment_says(tmp_path: Path) -> None:
                 answer = await run(app, call.text)
                 assert holds(answer, call.expected), (call, answer)
                 await app.idle()
-                if '["*"]' in call.text and '"true"' in call.text:
+                if '["*"]' in call.text and '"force": true' in call.text:
                     assert await logs_in(leaked), "the page says that the old one lives on"
             assert not await logs_in(leaked), "what leaked still works after the last call"
 

@@ -86,3 +86,12 @@ def test_the_vaults_own_words_that_the_local_vault_speaks_are_there() -> None:
     ):
         assert words in spoken
         assert words.removeprefix("is ") in page
+
+
+def test_each_row_has_one_message() -> None:
+    for heading in ("it says", "the vault says"):
+        for row in rows(heading):
+            assert "<br>" not in row[0], row[0]
+            texts = [double or single for double, single in re.findall(r"``(.+?)``|`(.+?)`", row[0])]
+            assert len([text for text in texts if " " in text]) <= 1, row[0]
+    assert [cell for line in PAGE.read_text().splitlines() for cell in line.split(" | ") if cell == "likewise"] == []

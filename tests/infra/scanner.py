@@ -1,6 +1,7 @@
 """checkov over templates, in an environment of its own: its pins are not ours.
 
-The environment is made once, in .cache/checkov, and again when requirements-checkov.txt changes.
+The environment is made once, in .cache/checkov, and again when requirements-checkov.lock changes: from the
+lock alone, by the hashes of its files.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.environments import python_of
 from tests.infra.compiled import ROOT
 
 ANSWERS = ROOT / ".cache" / "checkov-answers"
-REQUIREMENTS = ROOT / "requirements-checkov.txt"
+LOCK = ROOT / "requirements-checkov.lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +53,11 @@ def scan(files: Sequence[Path]) -> Scan:
 
 def _told(asks: Sequence[str], about: Sequence[str], files: Sequence[Path]) -> tuple[str, str]:
     """What it prints, on both channels. The same question about the same bytes is asked once."""
-    of = [REQUIREMENTS.read_bytes(), *(part.encode() for part in asks)]
+    of = [LOCK.read_bytes(), *(part.encode() for part in asks)]
     of += [part for file in files for part in (file.name.encode(), file.read_bytes())]
     kept = ANSWERS / hashlib.sha256(b"\0".join(of)).hexdigest()
     if not kept.is_file():
-        command = [str(python_of(REQUIREMENTS)), *asks, *about]
+        command = [str(python_of(LOCK, "--require-hashes", "--no-deps")), *asks, *about]
         done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False, cwd=ROOT)
         assert done.stdout or done.returncode == 0, done.stderr
         kept.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 APP, DEV, WORKER = "requirements.lock", "requirements-dev.lock", "requirements-worker.lock"
+CHECKOV = "requirements-checkov.lock"
 _PIN = re.compile(r"^([A-Za-z0-9_.-]+)(?:\[[\w,]+\])?==([^\s;\\]+)(?:\s*;\s*([^\\]+?))?\s*\\?$")
 
 
@@ -40,7 +41,12 @@ def pinned(name: str) -> set[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     ("requirements", "lock"),
-    [("requirements-dev.txt", DEV), ("requirements.txt", DEV), ("requirements-worker.txt", WORKER)],
+    [
+        ("requirements-dev.txt", DEV),
+        ("requirements.txt", DEV),
+        ("requirements-worker.txt", WORKER),
+        ("requirements-checkov.txt", CHECKOV),
+    ],
 )
 def test_what_is_pinned_is_locked_in_that_version(requirements: str, lock: str) -> None:
     assert pinned(requirements) <= set(locked(lock)), "make lock"
@@ -57,3 +63,24 @@ def test_what_is_deployed_is_what_is_pinned_and_what_was_tested() -> None:
 
 def test_the_lock_of_what_is_deployed_is_for_one_platform() -> None:
     assert ";" not in (ROOT / APP).read_text()
+
+
+def test_every_list_of_pins_has_its_lock_and_make_lock_writes_each() -> None:
+    locks = {path.stem for path in ROOT.glob("requirements*.lock")}
+    assert locks == {path.stem for path in ROOT.glob("requirements*.txt")}
+    written = set(re.findall(r"-o (\S+)\.lock", (ROOT / "local" / "lock.sh").read_text()))
+    assert written == locks
+
+
+@pytest.mark.parametrize(
+    ("place", "locks"),
+    [
+        ("local/setup.sh", {DEV, WORKER}),
+        ("infra/package.py", {APP}),
+        ("tests/infra/scanner.py", {CHECKOV}),
+    ],
+)
+def test_what_installs_takes_a_lock_and_asks_pip_for_the_hashes(place: str, locks: set[str]) -> None:
+    text = (ROOT / place).read_text()
+    assert "--require-hashes" in text
+    assert set(re.findall(r"requirements[\w-]*\.lock", text)) == locks
