@@ -86,7 +86,7 @@ class Change:
 
         # 7 and 8
         if credential.slot == slot:
-            written = await self._publish_then_verify(run, subject, job, credential, grace)
+            written = await self._publish_then_verify(run, subject, job, credential, grace, staged_version)
         else:
             await self._owners.made(run, subject, asked, credential.slot)
             try:
@@ -96,7 +96,7 @@ class Change:
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)
-            written = await self._publish(run, subject, credential, operation, grace)
+            written = await self._publish(run, subject, credential, operation, grace, staged_version)
 
         # 9
         if staged_version is not None:
@@ -151,7 +151,7 @@ class Change:
                 asked=asked, grace_hours=grace,
             )
         )  # fmt: skip
-        await run.append(*notes)
+        await run.append(*notes, *run.about_to_read(draft.slot, operation))
         await run.reminded()
         return draft, staged_version
 
@@ -166,11 +166,11 @@ class Change:
             await within(run.fence.limits.provider_call, "the provider", call)
 
     async def _publish_then_verify(
-        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int
+        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int, staged_version: str | None
     ) -> Secret:
         """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
         written, proof = await asyncio.gather(
-            self._publish(run, subject, credential, job.operation_id, grace),
+            self._publish(run, subject, credential, job.operation_id, grace, staged_version),
             self._verify(run, subject, job, credential),
             return_exceptions=True,
         )
@@ -182,14 +182,22 @@ class Change:
             raise proof
         return written
 
-    async def _publish(self, run: Run, subject: Subject, credential: Credential, operation: str, grace: int) -> Secret:
+    async def _publish(
+        self,
+        run: Run,
+        subject: Subject,
+        credential: Credential,
+        operation: str,
+        grace: int,
+        staged_version: str | None = None,
+    ) -> Secret:
         now = self._parts.clock.now()
         tags = next_tags(subject.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=subject.secret.version)
         written = await run.publish(subject, credential.value, tags, self._expiry(subject, now))
         await run.append(
             run.note(
                 Step.PUBLISHED, operation, version=written.version, previous_version=subject.secret.version,
-                slot=credential.slot, tags=tags, grace_hours=grace,
+                slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
             )
         )  # fmt: skip
         return written

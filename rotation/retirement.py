@@ -12,7 +12,7 @@ from rotation.errors import MovedElsewhere
 from rotation.fence import within
 from rotation.model import Credential, Force, Versions
 from rotation.ports import LEASE_S, RemovesOrphans
-from rotation.records import Step
+from rotation.records import Act, Step
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import companion
 
@@ -58,7 +58,7 @@ def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> dateti
 async def _retire(
     run: Run, subject: Subject, asked: Asked, slot: str, latest_slot: str, versions: Sequence[str]
 ) -> None:
-    """The record comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
+    """`RETIRED` comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
     operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
     current = Credential(subject.secret.value, latest_slot)
     job = replace(run.job(subject, current, operation, realm=asked.provider), retiring=slot)
@@ -76,6 +76,7 @@ async def _retire(
         job = replace(job, parked=Credential(value, slot))
     else:
         parked_version = None
+    await run.announce(run.about_to(Act.RETIRE, operation, slot=slot))
     try:
         with run.watch.step("retire"):
             await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
@@ -98,9 +99,14 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
     oldest_run = timedelta(seconds=LEASE_S + limits.function_timeout)
     named = {staged.version for staged in run.history.staged()}  # others' versions are none of our business
     staged = await run.versions(companion(subject.ref.name))
+    left = []
     for version in staged.items:
         if version.version in named and version.enabled and staged.read_at - version.created_on > oldest_run:
-            await run.unstage(version.version)
+            left.append(version.version)
+    cleared = operation_id(subject.ref, subject.secret.version, "tidy")
+    await run.announce(*(run.about_to(Act.UNSTAGE, cleared, version=version) for version in left))
+    for leftover in left:
+        await run.unstage(leftover)
     if isinstance(subject.rotator, RemovesOrphans):
         operation = operation_id(subject.ref, subject.secret.version, "orphans")
         current = Credential(subject.secret.value, latest_slot)
@@ -110,6 +116,7 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
         orphans = subject.rotator.orphans(job, known, before, run.history.operations())
         with run.watch.step("orphans"):
             found = await within(limits.provider_call, "the provider", orphans)
+        await run.announce(*(run.about_to(Act.REMOVE, operation, slot=slot) for slot in found))
         for slot in found:
             with run.watch.step("retire"):
                 await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))
