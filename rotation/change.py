@@ -20,6 +20,7 @@ from rotation.errors import (
 )
 from rotation.fence import within
 from rotation.model import (
+    Applied,
     Credential,
     Draft,
     Job,
@@ -75,12 +76,13 @@ class Change:
         await run.make_room(0)
         try:
             with run.watch.step("apply"):
-                credential = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
+                applied = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
             raise
         except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
             return _deferred(not_yet, secret, slot, operation)
+        credential = applied.credential
         remember(run.redactor, subject, credential.value)
         check_slot(subject, credential.slot)
 
@@ -109,7 +111,7 @@ class Change:
         result, detail = Result.ROTATED, "the new credential is proven and published"
         if resumed:
             result, detail = Result.RESUMED, "an interrupted rotation was finished"
-        if repairing or run.refused:
+        if repairing or _was_refused(current, applied):
             result = Result.REPAIRED
             detail = "the password in the vault was refused; it was set anew by what still worked, proven and published"
         return outcome_of(
@@ -206,6 +208,15 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _was_refused(current: Credential, applied: Applied) -> bool:
+    """Whether the password in the vault no longer was let in: it is tried first of all that are changed in place.
+
+    In another slot it says nothing: the latest version is no login of that one.
+    """
+    in_place = applied.credential.slot == current.slot
+    return in_place and applied.login is not None and applied.login.value != current.value
 
 
 def _remind(run: Run, job: Job, subject: Subject, draft: Draft) -> None:

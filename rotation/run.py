@@ -63,10 +63,7 @@ class Subject:
 
 
 class Run:
-    """Holds one request's lease, history and fence.
-
-    `refused` collects the kinds of logins that were rejected; `told` what the outcome must say besides.
-    """
+    """Holds one request's lease, history and fence. `told` collects what the outcome must say besides."""
 
     def __init__(
         self,
@@ -86,7 +83,6 @@ class Run:
         self.watch = watch or Nobody()
         self.history = History(lease.records)
         self.fence = Fence(lease, limits)
-        self.refused: list[LoginSource] = []
         self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
         self.bound_realm: str | None = None
         self.told: list[str] = []
@@ -341,17 +337,13 @@ class Run:
         )
 
     async def _logins(self, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:
-        """Staged values first, then versions, each newest first; then what is settled; then the administrator.
-
-        Being asked for the next one means that the last one was rejected.
-        """
+        """Staged values first, then versions, each newest first; then what is settled; then the administrator."""
         staged = [s for s in self.history.staged() if s.slot == slot and s.operation_id != operation]
         for one in [s for s in staged if not s.settled][:MOST_TRIES]:
             if (value := await self.staged_value(one)) is not None:
                 yield Login(LoginSource.STAGED, value, slot)
         async for value in self._version_values(subject, slot):
             yield Login(LoginSource.VERSION, value, slot)
-            self.refused.append(LoginSource.VERSION)
         for one in [s for s in staged if s.settled][:MOST_TRIES]:
             if (value := await self.staged_value(one)) is not None:
                 yield Login(LoginSource.STAGED, value, slot)

@@ -24,10 +24,12 @@ from rotation.errors import (
     Unusable,
 )
 from rotation.model import (
+    Applied,
     Claim,
     Credential,
     Draft,
     Job,
+    Login,
     LoginSource,
     Proof,
     Secret,
@@ -353,10 +355,11 @@ class FakeRotator:
                 break
         return None if self.kind == "made-here" else self.server.realm
 
+    def standby(self, job: Job, slot: str) -> SecretValue | None:
+        parks = self.kind == "alternating" and job.admin is None
+        return value(slot, self._password()) if parks else None
+
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None:
-            parks = self.kind == "alternating" and job.admin is None
-            return Draft(job.retiring, value(job.retiring, self._password()) if parks else None)
         if self.kind == "overlapping":
             return Draft(None, None)
         if self.kind == "made-here":
@@ -367,22 +370,22 @@ class FakeRotator:
             slot = next(other for other in job.claim.slots if other != job.current.slot)
         return Draft(slot, None if self.kind == "two-keys" else value(slot, self._password()))
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         if self.kind == "made-here":
             assert draft.value is not None
             assert draft.slot is not None
             # There is no server: that the value is known to it stands for a consumer's taking what the vault says.
             if self.server.passwords.get(draft.slot) != parts(draft.value)[1]:
                 await self.server.change(draft.slot, parts(draft.value)[1])
-            return Credential(draft.value, draft.slot)
+            return Applied(Credential(draft.value, draft.slot))
         if self.kind in {"two-keys", "overlapping"}:
             if draft.value is not None and draft.slot is not None:
-                return Credential(draft.value, draft.slot)
+                return Applied(Credential(draft.value, draft.slot))
             self._serial += 1
             slot = draft.slot or f"k{self._serial}"
             made = value(slot, self._password())
             await self.server.change(slot, parts(made)[1])
-            return Credential(made, slot)
+            return Applied(Credential(made, slot))
         assert draft.value is not None
         assert draft.slot is not None
         if job.resumed:
@@ -391,9 +394,9 @@ class FakeRotator:
             except Rejected:
                 pass
             else:
-                return Credential(draft.value, draft.slot)
-        await self._log_in_and_change(job, draft.slot, parts(draft.value)[1])
-        return Credential(draft.value, draft.slot)
+                return Applied(Credential(draft.value, draft.slot))
+        login = await self._log_in_and_change(job, draft.slot, parts(draft.value)[1])
+        return Applied(Credential(draft.value, draft.slot), login)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         slot, password = parts(credential.value)
@@ -404,10 +407,10 @@ class FakeRotator:
     async def retire(self, job: Job, slot: str) -> None:
         if self.kind == "made-here":
             return  # it ends by nothing but the disabling of the versions that hold it
-        if job.parked is None:
+        if job.standby is None:
             await self.server.change(slot, None)
             return
-        new = parts(job.parked.value)[1]
+        new = parts(job.standby.value)[1]
         if self.server.passwords.get(slot) != new:
             await self._log_in_and_change(job, slot, new)
 
@@ -415,7 +418,7 @@ class FakeRotator:
         if password is None or password.reveal() != self.server.admin:
             raise Rejected("the administrator was refused")
 
-    async def _log_in_and_change(self, job: Job, slot: str, new: str) -> None:
+    async def _log_in_and_change(self, job: Job, slot: str, new: str) -> Login:
         if job.realm is not None and job.realm != self.server.realm:
             raise MovedElsewhere("this is another server than the one that was proven")
         async for login in job.logins(slot):
@@ -428,5 +431,5 @@ class FakeRotator:
             except Rejected:
                 continue
             await self.server.change(slot, new)
-            return
+            return login
         raise Rejected("every login was refused: name an administrator in the policy, or write the working password")

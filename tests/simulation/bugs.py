@@ -15,7 +15,19 @@ from rotation.engine import Engine
 from rotation.errors import Disabled, NotFound, Rejected, Unreachable
 from rotation.fence import Fence, within
 from rotation.history import History, Staged
-from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Proof, Result, SecretValue
+from rotation.model import (
+    Applied,
+    Credential,
+    Draft,
+    Force,
+    Job,
+    Login,
+    LoginSource,
+    Outcome,
+    Proof,
+    Result,
+    SecretValue,
+)
 from rotation.records import Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
@@ -312,9 +324,9 @@ def _() -> AbstractContextManager[Any]:
     whole = PostgresAlternating.retire
 
     async def retire(self: PostgresAlternating, job: Job, slot: str) -> None:
-        other = self.draft(job).value
-        if job.parked is not None and other is not None:  # another one than what was staged and written down
-            job = replace(job, parked=Credential(other, slot))
+        other = self.standby(job, slot)
+        if job.standby is not None and other is not None:  # another one than what was staged and written down
+            job = replace(job, standby=Credential(other, slot))
         await whole(self, job, slot)
 
     return patch.object(PostgresAlternating, "retire", retire)
@@ -324,11 +336,11 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = EntraAppSecret.apply
 
-    async def apply(self: EntraAppSecret, job: Job, draft: Draft) -> Credential:
+    async def apply(self: EntraAppSecret, job: Job, draft: Draft) -> Applied:
         made = await whole(self, job, draft)
         application = await self._application(None, job)  # type: ignore[arg-type]  # the simulation needs no session
         for key_id in application.passwords:
-            if key_id not in {made.slot, job.current.slot}:
+            if key_id not in {made.credential.slot, job.current.slot}:
                 await self.retire(job, key_id)
         return made
 
