@@ -337,7 +337,7 @@ class Engine:
         last = run.history.open_operation()
         name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")
         note = run.note(Step.FAILED, name, detail=error.message)
-        before = run.history.last_done()
+        before = run.history.last()
         if before is not None and note.at < before.at + REPEATED and note.says_the_same(before):
             return  # the sweep asks every hour, and what nobody mends would fill the history
         try:

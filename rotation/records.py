@@ -81,7 +81,7 @@ class Record:
     def announces(self) -> bool:
         """Whether this record says what will be done, and nothing else.
 
-        Its step is `STAGED` without a `staged_version`: no answer of a history comes of it, in the package before neither.
+        Its step is `STAGED`, without a `staged_version`: no history, the package before's among them, goes by it.
         `version` is what will be touched: of the companion secret, where it is a staged value.
         """
         return self.step is Step.STAGED and self.staged_version is None and self.about_to is not None

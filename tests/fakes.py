@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from rotation.bindings import Binding, Bindings, vault_folder
 from rotation.errors import (
@@ -44,6 +45,22 @@ from rotation.ports import LEASE_S, Clock, LedgerEntry
 from rotation.records import Record
 
 Hook = Callable[[str, str, str], Awaitable[None]]
+
+
+class Writing(Protocol):
+    """Told of a write to a vault at the moment at which it takes effect.
+
+    call: "set", "enable", "disable" or "set_tags". version: the one touched; of "set", the latest one before. by_us:
+    its tags say that a run wrote it.
+    """
+
+    def __call__(self, call: str, name: str, version: str, *, by_us: bool) -> None: ...
+
+
+def nobody_told(_call: str, _name: str, _version: str, *, by_us: bool) -> None:
+    return
+
+
 TARGET = "db.example:5432"
 
 
@@ -82,6 +99,7 @@ class InMemoryVault:
         self.calls: list[tuple[str, str]] = []
         self.rooms: list[int] = []
         self.hook: Hook = no_hook
+        self.on_write: Writing = nobody_told
         self._clock = clock
         self._random = random.Random(seed)
         self._secrets: dict[str, list[Secret]] = {}
@@ -124,6 +142,8 @@ class InMemoryVault:
         await self._called("set", name)
         if len(tags) > 15 or any(len(text) > 256 for pair in tags.items() for text in pair):
             raise Refused("a vault takes 15 tags of 256 characters")
+        earlier = self._secrets.get(name.lower(), [])
+        self.on_write("set", name, earlier[-1].version if earlier else "", by_us="rotated-from" in tags)
         now = self._clock.now()
         version = f"{self._random.getrandbits(128):032x}"
         ref = SecretRef(self.name, name)
@@ -134,11 +154,13 @@ class InMemoryVault:
 
     async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
         await self._called("set_enabled", name)
+        self.on_write("enable" if enabled else "disable", name, version, by_us=True)
         self._replace(name, version, enabled=enabled)
         await self.hook("after", "set_enabled", name)
 
     async def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         await self._called("set_tags", name)
+        self.on_write("set_tags", name, version, by_us=True)
         self._replace(name, version, tags=dict(tags))
         await self.hook("after", "set_tags", name)
 
@@ -183,6 +205,7 @@ class InMemoryLedger:
 
     def __init__(self, clock: FakeClock, lease_s: float = LEASE_S) -> None:
         self.hook: Hook = no_hook
+        self.appends = 0  # calls, each of one record or of several
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
@@ -265,6 +288,7 @@ class InMemoryLease:
         self._still_ours()
         if self.remaining() <= 0:
             raise LeaseLost("the lease ran out")
+        self._ledger.appends += 1
         self._history.records.extend(records)
         self._records.extend(records)
         for record in records:
@@ -294,6 +318,7 @@ class FakeServer:
         self.down = False
         self.realm = "server:1"
         self.hook: Hook = no_hook
+        self.on_change: Callable[[str], None] = lambda _slot: None
 
     def login(self, slot: str, password: str) -> None:
         if self.down:
@@ -305,6 +330,7 @@ class FakeServer:
         await self.hook("before", "change", slot)
         if self.down:
             raise Unreachable("the server does not answer")
+        self.on_change(slot)
         self.passwords[slot] = password
         self.changes.append(slot)
         await self.hook("after", "change", slot)
