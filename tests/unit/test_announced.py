@@ -1,7 +1,10 @@
 """What a run is about to do to the vault or to a provider stands in the history first."""
 
+import json
+
 import pytest
 
+from handlers.reading import _shown as shown
 from rotation.errors import Refused
 from rotation.history import History
 from rotation.model import Force, Job, Result
@@ -186,3 +189,24 @@ async def test_an_administrator_who_sets_what_the_vault_holds_wrong_repairs_it()
     world.time.ahead(days=75)
     assert (await world.ask()).result is Result.REPAIRED
     assert world.works(world.latest)
+
+
+async def test_a_listing_shows_what_was_done_last_and_the_history_what_will_be() -> None:
+    world = await World("two-keys").start()
+    await world.ask()
+    world.time.ahead(hours=73)
+
+    async def kill(when: str, call: str, _name: str) -> None:
+        if (when, call) == ("before", "change"):
+            raise KeyboardInterrupt
+
+    world.server.hook = kill
+    with pytest.raises(KeyboardInterrupt):
+        await world.ask("sweep")
+    records = world.ledger.records(REF)
+    assert records[-1].about_to == Act.DISABLE
+    [item] = [item async for item in world.vault.secrets() if item.ref.name == NAME]
+    last = shown(item, records)["last"]
+    assert isinstance(last, dict)
+    assert last["step"] == "verified"
+    assert json.loads(records[-1].to_line())["about_to"] == "disable"
