@@ -119,7 +119,7 @@ class RotatorSuite:
         offered: list[Login] = []
 
         async def logins(slot: str) -> AsyncIterator[Login]:
-            async for login in job.logins(slot):
+            async for login in engine.job().logins(slot):
                 offered.append(login)
                 yield login
 
