@@ -9,7 +9,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from rotation.bindings import Binding, Bindings, vault_folder
 from rotation.errors import (
@@ -45,23 +44,14 @@ from rotation.ports import LEASE_S, Clock, LedgerEntry
 from rotation.records import Record
 
 Hook = Callable[[str, str, str], Awaitable[None]]
-
-
-class Writing(Protocol):
-    """Told of a write to a vault at the moment at which it takes effect.
-
-    call: "set", "enable", "disable" or "set_tags". version: the one touched; of "set", the latest one before. by_us:
-    its tags say that a run wrote it.
-    """
-
-    def __call__(self, call: str, name: str, version: str, *, by_us: bool) -> None: ...
-
-
-def nobody_told(_call: str, _name: str, _version: str, *, by_us: bool) -> None:
-    return
-
-
+# Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name of
+# the secret; the version. Of "set" it is the one from which the tags say the new one was made; blank if a person wrote it.
+Writing = Callable[[str, str, str], None]
 TARGET = "db.example:5432"
+
+
+def nobody_told(_call: str, _name: str, _version: str) -> None:
+    return
 
 
 async def no_hook(_when: str, _call: str, _name: str) -> None:
@@ -142,8 +132,7 @@ class InMemoryVault:
         await self._called("set", name)
         if len(tags) > 15 or any(len(text) > 256 for pair in tags.items() for text in pair):
             raise Refused("a vault takes 15 tags of 256 characters")
-        earlier = self._secrets.get(name.lower(), [])
-        self.on_write("set", name, earlier[-1].version if earlier else "", by_us="rotated-from" in tags)
+        self.on_write("set", name, tags.get("rotated-from", ""))
         now = self._clock.now()
         version = f"{self._random.getrandbits(128):032x}"
         ref = SecretRef(self.name, name)
@@ -154,13 +143,13 @@ class InMemoryVault:
 
     async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
         await self._called("set_enabled", name)
-        self.on_write("enable" if enabled else "disable", name, version, by_us=True)
+        self.on_write("enable" if enabled else "disable", name, version)
         self._replace(name, version, enabled=enabled)
         await self.hook("after", "set_enabled", name)
 
     async def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         await self._called("set_tags", name)
-        self.on_write("set_tags", name, version, by_us=True)
+        self.on_write("set_tags", name, version)
         self._replace(name, version, tags=dict(tags))
         await self.hook("after", "set_tags", name)
 

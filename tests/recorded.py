@@ -20,9 +20,9 @@ class Recorded:
     records: Callable[[], Sequence[Record]]
     missing: list[str] = field(default_factory=list)
 
-    def written(self, call: str, name: str, version: str, *, by_us: bool) -> None:
+    def written(self, call: str, name: str, version: str) -> None:
         """For `InMemoryVault.on_write`."""
-        if name == self.name and call == "set" and by_us:
+        if name == self.name and call == "set" and version:
             self._want("a version", (r.previous_version == version and _publishes(r) for r in self.records()))
         elif name == self.name and call in {"set_tags", "disable"}:
             acts = {"set_tags": Act.SET_TAGS, "disable": Act.DISABLE}

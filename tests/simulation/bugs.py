@@ -28,7 +28,7 @@ from rotation.model import (
     Result,
     SecretValue,
 )
-from rotation.records import Record, Step
+from rotation.records import Act, Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
 from rotation.rotators.postgres_alternating import PostgresAlternating
@@ -357,3 +357,53 @@ def _() -> AbstractContextManager[Any]:
                 yield login
 
     return patch.object(Run, "_logins", logins)
+
+
+def _unannounced(act: Act) -> AbstractContextManager[Any]:
+    """The act is done, and nothing said that it would be."""
+    whole = Run.announce
+
+    async def announce(self: Run, *acts: Record) -> None:
+        await whole(self, *(one for one in acts if one.about_to != act))
+
+    return patch.object(Run, "announce", announce)
+
+
+@bug("tags restored without a record", seed=16)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.SET_TAGS)
+
+
+@bug("a slot retired without a record", seed=6)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.RETIRE)
+
+
+@bug("versions disabled without a record", seed=6)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.DISABLE)
+
+
+@bug("a leftover disabled without a record", seed=10)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.UNSTAGE)
+
+
+@bug("a repair published without a record", seed=64)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.PUBLISH)
+
+
+@bug("a staged value enabled without a record", seed=1376)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.READ_STAGED)
+
+
+@bug("a staged value disabled without a record", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Run.note
+
+    def note(self: Run, step: Step, operation: str, **more: Any) -> Record:
+        return whole(self, step, operation, **(more | {"unstages": None}))
+
+    return patch.object(Run, "note", note)

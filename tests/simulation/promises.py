@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from rotation.model import Secret, SecretValue
 from rotation.records import Record, Step
+from tests.recorded import Recorded
 from tests.simulation.providers import parts
-from tests.simulation.setting import Setting
+from tests.simulation.setting import NAME, Setting
 
 GRACE = timedelta(hours=72)
 CHANGES_PASSWORD = frozenset({"password", "password-and-write"})
@@ -28,6 +29,7 @@ class Promise(StrEnum):
     GOES_ON = "nobody stays blocked where something works and no one else needs it"
     OTHERS = "nothing planted is believed, and nothing of others' taken away"
     TIDY = "nothing staged stays readable, nothing old stays alive"
+    RECORDED = "nothing is done to the vault or a provider before a record says that it will be"
     HISTORY = "the history is whole and in order"
     SECRET = "no value in an outcome, a history or a log"
 
@@ -70,12 +72,18 @@ class Promises:
 
     world: Setting
     facts: Facts
+    recorded: Recorded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorded = Recorded(NAME, self._records)
 
     # at any time
 
     def check_always(self) -> None:
         """After each step of anybody."""
         world, facts = self.world, self.facts
+        if self.recorded.missing:
+            raise Violation(Promise.RECORDED, f"no record announced {self.recorded.missing[0]}")
         if facts.plant is not None and any(one.value == facts.plant for one in world.versions):
             raise Violation(Promise.OTHERS, "a planted value was published")
         if facts.act == "credential-of-others" and facts.acted and world.provider.others_taken():
