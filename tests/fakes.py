@@ -44,8 +44,8 @@ from rotation.ports import LEASE_S, Clock, LedgerEntry
 from rotation.records import Record
 
 Hook = Callable[[str, str, str], Awaitable[None]]
-# Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name of
-# the secret; the version. Of "set" it is the one from which the tags say the new one was made; blank if a person wrote it.
+# Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name
+# of the secret; the version. Of "set" it is the one that the new one's tags say it was made from; blank: by a person.
 Writing = Callable[[str, str, str], None]
 TARGET = "db.example:5432"
 
