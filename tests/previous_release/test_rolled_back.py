@@ -140,7 +140,8 @@ ANNOUNCED = st.builds(
     tags=st.none() | st.just(TAGS),
     about_to=st.sampled_from(Act),
 )
-SAYS_ALL = ANSWERS | {
+SAYS_ALL: Mapping[str, Callable[[Any], Any]] = {
+    **ANSWERS,
     "operations": lambda history: history.operations(),
     "asked": lambda history: history.asked(),
     "gave_up": lambda history: history.gave_up(),

@@ -313,6 +313,7 @@ def _() -> AbstractContextManager[Any]:
         if run.request.reason == "sweep":
             for version in (await run.vault.versions(companion(run.request.ref.name))).items:
                 if version.enabled:
+                    await run.announce(run.about_to(Act.UNSTAGE, "too early", version=version.version))
                     await run.unstage(version.version)
         return await whole(self, run)
 

@@ -82,8 +82,6 @@ class Promises:
     def check_always(self) -> None:
         """After each step of anybody."""
         world, facts = self.world, self.facts
-        if self.recorded.missing:
-            raise Violation(Promise.RECORDED, f"no record announced {self.recorded.missing[0]}")
         if facts.plant is not None and any(one.value == facts.plant for one in world.versions):
             raise Violation(Promise.OTHERS, "a planted value was published")
         if facts.act == "credential-of-others" and facts.acted and world.provider.others_taken():
@@ -94,6 +92,8 @@ class Promises:
             self._check_nothing_is_lost()
         if world.rotator != "postgres" and not (facts.act in BREAKING and facts.acted):
             self._check_consumers()
+        if self.recorded.missing:
+            raise Violation(Promise.RECORDED, f"no record announced {self.recorded.missing[0]}")
 
     def _check_nothing_is_lost(self) -> None:
         """What works can be read in the vault at any time, and nothing that we publish is published again."""
