@@ -242,7 +242,7 @@ class Adopt(StrEnum):
 
 
 class Force(StrEnum):
-    """What an operator's wish overrides: nothing; window and interval; the grace period too. Either restores lost tags."""
+    """What an operator's wish overrides: nothing; window and interval; the grace period too. Both restore lost tags."""
 
     NO = "no"
     YES = "yes"
