@@ -67,7 +67,7 @@ def _history(records: Sequence[Record]) -> list[object]:
 def _shown(item: SecretItem, records: Sequence[Record], version: str | None = None) -> dict[str, object]:
     """version: the latest, where it is known; a listing does not tell it."""
     history = History(records)
-    last = history.last()
+    last = history.last_done()
     versions = history.versions()
     return {
         "vault": item.ref.vault,

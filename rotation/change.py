@@ -20,6 +20,7 @@ from rotation.errors import (
 )
 from rotation.fence import within
 from rotation.model import (
+    Applied,
     Credential,
     Draft,
     Job,
@@ -75,18 +76,19 @@ class Change:
         await run.make_room(0)
         try:
             with run.watch.step("apply"):
-                credential = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
+                applied = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
             raise
         except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
             return _deferred(not_yet, secret, slot, operation)
+        credential = applied.credential
         remember(run.redactor, subject, credential.value)
         check_slot(subject, credential.slot)
 
         # 7 and 8
         if credential.slot == slot:
-            written = await self._publish_then_verify(run, subject, job, credential, grace)
+            written = await self._publish_then_verify(run, subject, job, credential, grace, staged_version)
         else:
             await self._owners.made(run, subject, asked, credential.slot)
             try:
@@ -96,7 +98,7 @@ class Change:
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)
-            written = await self._publish(run, subject, credential, operation, grace)
+            written = await self._publish(run, subject, credential, operation, grace, staged_version)
 
         # 9
         if staged_version is not None:
@@ -109,7 +111,7 @@ class Change:
         result, detail = Result.ROTATED, "the new credential is proven and published"
         if resumed:
             result, detail = Result.RESUMED, "an interrupted rotation was finished"
-        if repairing or run.refused:
+        if repairing or _was_refused(current, applied):
             result = Result.REPAIRED
             detail = "the password in the vault was refused; it was set anew by what still worked, proven and published"
         return outcome_of(
@@ -151,7 +153,7 @@ class Change:
                 asked=asked, grace_hours=grace,
             )
         )  # fmt: skip
-        await run.append(*notes)
+        await run.append(*notes, *run.about_to_read(draft.slot, operation))
         await run.reminded()
         return draft, staged_version
 
@@ -166,11 +168,11 @@ class Change:
             await within(run.fence.limits.provider_call, "the provider", call)
 
     async def _publish_then_verify(
-        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int
+        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int, staged_version: str | None
     ) -> Secret:
         """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
         written, proof = await asyncio.gather(
-            self._publish(run, subject, credential, job.operation_id, grace),
+            self._publish(run, subject, credential, job.operation_id, grace, staged_version),
             self._verify(run, subject, job, credential),
             return_exceptions=True,
         )
@@ -182,14 +184,22 @@ class Change:
             raise proof
         return written
 
-    async def _publish(self, run: Run, subject: Subject, credential: Credential, operation: str, grace: int) -> Secret:
+    async def _publish(
+        self,
+        run: Run,
+        subject: Subject,
+        credential: Credential,
+        operation: str,
+        grace: int,
+        staged_version: str | None = None,
+    ) -> Secret:
         now = self._parts.clock.now()
         tags = next_tags(subject.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=subject.secret.version)
         written = await run.publish(subject, credential.value, tags, self._expiry(subject, now))
         await run.append(
             run.note(
                 Step.PUBLISHED, operation, version=written.version, previous_version=subject.secret.version,
-                slot=credential.slot, tags=tags, grace_hours=grace,
+                slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
             )
         )  # fmt: skip
         return written
@@ -198,6 +208,15 @@ class Change:
         life = timedelta(days=subject.spec.validity_days)
         jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
+
+
+def _was_refused(current: Credential, applied: Applied) -> bool:
+    """Whether the password in the vault no longer was let in: it is tried first of all that are changed in place.
+
+    In another slot it says nothing: the latest version is no login of that one.
+    """
+    in_place = applied.credential.slot == current.slot
+    return in_place and applied.login is not None and applied.login.value != current.value
 
 
 def _remind(run: Run, job: Job, subject: Subject, draft: Draft) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import timedelta
 
 from rotation.asked import Asked
 from rotation.change import Change, PublishedUnproven
@@ -30,7 +29,7 @@ from rotation.errors import (
     Throttled,
 )
 from rotation.fence import within
-from rotation.history import History, Open
+from rotation.history import REPEATED, History, Open
 from rotation.mending import Mending
 from rotation.model import (
     Credential,
@@ -47,15 +46,13 @@ from rotation.outcomes import outcome_of, planned, superseded, tags_outcome, wai
 from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.ports import Lease, Vault
-from rotation.records import Record, Step
+from rotation.records import Act, Step
 from rotation.repair import prove, published_slot, record_proven, verify
 from rotation.retirement import retire_due, tidy, waiting
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import parse
 
 __all__ = ["Engine", "Parts"]
-
-REPEATED = timedelta(days=1)  # a failure that comes again is written down again
 
 
 class Engine:
@@ -327,6 +324,8 @@ class Engine:
         if not wanted or tags is None:
             return secret, None
         merged = {**tags, **secret.tags}
+        operation = operation_id(secret.ref, secret.version, "restore")
+        await run.announce(run.about_to(Act.SET_TAGS, operation, version=secret.version, tags=merged))
         await run.fence.vault_write(lambda: run.vault.set_tags(secret.ref.name, secret.version, merged))
         return replace(secret, tags=merged), parse(merged)
 
@@ -339,7 +338,7 @@ class Engine:
         name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")
         note = run.note(Step.FAILED, name, detail=error.message)
         before = run.history.last()
-        if before is not None and note.at < before.at + REPEATED and _says_the_same(note, before):
+        if before is not None and note.at < before.at + REPEATED and note.says_the_same(before):
             return  # the sweep asks every hour, and what nobody mends would fill the history
         try:
             await run.append(note)
@@ -383,11 +382,6 @@ class Engine:
         if history.open_operation() is None and wait is not None:
             return waiting_for(wait, secret, slot, now)
         return planned(subject, history, slot)
-
-
-def _says_the_same(one: Record, other: Record) -> bool:
-    same = (one.step, one.operation_id, one.detail) == (other.step, other.operation_id, other.detail)
-    return same and (one.reason, one.actor) == (other.reason, other.actor)
 
 
 def _stood_for(run: Run, subject: Subject, begun: Open) -> str:

@@ -12,6 +12,7 @@ from rotation.records import Record, Step
 
 UNPROMISED_HOURS = 72  # what a tag that is not there means; the package before wrote no promise
 SKEW = timedelta(minutes=5)  # between the vault's clock, which grace is counted by, and ours
+REPEATED = timedelta(days=1)  # what comes again and again is written down again
 NAMES_A_VERSION = frozenset({Step.PUBLISHED, Step.ADOPTED, Step.REPAIRED})
 PROVES_A_VERSION = frozenset({Step.VERIFIED, Step.ADOPTED, Step.ROTATED, Step.REPAIRED})
 
@@ -198,6 +199,19 @@ class History:
     def last(self) -> Record | None:
         """The newest record."""
         return self._records[-1] if self._records else None
+
+    def last_done(self) -> Record | None:
+        """The newest record of something that was done, or that failed."""
+        return next((record for record in reversed(self._records) if not record.announces), None)
+
+    def announced(self, act: Record) -> bool:
+        """Whether this was announced within a day, and nothing has come of it since but failures."""
+        for record in reversed(self._records):
+            if record.announces and record.says_the_same(act):
+                return act.at < record.at + REPEATED
+            if not record.announces and record.step is not Step.FAILED:
+                break
+        return False
 
 
 def _only(asked: Asked | None) -> str | None:

@@ -12,6 +12,7 @@ from rotation.terms import Admin, Endpoints, PasswordRules, SecretValue, Tls
 __all__ = [
     "Admin",
     "Adopt",
+    "Applied",
     "Claim",
     "Credential",
     "Draft",
@@ -154,7 +155,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What the next credential will be. slot None: the provider assigns one. value None: the provider chooses it.
+    """What a rotation is about to make. slot None: the provider assigns one. value None: the provider chooses it.
 
     since: when the value was staged by an earlier run; None: it was not.
     """
@@ -186,6 +187,17 @@ class Login:
     user: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a change came to. login: by which of the job's logins it was made.
+
+    login None: none was needed, since the app's own identity made it, or an earlier run had.
+    """
+
+    credential: Credential
+    login: Login | None = None
+
+
 def _no_logins(_slot: str) -> AsyncIterator[Login]:
     async def nothing() -> AsyncIterator[Login]:
         return
@@ -201,10 +213,8 @@ class Job:
     operation_id: derived from the secret and its current version; the same on every retry, another after success.
     current: the latest version's credential.
     resumed: an earlier run recorded `applying` for this operation, so the change may have been made already.
-    logins: for a slot, the logins to try in order, read lazily. Take the next one only after a `Rejected`: going on
-        is how the engine learns that the previous one was refused.
-    retiring: set while an old slot is retired; then `draft` tells what must be staged before `retire` (a parked
-        password), or has no value. parked: that staged credential, when `retire` is called.
+    logins: for a slot, the logins to try in order, read lazily. Take the next one only after a `Rejected`.
+    standby: for `retire`, what the slot gets in place of its old password; staged and recorded (`ports.ParksPassword`).
     realm: of the provider that was proven to be ours. Before a change the rotator holds the provider's own word against
         it, and raises `MovedElsewhere` where they differ. None: nothing was proven yet.
     """
@@ -218,8 +228,7 @@ class Job:
     tls: Tls = Tls.VERIFY_FULL
     admin: Admin | None = None
     resumed: bool = False
-    retiring: str | None = None
-    parked: Credential | None = None
+    standby: Credential | None = None
     logins: Callable[[str], AsyncIterator[Login]] = _no_logins
     realm: str | None = None
 
@@ -233,7 +242,7 @@ class Adopt(StrEnum):
 
 
 class Force(StrEnum):
-    """What an operator's wish overrides: nothing; window and interval; the grace period too."""
+    """What an operator's wish overrides: nothing; window and interval; the grace period too. Both restore lost tags."""
 
     NO = "no"
     YES = "yes"

@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 
 from rotation.bindings import Binding, Bindings
 from rotation.model import (
+    Applied,
     Claim,
     Credential,
     Draft,
@@ -35,7 +36,7 @@ class Rotator(Protocol):
     """One kind of credential. Stateless between calls: it may be another process that goes on.
 
     The engine calls `claim` (the policy decides on it), `draft`, stages the draft's value, `apply`, `verify`, and
-    after the grace period `draft` (with `job.retiring`) and `retire`.
+    after the grace period `retire`. What only some can do besides is a protocol of its own, below.
     """
 
     def claim(self, spec: Spec, secret: Secret) -> Claim:
@@ -47,18 +48,19 @@ class Rotator(Protocol):
         ...
 
     def draft(self, job: Job) -> Draft:
-        """Decide on the next credential; with `job.retiring`, on what to stage before that slot is retired. No I/O.
+        """Decide on the next credential. No I/O.
 
         Raises:
             Unusable: the value or tags don't allow one.
         """
         ...
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         """Change the provider so that the drafted credential works. Repeatable for the same `job.operation_id`.
 
         With `job.resumed` the change may have been made: look first, and don't make it twice where that can be seen.
-        A draft with both slot and value that the provider already accepts is returned as it is.
+        A draft with both slot and value that the provider already accepts is returned as it is. The login that was let
+        in is told: the engine sees by it that the password in the vault no longer was.
 
         Raises:
             Rejected: every login was refused. Unreachable, Throttled: no answer; it may or may not have happened.
@@ -284,6 +286,23 @@ class Services:
     sleep: Callable[[float], Awaitable[None]]
     random: random.Random  # SystemRandom outside the simulation
     connections: Connections = field(default_factory=lambda: Connections(8))
+
+
+@runtime_checkable
+class ParksPassword(Protocol):
+    """What only some rotators can do: retire a slot by a new password, which no consumer is told.
+
+    It is for those whose next rotation has to log in to the slot. The engine stages and records the password, hands it
+    to `retire` as `job.standby`, and offers it as a login later.
+    """
+
+    def standby(self, job: Job, slot: str) -> SecretValue | None:
+        """The value, with a new password, that `slot` gets when it is retired. None: it needs none. No I/O.
+
+        Raises:
+            Unusable: the current value does not allow one.
+        """
+        ...
 
 
 @runtime_checkable

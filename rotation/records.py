@@ -25,6 +25,18 @@ class Step(StrEnum):
     FAILED = "failed"  # the run ended here; `detail` says why
 
 
+class Act(StrEnum):
+    """What is about to be done to the vault or a provider, in `Record.about_to`. A rotation's own is `APPLYING`."""
+
+    PUBLISH = "publish"  # a repair writes what works as a new version
+    SET_TAGS = "set_tags"  # `version` gets `tags`
+    RETIRE = "retire"  # the credential in `slot` is ended
+    REMOVE = "remove"  # the credential in `slot`, which no version ever named, is ended
+    DISABLE = "disable"  # `version` is disabled
+    UNSTAGE = "unstage"  # the staged value is disabled
+    READ_STAGED = "read_staged"  # a disabled staged value is enabled, read, and disabled again
+
+
 _STEPS = frozenset(step.value for step in Step)
 
 
@@ -43,6 +55,8 @@ class Record:
     grace_hours: in `APPLYING` and where a version is named, how long its slot lives on once it is superseded: promised.
     given_up: in `FAILED`, that its open operation will not be finished.
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
+    about_to: one of `Act`, written before it is done. Where another step's record is written just then, it stands in
+        that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
     """
 
     at: datetime
@@ -61,6 +75,20 @@ class Record:
     grace_hours: int | None = None
     given_up: bool | None = None
     actor_id: str | None = None
+    about_to: str | None = None
+
+    @property
+    def announces(self) -> bool:
+        """Whether this record says what will be done, and nothing else.
+
+        Its step is `STAGED`, without a `staged_version`: no history, the package before's among them, goes by it.
+        `version` is what will be touched: of the companion secret, where it is a staged value.
+        """
+        return self.step is Step.STAGED and self.staged_version is None and self.about_to is not None
+
+    def says_the_same(self, other: Record) -> bool:
+        """Whether both say one thing about one operation, for one caller; their times may differ."""
+        return _gist(self) == _gist(other)
 
     def to_line(self) -> str:
         """One line of JSON with its line feed; absent fields are left out."""
@@ -93,6 +121,11 @@ class Record:
         known.setdefault("reason", "")
         known.setdefault("actor", "")
         return cls(**known)
+
+
+def _gist(record: Record) -> tuple[object, ...]:
+    said = (record.step, record.operation_id, record.detail, record.about_to, record.version, record.slot)
+    return (*said, record.reason, record.actor)
 
 
 def parse_lines(text: str) -> tuple[Record, ...]:

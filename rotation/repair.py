@@ -60,14 +60,16 @@ async def record_proven(
     publication = run.history.publication(secret.version)
     if publication is not None:
         name = operation_id(secret.ref, secret.version, "adopt" if anew else "rotate")
+        ends = publication.step is Step.PUBLISHED and not run.history.was_finished(publication.operation_id)
+        staged = _staged_version(run, publication.operation_id) if ends else None
         if anew:
-            await run.append(_adopted(run, subject, name, slot, asked, "what it asks for is proven to be its own"))
+            why = "what it asks for is proven to be its own"
+            await run.append(_adopted(run, subject, name, slot, asked, why, unstages=staged))
         else:
-            await run.append(run.note(Step.VERIFIED, name, version=secret.version, slot=slot))
-        if publication.step is not Step.PUBLISHED or run.history.was_finished(publication.operation_id):
-            return False
-        await _finish(run, publication.operation_id, secret, slot)
-        return True
+            await run.append(run.note(Step.VERIFIED, name, version=secret.version, slot=slot, unstages=staged))
+        if ends:
+            await _finish(run, publication.operation_id, secret, slot)
+        return ends
     if (
         unfinished is not None
         and _is_slot_of(unfinished, slot, secret)
@@ -79,6 +81,7 @@ async def record_proven(
                 Step.PUBLISHED, unfinished.operation_id, version=secret.version,
                 previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
                 grace_hours=max(unfinished.grace_hours or 0, subject.promise_h),
+                unstages=_staged_version(run, unfinished.operation_id),
             )
         )  # fmt: skip
         await _finish(run, unfinished.operation_id, secret, slot)
@@ -88,7 +91,9 @@ async def record_proven(
     return False
 
 
-def _adopted(run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str) -> Record:
+def _adopted(
+    run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str, *, unstages: str | None = None
+) -> Record:
     ours = frozenset(asked.slots) or run.history.named_since_proven()
     left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
     if left:
@@ -97,7 +102,7 @@ def _adopted(run: Run, subject: Subject, name: str, slot: str, asked: Asked, det
         detail = f"{detail}; {run.told[-1]}"
     return run.note(
         Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,
-        asked=asked, grace_hours=subject.promise_h,
+        asked=asked, grace_hours=subject.promise_h, unstages=unstages,
     )  # fmt: skip
 
 
@@ -183,8 +188,14 @@ def _is_slot_of(unfinished: Open, slot: str, secret: Secret) -> bool:
     return secret.tags.get("rotated-from") == unfinished.base_version
 
 
-async def _finish(run: Run, operation: str, secret: Secret, slot: str) -> None:
+def _staged_version(run: Run, operation: str) -> str | None:
     staged = run.history.staged_for(operation)
+    return None if staged is None else staged.version
+
+
+async def _finish(run: Run, operation: str, secret: Secret, slot: str) -> None:
+    """The record before this one said that the staged value will be disabled."""
+    staged = _staged_version(run, operation)
     if staged is not None:
-        await run.unstage(staged.version)
+        await run.unstage(staged)
     await run.append(run.note(Step.ROTATED, operation, version=secret.version, slot=slot))

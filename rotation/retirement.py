@@ -10,9 +10,9 @@ from functools import partial
 from rotation.asked import Asked
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
-from rotation.model import Credential, Force, Versions
-from rotation.ports import LEASE_S, RemovesOrphans
-from rotation.records import Step
+from rotation.model import Credential, Draft, Force, Versions
+from rotation.ports import LEASE_S, ParksPassword, RemovesOrphans
+from rotation.records import Act, Step
 from rotation.run import Run, Subject, operation_id
 from rotation.spec import companion
 
@@ -58,24 +58,26 @@ def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> dateti
 async def _retire(
     run: Run, subject: Subject, asked: Asked, slot: str, latest_slot: str, versions: Sequence[str]
 ) -> None:
-    """The record comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
+    """`RETIRED` comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
     operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
     current = Credential(subject.secret.value, latest_slot)
-    job = replace(run.job(subject, current, operation, realm=asked.provider), retiring=slot)
-    draft = subject.rotator.draft(job)
-    if draft.value is not None:
-        # A parked password is staged and recorded first: without it the next rotation could not log in to the slot.
+    job = run.job(subject, current, operation, realm=asked.provider)
+    acts = [run.about_to(Act.RETIRE, operation, slot=slot)]
+    acts += [run.about_to(Act.DISABLE, operation, version=version, slot=slot) for version in versions]
+    standby_version = None
+    new = subject.rotator.standby(job, slot) if isinstance(subject.rotator, ParksPassword) else None
+    if new is not None:
+        # It is staged and recorded first: without it the next rotation could not log in to the slot.
         staged = run.history.staged_for(operation)
         value = await run.staged_value(staged) if staged else None
         if staged is None or value is None:
-            note = await run.stage(operation, draft)
-            await run.append(note)
-            value, parked_version = draft.value, note.staged_version
+            note = await run.stage(operation, Draft(slot, new))
+            await run.append(note, *acts)
+            value, standby_version = new, note.staged_version
         else:
-            parked_version = staged.version
-        job = replace(job, parked=Credential(value, slot))
-    else:
-        parked_version = None
+            standby_version = staged.version
+        job = replace(job, standby=Credential(value, slot))
+    await run.announce(*acts)
     try:
         with run.watch.step("retire"):
             await run.fence.provider_write(lambda: subject.rotator.retire(job, slot))
@@ -84,9 +86,9 @@ async def _retire(
         raise
     for version in versions:
         await run.disable(subject.ref.name, version)
-    await run.append(run.note(Step.RETIRED, operation, slot=slot))
-    if parked_version is not None:
-        await run.unstage(parked_version)
+    await run.append(run.note(Step.RETIRED, operation, slot=slot, unstages=standby_version))
+    if standby_version is not None:
+        await run.unstage(standby_version)
 
 
 async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> None:
@@ -98,9 +100,15 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
     oldest_run = timedelta(seconds=LEASE_S + limits.function_timeout)
     named = {staged.version for staged in run.history.staged()}  # others' versions are none of our business
     staged = await run.versions(companion(subject.ref.name))
-    for version in staged.items:
-        if version.version in named and version.enabled and staged.read_at - version.created_on > oldest_run:
-            await run.unstage(version.version)
+    left = [
+        one.version
+        for one in staged.items
+        if one.version in named and one.enabled and staged.read_at - one.created_on > oldest_run
+    ]
+    cleared = operation_id(subject.ref, subject.secret.version, "tidy")
+    await run.announce(*(run.about_to(Act.UNSTAGE, cleared, version=version) for version in left))
+    for leftover in left:
+        await run.unstage(leftover)
     if isinstance(subject.rotator, RemovesOrphans):
         operation = operation_id(subject.ref, subject.secret.version, "orphans")
         current = Credential(subject.secret.value, latest_slot)
@@ -110,7 +118,8 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
         orphans = subject.rotator.orphans(job, known, before, run.history.operations())
         with run.watch.step("orphans"):
             found = await within(limits.provider_call, "the provider", orphans)
+        await run.announce(*(run.about_to(Act.REMOVE, operation, slot=slot) for slot in found))
         for slot in found:
             with run.watch.step("retire"):
-                await run.fence.provider_write(partial(subject.rotator.retire, replace(job, retiring=slot), slot))
+                await run.fence.provider_write(partial(subject.rotator.retire, job, slot))
             await run.append(run.note(Step.RETIRED, operation, slot=slot, detail="no version ever named it"))

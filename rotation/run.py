@@ -29,7 +29,7 @@ from rotation.model import (
 )
 from rotation.policy import Permit
 from rotation.ports import Clock, Lease, Rotator, Vault
-from rotation.records import Record, Step
+from rotation.records import Act, Record, Step
 from rotation.reminders import AT_MOST, UNFINISHED, Nowhere, OneReminder, Reminders
 from rotation.spec import companion, companion_tags
 from rotation.watch import Nobody, Watch
@@ -63,10 +63,7 @@ class Subject:
 
 
 class Run:
-    """Holds one request's lease, history and fence.
-
-    `refused` collects the kinds of logins that were rejected; `told` what the outcome must say besides.
-    """
+    """Holds one request's lease, history and fence. `told` collects what the outcome must say besides."""
 
     def __init__(
         self,
@@ -86,7 +83,6 @@ class Run:
         self.watch = watch or Nobody()
         self.history = History(lease.records)
         self.fence = Fence(lease, limits)
-        self.refused: list[LoginSource] = []
         self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
         self.bound_realm: str | None = None
         self.told: list[str] = []
@@ -94,6 +90,7 @@ class Run:
         self._reminder = OneReminder(reminders or Nowhere())
         self._started = clock.monotonic()
         self._room = 0  # versions that the vault keeps room for
+        self._may_read: set[str] = set()  # staged versions whose reading was announced
 
     def ours(self) -> frozenset[str]:
         """The slots that are bound to this secret."""
@@ -119,8 +116,9 @@ class Run:
         asked: Asked | None = None,
         grace_hours: int | None = None,
         given_up: bool | None = None,
+        unstages: str | None = None,
     ) -> Record:
-        """A record of now, ready for `append`."""
+        """A record of now, ready for `append`. unstages: the staged version that will be disabled after it."""
         return Record(
             at=self.clock.now(),
             step=step,
@@ -130,7 +128,7 @@ class Run:
             actor_id=self.request.actor_id,
             version=version,
             previous_version=previous_version,
-            staged_version=staged_version,
+            staged_version=staged_version or unstages,
             slot=slot,
             duration_ms=self.elapsed_ms,
             detail=detail,
@@ -138,7 +136,30 @@ class Run:
             asked=None if asked is None else asked.to_record(),
             grace_hours=grace_hours,
             given_up=given_up,
+            about_to=None if unstages is None else Act.UNSTAGE,
         )
+
+    def about_to(
+        self,
+        act: Act,
+        operation: str,
+        *,
+        version: str | None = None,
+        previous_version: str | None = None,
+        slot: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Record:
+        """A record of what will be done, for `announce` or beside others in `append`."""
+        note = self.note(
+            Step.STAGED, operation, version=version, previous_version=previous_version, slot=slot, tags=tags
+        )
+        return replace(note, about_to=act)
+
+    async def announce(self, *acts: Record) -> None:
+        """Write down what is about to be done, unless that stands there already: killed, the next run does it."""
+        new = [act for act in acts if not self.history.announced(act)]
+        if new:
+            await self.append(*new)
 
     async def append(self, *records: Record) -> None:
         """Write records, under the lease."""
@@ -237,6 +258,15 @@ class Run:
                 field="name",
             )
 
+    def about_to_read(self, slot: str | None, operation: str) -> list[Record]:
+        """What to append before another's staged values of a slot are tried as logins: they may be disabled."""
+        staged = [s for s in self.history.staged() if s.slot == slot and s.operation_id != operation and not s.settled]
+        self._may_read.update(one.version for one in staged[:MOST_TRIES])
+        return [self._reading(one) for one in staged[:MOST_TRIES]]
+
+    def _reading(self, staged: Staged) -> Record:
+        return self.about_to(Act.READ_STAGED, staged.operation_id, version=staged.version, slot=staged.slot)
+
     async def staged_value(self, staged: Staged) -> SecretValue | None:
         """What was staged, even if disabled since (it is enabled to be read, then disabled again). None: it is gone."""
         name = companion(self.request.ref.name)
@@ -246,6 +276,8 @@ class Run:
             pass
         except NotFound:
             return None
+        if staged.version not in self._may_read:
+            await self.announce(self._reading(staged))
         with self.watch.step("enable", staged.version):
             await self.fence.vault_write(lambda: self.vault.set_enabled(name, staged.version, enabled=True))
         try:
@@ -254,11 +286,11 @@ class Run:
             await self.unstage(staged.version)
 
     async def unstage(self, staged_version: str) -> None:
-        """Disable a staged value; it is never deleted, since soft delete would take its name."""
+        """Disable a staged value, as a record announced; never deleted, since soft delete would take its name."""
         await self.disable(companion(self.request.ref.name), staged_version)
 
     async def disable(self, name: str, version: str) -> None:
-        """Disable one version of the secret or of its companion."""
+        """Disable one version of the secret or of its companion, as a record announced."""
         with self.watch.step("disable", version):
             await self.fence.vault_write(lambda: self.vault.set_enabled(name, version, enabled=False))
 
@@ -305,17 +337,13 @@ class Run:
         )
 
     async def _logins(self, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:
-        """Staged values first, then versions, each newest first; then what is settled; then the administrator.
-
-        Being asked for the next one means that the last one was rejected.
-        """
+        """Staged values first, then versions, each newest first; then what is settled; then the administrator."""
         staged = [s for s in self.history.staged() if s.slot == slot and s.operation_id != operation]
         for one in [s for s in staged if not s.settled][:MOST_TRIES]:
             if (value := await self.staged_value(one)) is not None:
                 yield Login(LoginSource.STAGED, value, slot)
         async for value in self._version_values(subject, slot):
             yield Login(LoginSource.VERSION, value, slot)
-            self.refused.append(LoginSource.VERSION)
         for one in [s for s in staged if s.settled][:MOST_TRIES]:
             if (value := await self.staged_value(one)) is not None:
                 yield Login(LoginSource.STAGED, value, slot)

@@ -24,10 +24,12 @@ from rotation.errors import (
     Unusable,
 )
 from rotation.model import (
+    Applied,
     Claim,
     Credential,
     Draft,
     Job,
+    Login,
     LoginSource,
     Proof,
     Secret,
@@ -42,7 +44,14 @@ from rotation.ports import LEASE_S, Clock, LedgerEntry
 from rotation.records import Record
 
 Hook = Callable[[str, str, str], Awaitable[None]]
+# Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name
+# of the secret; the version. Of "set" it is the one that the new one's tags say it was made from; blank: by a person.
+Writing = Callable[[str, str, str], None]
 TARGET = "db.example:5432"
+
+
+def nobody_told(_call: str, _name: str, _version: str) -> None:
+    return
 
 
 async def no_hook(_when: str, _call: str, _name: str) -> None:
@@ -80,6 +89,7 @@ class InMemoryVault:
         self.calls: list[tuple[str, str]] = []
         self.rooms: list[int] = []
         self.hook: Hook = no_hook
+        self.on_write: Writing = nobody_told
         self._clock = clock
         self._random = random.Random(seed)
         self._secrets: dict[str, list[Secret]] = {}
@@ -122,6 +132,7 @@ class InMemoryVault:
         await self._called("set", name)
         if len(tags) > 15 or any(len(text) > 256 for pair in tags.items() for text in pair):
             raise Refused("a vault takes 15 tags of 256 characters")
+        self.on_write("set", name, tags.get("rotated-from", ""))
         now = self._clock.now()
         version = f"{self._random.getrandbits(128):032x}"
         ref = SecretRef(self.name, name)
@@ -132,11 +143,13 @@ class InMemoryVault:
 
     async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
         await self._called("set_enabled", name)
+        self.on_write("enable" if enabled else "disable", name, version)
         self._replace(name, version, enabled=enabled)
         await self.hook("after", "set_enabled", name)
 
     async def set_tags(self, name: str, version: str, tags: Mapping[str, str]) -> None:
         await self._called("set_tags", name)
+        self.on_write("set_tags", name, version)
         self._replace(name, version, tags=dict(tags))
         await self.hook("after", "set_tags", name)
 
@@ -181,6 +194,7 @@ class InMemoryLedger:
 
     def __init__(self, clock: FakeClock, lease_s: float = LEASE_S) -> None:
         self.hook: Hook = no_hook
+        self.appends = 0  # calls, each of one record or of several
         self._clock = clock
         self._lease_s = lease_s
         self._histories: dict[SecretRef, _History] = {}
@@ -263,6 +277,7 @@ class InMemoryLease:
         self._still_ours()
         if self.remaining() <= 0:
             raise LeaseLost("the lease ran out")
+        self._ledger.appends += 1
         self._history.records.extend(records)
         self._records.extend(records)
         for record in records:
@@ -292,6 +307,7 @@ class FakeServer:
         self.down = False
         self.realm = "server:1"
         self.hook: Hook = no_hook
+        self.on_change: Callable[[str], None] = lambda _slot: None
 
     def login(self, slot: str, password: str) -> None:
         if self.down:
@@ -303,6 +319,7 @@ class FakeServer:
         await self.hook("before", "change", slot)
         if self.down:
             raise Unreachable("the server does not answer")
+        self.on_change(slot)
         self.passwords[slot] = password
         self.changes.append(slot)
         await self.hook("after", "change", slot)
@@ -353,10 +370,11 @@ class FakeRotator:
                 break
         return None if self.kind == "made-here" else self.server.realm
 
+    def standby(self, job: Job, slot: str) -> SecretValue | None:
+        parks = self.kind == "alternating" and job.admin is None
+        return value(slot, self._password()) if parks else None
+
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None:
-            parks = self.kind == "alternating" and job.admin is None
-            return Draft(job.retiring, value(job.retiring, self._password()) if parks else None)
         if self.kind == "overlapping":
             return Draft(None, None)
         if self.kind == "made-here":
@@ -367,22 +385,22 @@ class FakeRotator:
             slot = next(other for other in job.claim.slots if other != job.current.slot)
         return Draft(slot, None if self.kind == "two-keys" else value(slot, self._password()))
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         if self.kind == "made-here":
             assert draft.value is not None
             assert draft.slot is not None
             # There is no server: that the value is known to it stands for a consumer's taking what the vault says.
             if self.server.passwords.get(draft.slot) != parts(draft.value)[1]:
                 await self.server.change(draft.slot, parts(draft.value)[1])
-            return Credential(draft.value, draft.slot)
+            return Applied(Credential(draft.value, draft.slot))
         if self.kind in {"two-keys", "overlapping"}:
             if draft.value is not None and draft.slot is not None:
-                return Credential(draft.value, draft.slot)
+                return Applied(Credential(draft.value, draft.slot))
             self._serial += 1
             slot = draft.slot or f"k{self._serial}"
             made = value(slot, self._password())
             await self.server.change(slot, parts(made)[1])
-            return Credential(made, slot)
+            return Applied(Credential(made, slot))
         assert draft.value is not None
         assert draft.slot is not None
         if job.resumed:
@@ -391,9 +409,9 @@ class FakeRotator:
             except Rejected:
                 pass
             else:
-                return Credential(draft.value, draft.slot)
-        await self._log_in_and_change(job, draft.slot, parts(draft.value)[1])
-        return Credential(draft.value, draft.slot)
+                return Applied(Credential(draft.value, draft.slot))
+        login = await self._log_in_and_change(job, draft.slot, parts(draft.value)[1])
+        return Applied(Credential(draft.value, draft.slot), login)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         slot, password = parts(credential.value)
@@ -404,10 +422,10 @@ class FakeRotator:
     async def retire(self, job: Job, slot: str) -> None:
         if self.kind == "made-here":
             return  # it ends by nothing but the disabling of the versions that hold it
-        if job.parked is None:
+        if job.standby is None:
             await self.server.change(slot, None)
             return
-        new = parts(job.parked.value)[1]
+        new = parts(job.standby.value)[1]
         if self.server.passwords.get(slot) != new:
             await self._log_in_and_change(job, slot, new)
 
@@ -415,7 +433,7 @@ class FakeRotator:
         if password is None or password.reveal() != self.server.admin:
             raise Rejected("the administrator was refused")
 
-    async def _log_in_and_change(self, job: Job, slot: str, new: str) -> None:
+    async def _log_in_and_change(self, job: Job, slot: str, new: str) -> Login:
         if job.realm is not None and job.realm != self.server.realm:
             raise MovedElsewhere("this is another server than the one that was proven")
         async for login in job.logins(slot):
@@ -428,5 +446,5 @@ class FakeRotator:
             except Rejected:
                 continue
             await self.server.change(slot, new)
-            return
+            return login
         raise Rejected("every login was refused: name an administrator in the policy, or write the working password")

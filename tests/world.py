@@ -20,6 +20,7 @@ from rotation.reminders import Nowhere
 from rotation.spec import companion
 from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
+from tests.recorded import Recorded
 from tests.timed_queue import TimedQueue
 
 NAME = "orders-db"
@@ -97,6 +98,12 @@ class World:
                 reminders=self.queue or Nowhere(), stopping=lambda: self.stopping,
             )
         )  # fmt: skip
+
+    def watch_records(self) -> Recorded:
+        """From here on, whether each write to the vault and to the server is announced by a record."""
+        recorded = Recorded(NAME, lambda: self.ledger.records(REF))
+        self.vault.on_write, self.server.on_change = recorded.written, recorded.changed
+        return recorded
 
     def _rotator(self, name: str) -> Rotator:
         if name != self.kind:

@@ -20,7 +20,7 @@ from aiohttp import ClientSession
 
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, Unusable
 from rotation.formats import Value
-from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretRef, SecretValue, Spec
+from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretRef, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.azure_rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Answer, Plane, session
 from rotation.rotators.entra_application import LONG_AGO, Application, Password, parse_application
@@ -57,10 +57,10 @@ class EntraAppSecret:
         value = read_secret(secret.value, spec)
         return Claim((target,), slots=(), current_slot=None, form=value.name, confidential=(value.password,))
 
-    def draft(self, job: Job) -> Draft:
-        return Draft(job.retiring, None)
+    def draft(self, job: Job) -> Draft:  # noqa: ARG002  the port's signature
+        return Draft(None, None)
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         """Adds a secret and drops none, not even one of an earlier try, since nobody can tell who uses it.
 
         A staged one is returned as long as Graph lists it, and waited for while it may not do so yet; what was lost
@@ -71,7 +71,7 @@ class EntraAppSecret:
             if draft.slot is not None and draft.value is not None:
                 application = await self._application(over, job)
                 if draft.slot in application.passwords:
-                    return Credential(draft.value, draft.slot)
+                    return Applied(Credential(draft.value, draft.slot))
                 if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
                     raise _not_shown(job)
             asked = {"displayName": _prefix(job.ref) + job.operation_id, "endDateTime": self._end(job.spec)}
@@ -81,7 +81,7 @@ class EntraAppSecret:
         if not isinstance(key_id, str) or not isinstance(text, str):
             raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
         value = read_secret(job.current.value, job.spec).with_login(SecretValue(text))
-        return Credential(value, key_id.lower())
+        return Applied(Credential(value, key_id.lower()))
 
     async def prove(self, job: Job) -> Proof:
         """A token is given for the value, and one secret of the application alone begins like it."""

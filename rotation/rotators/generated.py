@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from random import Random
 
 from rotation.errors import Rejected, Unusable
-from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
+from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.bare import has_the_shape_of_a_key, other_thing
 
@@ -78,16 +78,14 @@ class Generated:
         return Claim(targets=(), slots=(), current_slot=secret.version, form=form)
 
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None:
-            return Draft(job.retiring, None)
         form = FORMS[_form_of(job.current.value.reveal(), job.spec)]
         slot = hashlib.sha256(f"slot {job.operation_id}".encode()).hexdigest()[:SLOT_LENGTH]
         return Draft(slot, SecretValue(form.make(self._services.random)))
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:  # noqa: ARG002  the port's signature
+    async def apply(self, job: Job, draft: Draft) -> Applied:  # noqa: ARG002  the port's signature
         assert draft.value is not None  # noqa: S101  every draft of ours has both
         assert draft.slot is not None  # noqa: S101
-        return Credential(draft.value, draft.slot)
+        return Applied(Credential(draft.value, draft.slot))
 
     async def prove(self, job: Job) -> Proof:
         """Nobody but the vault knows the value, so it is whatever the vault has it for."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rotation.errors import Unusable
-from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, Spec
+from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, Spec
 from rotation.ports import Services
 from rotation.rotators import postgres_change, postgres_proof, postgres_same_server
 from rotation.rotators.postgres_place import place_of, read_login
@@ -24,12 +24,10 @@ class Postgres:
         return Claim(place.targets, (role,), form.user, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None:
-            return Draft(job.retiring, None)
         role = job.claim.slots[0]
         return Draft(role, postgres_change.new_value(job, role, self._services))
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         return await postgres_change.apply(job, draft, self._services)
 
     async def verify(self, job: Job, credential: Credential) -> None:

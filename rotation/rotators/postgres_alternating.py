@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 
 from rotation.errors import Refused, Unusable
-from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, Spec
+from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators import postgres_change, postgres_proof, postgres_same_server
 from rotation.rotators.postgres_login import logged_in
@@ -43,12 +43,14 @@ class PostgresAlternating:
         return Claim(place.targets, spec.slots, role, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None and job.admin is not None:
-            return Draft(job.retiring, None)
-        role = job.retiring or next(slot for slot in job.claim.slots if slot != job.current.slot)
+        role = next(slot for slot in job.claim.slots if slot != job.current.slot)
         return Draft(role, postgres_change.new_value(job, role, self._services))
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    def standby(self, job: Job, slot: str) -> SecretValue | None:
+        """Without an administrator the next rotation logs in as the old role itself, so that it needs a password."""
+        return postgres_change.new_value(job, slot, self._services) if job.admin is None else None
+
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         _refuse_role_in_use(job, draft.slot)
         return await postgres_change.apply(job, draft, self._services)
 
@@ -65,7 +67,7 @@ class PostgresAlternating:
         return await postgres_same_server.same_provider(job, target, self._services)
 
     async def retire(self, job: Job, slot: str) -> None:
-        """With an administrator the role has no password afterwards; without, the parked one, which no consumer knows.
+        """With an administrator the role has no password afterwards; without, `job.standby`, which no consumer knows.
 
         Not NOLOGIN: bringing the role back would then have to undo it, and could not tell it from an owner's own
         NOLOGIN, which must be left alone. Without a password no login by password succeeds, and the next rotation's
@@ -74,13 +76,13 @@ class PostgresAlternating:
         _refuse_role_in_use(job, slot)
         password = None
         if job.admin is None:
-            if job.parked is None or job.parked.slot != slot:
+            if job.standby is None or job.standby.slot != slot:
                 raise Refused(f"no password is parked for role {slot!a}, by which the next rotation could log in")
-            if await postgres_change.holds(job, job.parked, self._services):
+            if await postgres_change.holds(job, job.standby, self._services):
                 return
-            password = postgres_change.password_of(job, job.parked)
+            password = postgres_change.password_of(job, job.standby)
         with contextlib.suppress(NoSuchRole):
-            async with logged_in(job, slot, self._services) as session:
+            async with logged_in(job, slot, self._services) as (session, _):
                 await set_password(session, slot, password)
 
 

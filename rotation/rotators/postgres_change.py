@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rotation.errors import Refused, Rejected
-from rotation.model import Credential, Draft, Job, SecretValue
+from rotation.model import Applied, Credential, Draft, Job, SecretValue
 from rotation.passwords import generate
 from rotation.ports import Services
 from rotation.rotators.postgres_login import logged_in, logs_in_for_changes
@@ -18,7 +18,7 @@ def new_value(job: Job, role: str, services: Services) -> SecretValue:
     return form.with_login(generate(job.password, services.random), role if form.user is not None else None)
 
 
-async def apply(job: Job, draft: Draft, services: Services) -> Credential:
+async def apply(job: Job, draft: Draft, services: Services) -> Applied:
     """Give the drafted role the drafted password.
 
     An interrupted run may have done so: then it is not done again, since each change salts anew, and whoever passes
@@ -31,11 +31,11 @@ async def apply(job: Job, draft: Draft, services: Services) -> Credential:
         raise Refused("the draft is not one of this secret's roles with a password; nothing was changed")
     credential = Credential(draft.value, draft.slot)
     if job.resumed and await holds(job, credential, services):
-        return credential
-    async with logged_in(job, draft.slot, services) as session:
+        return Applied(credential)
+    async with logged_in(job, draft.slot, services) as (session, login):
         await check_lasts(session, draft.slot, job.spec.validity_days)
         await set_password(session, draft.slot, password_of(job, credential))
-    return credential
+    return Applied(credential, login)
 
 
 async def holds(job: Job, credential: Credential, services: Services) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable
-from rotation.model import Credential, Job, Tls
+from rotation.model import Credential, Job, Login, Tls
 from rotation.ports import Services
 from rotation.rotators.postgres_account import account_of, consumer
 from rotation.rotators.postgres_connect import connect
@@ -35,8 +35,8 @@ async def logs_in_for_changes(job: Job, credential: Credential, services: Servic
 
 
 @asynccontextmanager
-async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[Session]:
-    """By the first of the job's logins that is accepted, on the server where role `slot` can be changed.
+async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[tuple[Session, Login]]:
+    """By the first of the job's logins that is accepted, on the server where role `slot` can be changed; and by which.
 
     Raises:
         Rejected: every login was. AsksOtherwise: no server wants the password by SCRAM.
@@ -58,7 +58,7 @@ async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[Se
             refusals.append(refusal)
             continue
         async with opened:
-            yield session
+            yield session, login
         return
     raise _all_refused(refusals, job, slot, endpoints)
 

@@ -60,7 +60,7 @@ async def prove(job: Job, services: Services) -> Proof:
 
 async def realm(job: Job, slot: str, services: Services) -> str:
     """Who the server says it is, to whatever of the job's logins it lets in: see `Rotator.realm`."""
-    async with logged_in(job, slot, services) as session:
+    async with logged_in(job, slot, services) as (session, _):
         return (await look(session, pooler_meant=True, realm=None)).realm
 
 

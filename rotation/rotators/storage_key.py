@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.formats import Value
-from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
+from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.azure_rest import (
     BUSY_S,
@@ -77,15 +77,13 @@ class StorageKey:
         )
 
     def draft(self, job: Job) -> Draft:
-        if job.retiring is not None:
-            return Draft(job.retiring, None)
         if job.current.slot not in job.claim.slots:
             # With neither known to be in use, either might be.
             raise Unusable(f"nothing proved yet which key of {_name(job)} the value is: ask again", field="value")
         other = next(slot for slot in job.claim.slots if slot != job.current.slot)
         return Draft(other, None)
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         """Regenerates the key that is not in use.
 
         A repetition regenerates it once more, which harms nobody: a key that was never published has no consumers.
@@ -98,11 +96,11 @@ class StorageKey:
             if draft.value is not None:
                 listed = (await self._keys(over, job)).get(slot)
                 if listed is not None and listed.value == _read(draft.value, job).password:
-                    return Credential(draft.value, slot)
+                    return Applied(Credential(draft.value, slot))
                 if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
                     raise _not_listed(job)
             key = await self._regenerate(over, job, slot)
-        return Credential(_read(job.current.value, job).with_login(key.value), slot)
+        return Applied(Credential(_read(job.current.value, job).with_login(key.value), slot))
 
     async def prove(self, job: Job) -> Proof:
         """The account lists the value as one of its keys, and its blob service accepts it."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from rotation.model import Claim, Credential, Draft, Job, Login, LoginSource, Secret, SecretValue, Spec
-from rotation.ports import Rotator
+from rotation.ports import ParksPassword, Rotator
 from tests.contract.harness import Harness
 
 
@@ -23,6 +23,7 @@ class PlayedEngine:
         self.current = Credential(secret.value, slot)
         self.versions = [*harness.earlier, self.current]
         self.seen: set[SecretValue] = {version.value for version in self.versions}
+        self.login: Login | None = None  # by which the last change was made
         self._operations = 1
 
     @classmethod
@@ -67,7 +68,8 @@ class PlayedEngine:
         self.staged.append(credential)
 
     async def apply(self, job: Job, draft: Draft) -> Credential:
-        credential = await self.rotator.apply(job, draft)
+        applied = await self.rotator.apply(job, draft)
+        credential, self.login = applied.credential, applied.login
         self.seen.add(credential.value)
         await self.harness.settle()
         return credential
@@ -89,12 +91,13 @@ class PlayedEngine:
         return old, new
 
     async def retire(self, slot: str) -> None:
-        """End an old slot, the parked credential staged first where the rotator wants one."""
-        job = replace(self.job(), retiring=slot)
-        parked = self.draft(job)
-        if parked.value is not None:
-            assert parked.slot == slot, "what is parked is the slot that is retired"
-            job = replace(job, parked=Credential(parked.value, slot))
+        """End an old slot, its standby password staged first where the rotator wants one."""
+        job = self.job()
+        value = self.rotator.standby(job, slot) if isinstance(self.rotator, ParksPassword) else None
+        if value is not None:
+            standby = Credential(value, slot)
+            self.stage(standby)
+            job = replace(job, standby=standby)
         await self.rotator.retire(job, slot)
         await self.harness.settle()
 

@@ -4,7 +4,7 @@ import base64
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from urllib.parse import quote, quote_plus
@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 from rotation.errors import SHORTEST_SCRUBBED, Rejected, RotationError, Unreachable
-from rotation.model import Credential, Draft, SecretValue
+from rotation.model import Credential, Draft, Login, SecretValue
+from rotation.ports import ParksPassword
 from tests.contract.harness import Harness
 from tests.contract.played_engine import PlayedEngine
 
@@ -109,6 +110,39 @@ class RotatorSuite:
         before = await harness.state()
         assert await engine.apply(replace(job, resumed=True), Draft(new.slot, new.value)) == new
         assert await harness.state() == before
+
+    async def test_apply_tells_by_which_login_it_changed_the_provider(
+        self, harness: Harness, engine: PlayedEngine
+    ) -> None:
+        job = engine.job()
+        draft = engine.draft(job)
+        offered: list[Login] = []
+
+        async def logins(slot: str) -> AsyncIterator[Login]:
+            async for login in engine.job().logins(slot):
+                offered.append(login)
+                yield login
+
+        job = replace(job, logins=logins)
+        new = await engine.apply(job, draft)
+        assert engine.login == (offered[-1] if offered else None), "the next one is asked for once one was rejected"
+        if engine.login is not None:
+            engine.stage(new)
+            await engine.apply(replace(job, resumed=True), draft)
+            assert engine.login is None, "nothing was left to change"
+
+    async def test_a_standby_password_is_decided_without_asking_anybody_and_is_a_new_one_each_time(
+        self, harness: Harness, engine: PlayedEngine
+    ) -> None:
+        old, _ = await engine.rotate()
+        if not isinstance(engine.rotator, ParksPassword):
+            return
+        async with harness.outage():
+            with no_io():
+                values = [engine.rotator.standby(engine.job(), old.slot) for _ in range(3)]
+        texts = {value.reveal() for value in values if value is not None}
+        assert len(texts) == (3 if values[0] is not None else 0)
+        assert not texts & {version.value.reveal() for version in engine.versions}
 
     async def test_rotations_go_on_and_on(self, harness: Harness, engine: PlayedEngine) -> None:
         for _ in range(4):

@@ -5,9 +5,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rotation.model import Result
-from rotation.records import Step
-from tests.fakes import parts
-from tests.world import KINDS, World
+from rotation.records import Act, Step
+from rotation.spec import companion
+from tests.fakes import parts, value
+from tests.unit.test_engine_edges import FindsOne
+from tests.world import KINDS, NAME, REF, World
 
 
 class Killed(BaseException):
@@ -49,7 +51,7 @@ async def test_a_rotation_killed_at_any_moment_is_finished_by_the_next_look(vari
     assert total > 10
     for at in range(1, total + 1):
         world = await World(variant).start()
-        first = world.latest
+        first, recorded = world.latest, world.watch_records()
         install(world, Killer(at))
         with pytest.raises(Killed):
             await world.ask()
@@ -67,6 +69,7 @@ async def test_a_rotation_killed_at_any_moment_is_finished_by_the_next_look(vari
         assert world.latest.tags["team"] == "x"
         rotated = [record for record in await world.ledger.read(world.latest.ref) if record.step is Step.ROTATED]
         assert [record.version for record in rotated] == [world.latest.version], f"killed at {at}: taken for another's"
+        assert recorded.missing == [], f"killed at {at}: done before it was announced"
         if world.kind != "in-place":
             assert world.works(first), f"killed at {at}: a slow consumer lost its credential before the grace was over"
 
@@ -77,8 +80,8 @@ async def test_a_retirement_killed_at_any_moment_locks_nobody_out(variant: str) 
         world = await World(variant).start()
         await world.ask()
         world.time.ahead(hours=73)
-        killer = Killer(at)
-        install(world, killer)
+        recorded = world.watch_records()
+        install(world, Killer(at))
         try:
             await world.ask("sweep")
         except Killed:
@@ -96,5 +99,64 @@ async def test_a_retirement_killed_at_any_moment_locks_nobody_out(variant: str) 
         again = await world.ask("operator", demanded=True)
         assert again.result in {Result.ROTATED, Result.REPAIRED}, f"killed at {at}: {again}"
         assert world.works(world.latest), f"killed at {at}: after {slot}"
+        assert recorded.missing == [], f"killed at {at}: done before it was announced"
     else:
         pytest.fail("a retirement has no end")
+
+
+async def to_restore(world: World) -> None:
+    await world.write(world.latest.value, tags={})
+
+
+async def to_repair(world: World) -> None:
+    await world.write(value("k1", "typo"))
+
+
+async def to_clear_up(world: World) -> None:
+    world.server.passwords["lost"] = "x"
+    world.time.ahead(hours=25)
+
+
+async def to_unstage(world: World) -> None:
+    staged = world.vault.all(companion(NAME))[-1]
+    await world.vault.set_enabled(companion(NAME), staged.version, enabled=True)
+    world.time.ahead(hours=25)
+
+
+@pytest.mark.parametrize(
+    ("act", "kind", "prepare", "done"),
+    [
+        (Act.SET_TAGS, "overlapping", to_restore, lambda world: "rotator" in world.latest.tags),
+        (Act.PUBLISH, "overlapping", to_repair, lambda world: world.works(world.latest)),
+        (Act.REMOVE, "overlapping", to_clear_up, lambda world: world.server.passwords["lost"] is None),
+        (Act.UNSTAGE, "in-place", to_unstage, lambda world: not world.staged_enabled()),
+    ],
+)
+async def test_an_act_killed_at_any_moment_is_announced_before_it_and_done_by_the_next_look(
+    act: Act, kind: str, prepare: Callable[[World], Awaitable[None]], done: Callable[[World], bool]
+) -> None:
+    cut_off = 0
+    for at in range(1, 60):
+        world = World(kind)
+        world.rotator = FindsOne(world.server, kind)
+        await world.start()
+        await world.ask()
+        await prepare(world)
+        recorded = world.watch_records()
+        install(world, Killer(at))
+        try:
+            await world.ask("sweep", restore_tags=True)
+        except Killed:
+            pass
+        else:
+            break
+        install(world, quiet)
+        records = world.ledger.records(REF)
+        cut_off += bool(records) and records[-1].about_to == act and not done(world)
+        world.time.ahead(seconds=61)
+        await world.ask("sweep", restore_tags=True)
+        assert done(world), f"killed at {at}"
+        assert recorded.missing == [], f"killed at {at}: done before it was announced"
+    else:
+        pytest.fail("it has no end")
+    assert cut_off, "one kill came between the record and the act"

@@ -20,6 +20,7 @@ from rotation.engine import Engine, Parts
 from rotation.errors import Rejected, RotationError
 from rotation.formats import FORMATS, read
 from rotation.model import (
+    Applied,
     Claim,
     Credential,
     Draft,
@@ -203,7 +204,7 @@ class Watched:
     async def prove(self, job: Job) -> Proof:
         self._refuse("prove")
 
-    async def apply(self, job: Job, draft: Draft) -> Credential:
+    async def apply(self, job: Job, draft: Draft) -> Applied:
         self._refuse("apply")
 
     async def verify(self, job: Job, credential: Credential) -> None:

@@ -155,4 +155,4 @@ async def test_an_application_other_than_the_proven_one_is_not_changed(place: Pl
         await rotator.retire(job, old["keyId"])
     assert place.azure.plane.store.get("application", APPLICATION) == before
     proven = replace(job, realm=REALM)
-    await rotator.verify(proven, await rotator.apply(proven, Draft(None, None)))
+    await rotator.verify(proven, (await rotator.apply(proven, Draft(None, None))).credential)

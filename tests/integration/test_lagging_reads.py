@@ -22,7 +22,7 @@ from local.certificates import Certificates
 from local.tokens import TENANT
 from rotation.engine import Engine, Parts
 from rotation.errors import NotYet, Rejected
-from rotation.model import Credential, Draft, Job, Result, RotationRequest, SecretRef
+from rotation.model import Applied, Credential, Draft, Job, Result, RotationRequest, SecretRef
 from rotation.policy import Permit, Policy, Rule
 from rotation.ports import Rotator
 from rotation.records import Step
@@ -72,7 +72,7 @@ def shown(place: Place, kind: str) -> Mapping[str, Any]:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_was_made_a_moment_ago_and_is_not_shown_yet_is_not_rejected(place: Place, kind: str) -> None:
     rotator, job = at_hand(place, kind)
-    made = await rotator.apply(job, rotator.draft(job))
+    made = (await rotator.apply(job, rotator.draft(job))).credential
     with place.fault(lag(kind)) as fault, pytest.raises(NotYet):
         await rotator.verify(job, made)
     assert fault.struck > 0
@@ -83,7 +83,7 @@ async def test_what_was_made_a_moment_ago_and_is_not_shown_yet_is_not_rejected(p
 async def test_nothing_is_made_twice_while_the_list_lags(place: Place, kind: str) -> None:
     """As the engine goes on after `NotYet`: with what it staged. Made anew each time, it would never settle."""
     rotator, job = at_hand(place, kind)
-    made = await rotator.apply(job, rotator.draft(job))
+    made = (await rotator.apply(job, rotator.draft(job))).credential
     before = shown(place, kind)
     staged = Draft(made.slot, made.value, place.services.now())
     again = replace(job, resumed=True)
@@ -91,20 +91,20 @@ async def test_nothing_is_made_twice_while_the_list_lags(place: Place, kind: str
         for _ in range(3):
             with pytest.raises(NotYet):
                 await rotator.apply(again, staged)
-    assert await rotator.apply(again, staged) == made
+    assert (await rotator.apply(again, staged)).credential == made
     assert shown(place, kind) == before
 
 
 @pytest.mark.parametrize("kind", KINDS)
 async def test_what_is_still_not_shown_after_a_while_is_gone_and_made_anew(place: Place, kind: str) -> None:
     rotator, job = at_hand(place, kind)
-    made = await rotator.apply(job, rotator.draft(job))
+    made = (await rotator.apply(job, rotator.draft(job))).credential
     if kind == "storage-key":
         await rotator.retire(job, "key2")  # somebody else regenerated it
     else:
         await rotator.retire(job, made.slot)
     staged = Draft(made.slot, made.value, place.services.now() - SETTLES_AFTER - timedelta(seconds=1))
-    anew = await rotator.apply(replace(job, resumed=True), staged)
+    anew = (await rotator.apply(replace(job, resumed=True), staged)).credential
     assert anew.value != made.value
     await rotator.verify(job, anew)
 
@@ -148,11 +148,11 @@ async def test_a_rotation_that_meets_a_lagging_list_waits_and_ends_with_what_it_
     made = rotator.apply
     faults = [lag(kind, times=4)]
 
-    async def apply_and_lag(job: Job, draft: Draft) -> Credential:
-        credential = await made(job, draft)
+    async def apply_and_lag(job: Job, draft: Draft) -> Applied:
+        applied = await made(job, draft)
         if faults:
             place.azure.faults.add(faults.pop())
-        return credential
+        return applied
 
     rotator.apply = apply_and_lag  # type: ignore[method-assign]
     seen = []

@@ -57,7 +57,7 @@ async def test_the_role_that_is_not_in_use_gets_the_new_password(
     job = to_rotate(rotator, owner, roles, by=by)
     draft = rotator.draft(job)
     assert draft.slot == roles[1].name
-    new = await rotator.apply(job, draft)
+    new = (await rotator.apply(job, draft)).credential
     await rotator.verify(job, new)
     await rotator.verify(job, job.current)
     assert not owner.works(roles[1].name, roles[1].password)
@@ -69,9 +69,9 @@ async def test_a_finished_change_is_not_made_again(
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="itself")
     draft = rotator.draft(job)
-    new = await rotator.apply(job, draft)
+    new = (await rotator.apply(job, draft)).credential
     before = owner.kept(roles[1])
-    assert await rotator.apply(replace(job, resumed=True), draft) == new
+    assert (await rotator.apply(replace(job, resumed=True), draft)).credential == new
     assert owner.kept(roles[1]) == before
 
 
@@ -95,16 +95,15 @@ async def test_the_role_in_use_and_roles_of_others_are_left_alone(
 async def test_with_an_administrator_the_old_role_has_no_password_afterwards(
     owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
 ) -> None:
-    job = replace(to_rotate(rotator, owner, roles, by="admin"), retiring=roles[1].name)
-    assert rotator.draft(job) == Draft(roles[1].name, None)
+    job = to_rotate(rotator, owner, roles, by="admin")
+    assert rotator.standby(job, roles[1].name) is None
     await rotator.retire(job, roles[1].name)
     assert owner.kept(roles[1])[1] is None
     await rotator.retire(job, roles[1].name)
     assert not owner.works(roles[1].name, roles[1].password)
     assert owner.sql("SELECT rolcanlogin FROM pg_roles WHERE rolname = %s", roles[1].name) == [(True,)]
 
-    job = replace(job, retiring=None)
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_with_an_administrator_a_role_that_was_dropped_is_retired(
@@ -119,11 +118,10 @@ async def test_without_an_administrator_the_old_role_gets_the_parked_password(
     owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
 ) -> None:
     slot = roles[1].name
-    job = replace(to_rotate(rotator, owner, roles, by="itself"), retiring=slot)
-    draft = rotator.draft(job)
-    assert draft.slot == slot
-    assert draft.value is not None
-    job = replace(job, parked=Credential(draft.value, slot))
+    job = to_rotate(rotator, owner, roles, by="itself")
+    standby = rotator.standby(job, slot)
+    assert standby is not None
+    job = replace(job, standby=Credential(standby, slot))
     await rotator.retire(job, slot)
     assert not owner.works(slot, roles[1].password)
     parked = owner.kept(roles[1])
@@ -131,8 +129,8 @@ async def test_without_an_administrator_the_old_role_gets_the_parked_password(
     await rotator.retire(replace(job, logins=offer()), slot)
     assert owner.kept(roles[1]) == parked, "what is parked is left as it is"
 
-    job = replace(job, retiring=None, parked=None, logins=offer((draft.value, slot)))
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    job = replace(job, standby=None, logins=offer((standby, slot)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 @pytest.mark.parametrize("parked", [None, "of another role"])
@@ -143,7 +141,7 @@ async def test_nothing_is_retired_to_a_password_that_nobody_knows(
     credential = Credential(job.current.value, roles[0].name) if parked else None
     before = owner.kept(roles[1])
     with pytest.raises(Refused, match="parked"):
-        await rotator.retire(replace(job, parked=credential), roles[1].name)
+        await rotator.retire(replace(job, standby=credential), roles[1].name)
     assert owner.kept(roles[1]) == before
 
 
@@ -168,10 +166,10 @@ async def test_an_answer_lost_while_retiring_is_made_good(
     async with Proxy(owner.server.port) as proxy:
         proxy.cut_after = b"ALTER ROLE"
         job = job_of(rotator, owner.value(roles[0], port=proxy.port), spec=spec_of(roles))
-        job = replace(job, retiring=slot, logins=offer((owner.value(roles[1]), slot)))
-        parked = rotator.draft(job)
-        assert parked.value is not None
-        job = replace(job, parked=Credential(parked.value, slot))
+        job = replace(job, logins=offer((owner.value(roles[1]), slot)))
+        standby = rotator.standby(job, slot)
+        assert standby is not None
+        job = replace(job, standby=Credential(standby, slot))
         with pytest.raises(Unreachable):
             await rotator.retire(job, slot)
         await rotator.retire(job, slot)

@@ -93,7 +93,7 @@ async def test_a_bare_password_is_rotated_on_the_server_that_the_id_leads_to(
     spec = make_spec("postgres", target=ID, slots=(role.name,))
     job = job_of(rotator, role.password.reveal(), spec=spec)
     assert job.claim.targets == (ID.lower(),)
-    new = await rotator.apply(job, rotator.draft(job))
+    new = (await rotator.apply(job, rotator.draft(job))).credential
     await rotator.verify(job, new)
     assert owner.works(role.name, new.value)
 
@@ -105,7 +105,7 @@ async def test_a_value_with_hosts_is_changed_at_the_id_and_proven_at_its_hosts(
     role, rotator = owner.role(), Postgres(services)
     job = job_of(rotator, owner.value(role), spec=make_spec("postgres", target=ID), logins=[by_admin(owner)])
     assert job.claim.targets == (f"127.0.0.1:{owner.server.port}", ID.lower())
-    new = await rotator.apply(job, rotator.draft(job))
+    new = (await rotator.apply(job, rotator.draft(job))).credential
     assert len(arm.asked) == 1
     await rotator.verify(job, new)
     assert len(arm.asked) == 2

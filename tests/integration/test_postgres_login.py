@@ -100,7 +100,7 @@ async def test_a_connection_that_failed_or_was_given_up_lets_the_next_one_in(pla
             task.cancel()
         await asyncio.gather(*given_up, return_exceptions=True)
     applied = await asyncio.wait_for(rotator.apply(right, rotator.draft(right)), 5)
-    await asyncio.wait_for(rotator.verify(right, applied), 5)
+    await asyncio.wait_for(rotator.verify(right, applied.credential), 5)
 
 
 # languages
@@ -126,7 +126,7 @@ async def test_a_wrong_password_is_told_from_all_else_in_any_language(
 async def test_a_role_is_rotated_over_verified_tls(owner: Owner, rotator: Postgres, trusting: None, host: str) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role, host=host), tls=Tls.VERIFY_FULL)
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(
@@ -188,7 +188,7 @@ async def test_a_token_logs_in_as_the_role_that_it_says(owner: Owner, trusting: 
     admin = administrator(owner, tokens, claims)
     rotator = Postgres(make_services(tokens, HERE))
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
     assert tokens.scopes == ["https://ossrdbms-aad.database.windows.net/.default"]
     assert f'user="{admin.name}"' not in job.current.value.reveal()
 
@@ -208,7 +208,7 @@ async def test_the_policys_word_on_the_administrators_role_goes_before_the_token
     rotator = Postgres(make_services(tokens, HERE))
     login = replace(BY_IDENTITY, user=admin.name)
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[login])
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
@@ -322,7 +322,7 @@ async def test_nothing_of_libpqs_environment_counts(
     for name, text in MISLEADING.items():
         monkeypatch.setenv(name, text)
     job = job_of(rotator, plain.value(role))
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
     assert "application_name=keyturn" in plain.server.log_path.read_text()
 
 
@@ -366,7 +366,7 @@ async def test_of_several_servers_one_that_is_down_is_passed_over(plain: Owner, 
         pass
     job = job_of(rotator, both(plain, role, f"127.0.0.1:{down.port}", f"127.0.0.1:{plain.server.port}"))
     assert len(job.claim.targets) == 2
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_a_rejection_by_one_server_is_not_believed_while_another_one_can_not_be_asked(
@@ -383,9 +383,11 @@ async def test_a_rejection_by_one_server_is_not_believed_while_another_one_can_n
     with pytest.raises(Unreachable):
         await rotator.apply(job, rotator.draft(job))
     right = value.replace("wrong", role.password.reveal())
-    new = await rotator.apply(
-        replace(job, logins=Offered((version(value), version(right))), resumed=True), rotator.draft(job)
-    )
+    new = (
+        await rotator.apply(
+            replace(job, logins=Offered((version(value), version(right))), resumed=True), rotator.draft(job)
+        )
+    ).credential
     await rotator.verify(job, new)
 
 

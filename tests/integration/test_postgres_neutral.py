@@ -75,7 +75,7 @@ async def rotated(rotator: Postgres, owner: Owner, role: Role) -> None:
     before = owner.kept(role)
     job = job_of(rotator, owner.value(role))
     assert (await rotator.prove(job)).slot == role.name
-    new = await rotator.apply(job, rotator.draft(job))
+    new = (await rotator.apply(job, rotator.draft(job))).credential
     await rotator.verify(job, new)
     assert owner.kept(role) != before
     assert owner.kept(role)[1].startswith("SCRAM-SHA-256$")
@@ -125,7 +125,7 @@ async def test_a_login_that_turns_into_another_role_changes_its_own_password(
     owner.sql(f"ALTER {whose} SET role = '{boss.name}'")
     job = job_of(rotator, owner.value(role).replace("/postgres", f"/{database}"))
     assert (await rotator.prove(job)).slot == role.name
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
     assert not owner.works(role.name, role.password)
 
 
@@ -144,7 +144,7 @@ async def test_an_administrator_who_turns_into_another_role_changes_and_retires_
     rotator, roles = PostgresAlternating(make_services()), (owner.role(), owner.role())
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     job = job_of(rotator, owner.value(roles[0]), spec=spec, logins=[login], admin=ADMIN)
-    new = await rotator.apply(job, rotator.draft(job))
+    new = (await rotator.apply(job, rotator.draft(job))).credential
     await rotator.verify(job, new)
     await rotator.retire(job, roles[1].name)
     assert owner.kept(roles[1])[1] is None
@@ -180,7 +180,7 @@ async def test_a_change_that_was_answered_outlasts_a_crash_though_the_role_does_
         role = owner.role()
         set_for(owner, role, "synchronous_commit", "off")
         job = job_of(rotator, owner.value(role))
-        new = await rotator.apply(job, rotator.draft(job))
+        new = (await rotator.apply(job, rotator.draft(job))).credential
         owner.server.kill()
         owner.server.start()
         await rotator.verify(job, new)

@@ -58,4 +58,4 @@ async def test_a_check_that_takes_no_hashed_password_is_told_with_the_ways_out_a
     assert owner.kept(role) == before
 
     spared = job_of(rotator, owner.value(role), logins=[by_admin(owner)], admin=ADMIN)
-    await rotator.verify(spared, await rotator.apply(spared, rotator.draft(spared)))
+    await rotator.verify(spared, (await rotator.apply(spared, rotator.draft(spared))).credential)

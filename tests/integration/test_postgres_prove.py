@@ -98,7 +98,7 @@ async def test_where_the_server_does_not_say_who_it_is_its_address_stands_for_it
         proof = await rotator.prove(job_of(rotator, owner.value(role)))
         assert proof.realm == f"postgresql:127.0.0.1:{owner.server.port}"
         job = job_of(rotator, owner.value(role), realm=proof.realm)
-        await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+        await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
         by_who_is_told = job_of(rotator, owner.value(role), realm=proof.realm, logins=[by_admin(owner)])
         await rotator.apply(by_who_is_told, rotator.draft(by_who_is_told))
     finally:
@@ -197,7 +197,7 @@ async def test_no_other_server_is_changed_than_the_one_that_was_proven(
         await rotator.apply(job, rotator.draft(job))
     assert other.kept(role) == before
     job = job_of(rotator, owner.value(role), realm=proof.realm, resumed=resumed)
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_no_role_of_another_server_is_retired(owner: Owner, other: Owner) -> None:
@@ -205,13 +205,13 @@ async def test_no_role_of_another_server_is_retired(owner: Owner, other: Owner) 
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     values = [moved(owner, other, role) for role in roles]
     before = [other.kept(role) for role in roles]
-    job = job_of(rotator, values[0], spec=spec, realm=realm_of(owner), retiring=roles[1].name)
+    job = job_of(rotator, values[0], spec=spec, realm=realm_of(owner))
     with pytest.raises(MovedElsewhere):
         await rotator.retire(replace(job, admin=ADMIN, logins=Offered((by_admin(other),))), roles[1].name)
-    parked = rotator.draft(job)
-    assert parked.value is not None
+    standby = rotator.standby(job, roles[1].name)
+    assert standby is not None
     own = Login(LoginSource.VERSION, SecretValue(values[1]), roles[1].name)
-    job = replace(job, parked=Credential(parked.value, roles[1].name), logins=Offered((own,)))
+    job = replace(job, standby=Credential(standby, roles[1].name), logins=Offered((own,)))
     with pytest.raises(MovedElsewhere):
         await rotator.retire(job, roles[1].name)
     assert [other.kept(role) for role in roles] == before
@@ -220,4 +220,4 @@ async def test_no_role_of_another_server_is_retired(owner: Owner, other: Owner) 
 async def test_a_realm_of_another_kind_is_not_held_against_a_server(owner: Owner, rotator: Postgres) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role), realm="storage:ordersprod")
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)

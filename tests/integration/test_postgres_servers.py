@@ -88,7 +88,7 @@ async def test_of_standby_and_primary_the_primary_is_changed(
     role = owner.role()
     await until_it_followed(owner, standby)
     job = job_of(rotator, at(owner, role, standby, owner.server))
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_the_word_of_a_standby_that_lags_behind_is_not_the_last_one(
@@ -101,7 +101,7 @@ async def test_the_word_of_a_standby_that_lags_behind_is_not_the_last_one(
     copy.sql("SELECT pg_wal_replay_pause()")
     try:
         await until(lambda: copy.sql("SELECT pg_get_wal_replay_pause_state()") == [("paused",)])
-        new = await rotator.apply(job, rotator.draft(job))
+        new = (await rotator.apply(job, rotator.draft(job))).credential
         await rotator.verify(job, new)
         with pytest.raises(Rejected):
             await rotator.verify(job, job.current)
@@ -138,7 +138,7 @@ async def test_what_the_primary_accepts_and_a_standby_does_not_yet_is_neither_ac
     rotator = (PostgresAlternating if alternating else Postgres)(make_services())
     job = job_of(rotator, at(owner, roles[0], standby), spec=spec, logins=[by_admin(owner)], admin=ADMIN)
     async with lagging(standby, owner):
-        new = await rotator.apply(job, rotator.draft(job))
+        new = (await rotator.apply(job, rotator.draft(job))).credential
         with pytest.raises(NotYet) as raised:
             await rotator.verify(job, new)
         assert raised.value.retry_after_s
@@ -218,7 +218,7 @@ async def test_whoever_answers_in_the_name_of_another_process_is_a_pooler(owner:
 
         meant = make_spec("postgres", target=f"127.0.0.1:{proxy.port}")
         job = job_of(rotator, value, spec=meant)
-        await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+        await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Owner, rotator: Postgres) -> None:
@@ -228,7 +228,7 @@ async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Own
         spec = make_spec("postgres", target=f"127.0.0.1:{direct.port}")
         job = job_of(rotator, owner.value(role, port=pooler.port), spec=spec)
         assert job.claim.targets == (f"127.0.0.1:{pooler.port}", f"127.0.0.1:{direct.port}")
-        new = await rotator.apply(job, rotator.draft(job))
+        new = (await rotator.apply(job, rotator.draft(job))).credential
         assert not pooler.connections
         await rotator.verify(job, new)
         assert (pooler.connections, direct.connections) == (1, 2), "one to change, one each to verify"
@@ -288,7 +288,7 @@ async def test_a_real_pgbouncer_is_recognised_and_worked_around(owner: Owner, ro
         value = owner.value(asked_for, port=bouncer.port)
         for target in (f"127.0.0.1:{owner.server.port}", f"127.0.0.1:{bouncer.port}"):
             job = job_of(rotator, value, spec=make_spec("postgres", target=target))
-            new = await rotator.apply(job, rotator.draft(job))
+            new = (await rotator.apply(job, rotator.draft(job))).credential
             await rotator.verify(job, new)
             value = new.value.reveal()
 
@@ -321,7 +321,7 @@ async def test_a_server_that_is_shutting_down_or_starting_is_asked_again_later(r
             with pytest.raises(Unreachable):
                 await call
         mine.server.start()
-        await rotator.verify(job, await rotator.apply(job, draft))
+        await rotator.verify(job, (await rotator.apply(job, draft)).credential)
 
 
 async def test_a_connection_that_the_server_ends_in_the_middle_is_told_to_pass(owner: Owner, rotator: Postgres) -> None:
@@ -366,7 +366,7 @@ async def test_a_change_at_the_same_moment_as_anothers_is_told_to_pass(owner: Ow
         other.commit()
         with pytest.raises(Unreachable, match="XX000"):
             await task
-    await rotator.verify(job, await rotator.apply(job, rotator.draft(job)))
+    await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_a_role_that_goes_between_look_and_change_is_told(

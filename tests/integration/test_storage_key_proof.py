@@ -72,7 +72,9 @@ async def test_two_keys_that_are_the_same_prove_nothing(place: Place, rotator: S
 async def test_a_listed_key_that_the_blob_service_refuses_is_not_proven(place: Place, rotator: StorageKey) -> None:
     place.azure.plane.propagation_s = 3600
     job = job_for(rotator, place.azure.arm.keys(ACCOUNT)["key1"])
-    new = await rotator.apply(replace(job, current=Credential(job.current.value, "key1")), Draft("key2", None))
+    new = (
+        await rotator.apply(replace(job, current=Credential(job.current.value, "key1")), Draft("key2", None))
+    ).credential
     fresh = job_for(rotator, new.value.reveal())
     with pytest.raises(NotYet):
         await rotator.prove(fresh)
@@ -111,4 +113,4 @@ async def test_an_account_other_than_the_proven_one_is_not_changed(place: Place,
         await rotator.retire(job, "key2")
     assert place.azure.arm.keys(ACCOUNT) == before
     proven = replace(job, realm="storage:stdemo")
-    await rotator.verify(proven, await rotator.apply(proven, Draft("key2", None)))
+    await rotator.verify(proven, (await rotator.apply(proven, Draft("key2", None))).credential)

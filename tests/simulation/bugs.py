@@ -15,8 +15,20 @@ from rotation.engine import Engine
 from rotation.errors import Disabled, NotFound, Rejected, Unreachable
 from rotation.fence import Fence, within
 from rotation.history import History, Staged
-from rotation.model import Credential, Draft, Force, Job, Login, LoginSource, Outcome, Proof, Result, SecretValue
-from rotation.records import Record, Step
+from rotation.model import (
+    Applied,
+    Credential,
+    Draft,
+    Force,
+    Job,
+    Login,
+    LoginSource,
+    Outcome,
+    Proof,
+    Result,
+    SecretValue,
+)
+from rotation.records import Act, Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
 from rotation.rotators.postgres_alternating import PostgresAlternating
@@ -301,6 +313,7 @@ def _() -> AbstractContextManager[Any]:
         if run.request.reason == "sweep":
             for version in (await run.vault.versions(companion(run.request.ref.name))).items:
                 if version.enabled:
+                    await run.announce(run.about_to(Act.UNSTAGE, "too early", version=version.version))
                     await run.unstage(version.version)
         return await whole(self, run)
 
@@ -312,9 +325,9 @@ def _() -> AbstractContextManager[Any]:
     whole = PostgresAlternating.retire
 
     async def retire(self: PostgresAlternating, job: Job, slot: str) -> None:
-        other = self.draft(job).value
-        if job.parked is not None and other is not None:  # another one than what was staged and written down
-            job = replace(job, parked=Credential(other, slot))
+        other = self.standby(job, slot)
+        if job.standby is not None and other is not None:  # another one than what was staged and written down
+            job = replace(job, standby=Credential(other, slot))
         await whole(self, job, slot)
 
     return patch.object(PostgresAlternating, "retire", retire)
@@ -324,11 +337,11 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = EntraAppSecret.apply
 
-    async def apply(self: EntraAppSecret, job: Job, draft: Draft) -> Credential:
+    async def apply(self: EntraAppSecret, job: Job, draft: Draft) -> Applied:
         made = await whole(self, job, draft)
         application = await self._application(None, job)  # type: ignore[arg-type]  # the simulation needs no session
         for key_id in application.passwords:
-            if key_id not in {made.slot, job.current.slot}:
+            if key_id not in {made.credential.slot, job.current.slot}:
                 await self.retire(job, key_id)
         return made
 
@@ -345,3 +358,53 @@ def _() -> AbstractContextManager[Any]:
                 yield login
 
     return patch.object(Run, "_logins", logins)
+
+
+def _unannounced(act: Act) -> AbstractContextManager[Any]:
+    """The act is done, and nothing said that it would be."""
+    whole = Run.announce
+
+    async def announce(self: Run, *acts: Record) -> None:
+        await whole(self, *(one for one in acts if one.about_to != act))
+
+    return patch.object(Run, "announce", announce)
+
+
+@bug("tags restored without a record", seed=16)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.SET_TAGS)
+
+
+@bug("a slot retired without a record", seed=6)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.RETIRE)
+
+
+@bug("versions disabled without a record", seed=6)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.DISABLE)
+
+
+@bug("a leftover disabled without a record", seed=10)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.UNSTAGE)
+
+
+@bug("a repair published without a record", seed=64)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.PUBLISH)
+
+
+@bug("a staged value enabled without a record", seed=1376)
+def _() -> AbstractContextManager[Any]:
+    return _unannounced(Act.READ_STAGED)
+
+
+@bug("a staged value disabled without a record", seed=0)
+def _() -> AbstractContextManager[Any]:
+    whole = Run.note
+
+    def note(self: Run, step: Step, operation: str, **more: Any) -> Record:
+        return whole(self, step, operation, **(more | {"unstages": None}))
+
+    return patch.object(Run, "note", note)

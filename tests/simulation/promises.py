@@ -6,8 +6,9 @@ from enum import StrEnum
 
 from rotation.model import Secret, SecretValue
 from rotation.records import Record, Step
+from tests.recorded import Recorded
 from tests.simulation.providers import parts
-from tests.simulation.setting import Setting
+from tests.simulation.setting import NAME, Setting
 
 GRACE = timedelta(hours=72)
 CHANGES_PASSWORD = frozenset({"password", "password-and-write"})
@@ -28,6 +29,7 @@ class Promise(StrEnum):
     GOES_ON = "nobody stays blocked where something works and no one else needs it"
     OTHERS = "nothing planted is believed, and nothing of others' taken away"
     TIDY = "nothing staged stays readable, nothing old stays alive"
+    RECORDED = "nothing is done to the vault or a provider before a record says that it will be"
     HISTORY = "the history is whole and in order"
     SECRET = "no value in an outcome, a history or a log"
 
@@ -70,6 +72,10 @@ class Promises:
 
     world: Setting
     facts: Facts
+    recorded: Recorded = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.recorded = Recorded(NAME, self._records)
 
     # at any time
 
@@ -86,6 +92,8 @@ class Promises:
             self._check_nothing_is_lost()
         if world.rotator != "postgres" and not (facts.act in BREAKING and facts.acted):
             self._check_consumers()
+        if self.recorded.missing:
+            raise Violation(Promise.RECORDED, f"no record announced {self.recorded.missing[0]}")
 
     def _check_nothing_is_lost(self) -> None:
         """What works can be read in the vault at any time, and nothing that we publish is published again."""

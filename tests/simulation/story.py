@@ -37,7 +37,8 @@ class Story:
         await self.world.start()
         self.facts.first = frozenset(version.version for version in self.world.versions)
         self.world.listen(self.scheduler.hook)
-        self.world.provider.on_change = self.facts.changed.append
+        self.world.provider.on_change = self._changing
+        self.world.vault.on_write = self.promises.recorded.written
         for number in range(self.random.randint(1, 4)):
             self._add_engine(number)
         if self.facts.act:
@@ -69,6 +70,10 @@ class Story:
         self.facts.told.append(f"seed {self.seed}: {kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
         check, told = self.promises.check_always, self.facts.told
         self.scheduler = Scheduler(dice, self.world.time, self.plan, check, self._outage, told)
+
+    def _changing(self, slot: str) -> None:
+        self.facts.changed.append(slot)
+        self.promises.recorded.changed(slot)
 
     def _unstaged(self, staged: Secret) -> None:
         self.promises.check_unstaged(staged)  # which are made after the world that calls this

@@ -81,7 +81,11 @@ class WatchedLedger(InMemoryLedger):
         """As if the package before had written it all."""
         self._bindings.clear()
         for history in self._histories.values():
-            old = [replace(record, asked=None, grace_hours=None, given_up=None) for record in history.records]
+            old = [
+                replace(one, asked=None, grace_hours=None, given_up=None, about_to=None)
+                for one in history.records
+                if not one.announces
+            ]
             history.records[:] = [replace(one, tags=None) if one.step is Step.APPLYING else one for one in old]
 
     def in_order(self) -> list[Binding]:

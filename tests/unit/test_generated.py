@@ -96,11 +96,6 @@ async def test_a_value_from_before_is_known_by_its_version_whatever_the_tag_slot
     assert proven == Proof(secret.version, None)
 
 
-def test_nothing_is_staged_before_an_old_value_is_retired(rotator: Rotator) -> None:
-    draft = rotator.draft(replace(job(rotator, None), retiring="old"))
-    assert (draft.slot, draft.value) == ("old", None)
-
-
 @pytest.mark.parametrize(
     ("form", "value"),
     [

@@ -6,7 +6,19 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven, Unusable
-from rotation.model import Adopt, Claim, Credential, Draft, Job, Result, RotationRequest, Secret, SecretRef, Spec
+from rotation.model import (
+    Adopt,
+    Applied,
+    Claim,
+    Credential,
+    Draft,
+    Job,
+    Result,
+    RotationRequest,
+    Secret,
+    SecretRef,
+    Spec,
+)
 from rotation.policy import Policy, Rule
 from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeRotator, value
@@ -186,9 +198,9 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
         def draft(self, job: Job) -> Draft:
             return Draft("victim", value("victim", "stolen"))
 
-        async def apply(self, job: Job, draft: Draft) -> Credential:
+        async def apply(self, job: Job, draft: Draft) -> Applied:
             await self.server.change("victim", "stolen")
-            return Credential(value("victim", "stolen"), "victim")
+            return Applied(Credential(value("victim", "stolen"), "victim"))
 
         async def prove(self, job: Job) -> object:  # type: ignore[override]
             raise Rejected("not victim's password")

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from rotation.errors import Unusable
-from rotation.model import Claim, Credential, Draft, Endpoints, PasswordRules, SecretValue
-from rotation.ports import Rotator, Services
+from rotation.model import Admin, Claim, Credential, Endpoints, PasswordRules, SecretValue
+from rotation.ports import ParksPassword, Rotator, Services
+from rotation.rotators import ROTATORS
 from rotation.rotators.postgres import Postgres
 from rotation.rotators.postgres_alternating import PostgresAlternating
 from rotation.targets import parse_target
@@ -238,7 +239,25 @@ def test_a_draft_of_two_roles_is_the_other_ones(current: str, other: str) -> Non
     assert draft.slot == other
     assert draft.value is not None
     assert draft.value.reveal().startswith(f"postgresql://{other}:")
-    assert IN_PLACE.draft(replace(job, retiring=other)) == Draft(other, None)
+
+
+@pytest.mark.parametrize("admin", [None, Admin("identity")])
+def test_of_two_roles_the_retired_one_gets_a_standby_password_where_nobody_else_could_change_it(
+    admin: Admin | None,
+) -> None:
+    spec = make_spec("postgres-alternating", slots=TWO)
+    job = make_job(ALTERNATING, spec, make_secret("postgresql://orders_a:secret@db/orders"), "orders_a")
+    standby = ALTERNATING.standby(replace(job, admin=admin), "orders_b")
+    assert (standby is None) is (admin is not None)
+    if standby is not None:
+        assert standby.reveal().startswith("postgresql://orders_b:")
+        assert standby != ALTERNATING.standby(job, "orders_b")
+
+
+def test_no_other_kind_of_credential_needs_a_standby_password() -> None:
+    built = {name: kind.build(SERVICES) for name, kind in ROTATORS.items()}
+    parks = {name for name, rotator in built.items() if isinstance(rotator, ParksPassword)}
+    assert parks == {"postgres-alternating"}
 
 
 def test_a_bare_passwords_draft_is_a_bare_password() -> None:
