@@ -26,8 +26,9 @@ from rotation.ownership import Owners, unproven
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
 from rotation.records import Step
 from rotation.repair import as_it_was, verify, working_value
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import next_tags
+from rotation.subject import Subject, operation_id
 
 
 class Mending:

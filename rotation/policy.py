@@ -48,7 +48,7 @@ class Permit(Frozen):
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
 
-    def permits_slot(self, slot: str) -> bool:
+    def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
         return not self.slots or ANY_SLOT in self.slots or slot in self.slots
 
@@ -119,7 +119,7 @@ class Rule(Frozen):
                     1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
                 )
         for slot in claim.slots:
-            if not self.permit.permits_slot(slot):
+            if not self.permit.allows(slot):
                 return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
         if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
             two = " and ".join(_shown_slot(slot, spec, rules) for slot in claim.slots)

@@ -10,21 +10,18 @@ from functools import partial
 from rotation.asked import Asked
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
+from rotation.grace import left_over, over_at
 from rotation.model import Credential, Force, Versions
 from rotation.ports import LEASE_S, RemovesOrphans
 from rotation.records import Step
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import companion
+from rotation.subject import Subject, operation_id
 
 
 def waiting(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
     """Older slots that are asked for and ours, so that they will be retired. All others are left alone."""
-    found = run.history.unretired(latest_slot)
-    if asked.slots:
-        found &= frozenset(asked.slots)
-    if asked.realm is not None:
-        found &= run.ours()
-    return sorted(slot for slot in found if subject.permit.permits_slot(slot))  # the policy may have changed since
+    return left_over(run.history, subject.permit, asked, latest_slot, run.ours())
 
 
 async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
@@ -51,8 +48,8 @@ async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str)
 
 def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> datetime:
     """When nobody was promised the version at this place any more."""
-    promise = timedelta(hours=max(run.history.promised(listed.items[place].version), subject.promise_h))
-    return listed.items[max(place - 1, 0)].created_on + promise
+    superseded_at = listed.items[max(place - 1, 0)].created_on
+    return over_at(run.history, listed.items[place].version, superseded_at, subject.promise_h)
 
 
 async def _retire(

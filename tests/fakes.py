@@ -104,7 +104,8 @@ class InMemoryVault:
         await self._called("list", "")
         for versions in list(self._secrets.values()):
             latest = versions[-1]
-            yield SecretItem(latest.ref, latest.enabled, latest.expires_on, latest.created_on, latest.tags)
+            created = latest.created_on
+            yield SecretItem(latest.ref, latest.enabled, latest.expires_on, created, latest.tags, created)
 
     async def room(self, creations: int) -> None:
         """There is always some, unless a test says otherwise."""

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rotation import engine as engine_module
-from rotation import mending, repair, retirement
+from rotation import mending, repair, resumption, retirement
 from rotation.asked import Asked
 from rotation.change import Change
 from rotation.engine import Engine
@@ -20,8 +20,9 @@ from rotation.records import Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
 from rotation.rotators.postgres_alternating import PostgresAlternating
-from rotation.run import Run, Subject
+from rotation.run import Run
 from rotation.spec import companion
+from rotation.subject import Subject
 from tests.fakes import InMemoryLease, InMemoryLedger
 
 Switch = Callable[[], AbstractContextManager[Any]]
@@ -229,6 +230,7 @@ def _() -> Iterator[None]:
 
     with (
         patch.object(engine_module, "prove", prove),
+        patch.object(resumption, "prove", prove),
         patch.object(repair, "verify", verify),
         patch.object(engine_module, "verify", verify),
         patch.object(mending, "verify", verify),

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import Unreachable
-from rotation.model import RotationRequest, SecretValue
+from rotation.model import Reason, RotationRequest, SecretValue
 from rotation.records import Step
 from rotation.sweeper import Sweeper
 from tests.fakes import value
@@ -49,7 +49,7 @@ async def test_nothing_to_do_is_nothing_asked_and_nothing_read() -> None:
 async def test_what_is_due_is_asked_for_pinned_to_its_version() -> None:
     world = await settled()
     world.time.ahead(days=70)
-    assert await world.sweep() == [RotationRequest(REF, world.latest.version, "sweep", "sweep")]
+    assert await world.sweep() == [RotationRequest(REF, world.latest.version, Reason.SWEEP, "sweep")]
 
 
 async def test_a_secret_that_the_ledger_does_not_know_is_asked_for_where_the_policy_covers_it() -> None:

@@ -1,0 +1,38 @@
+"""Which failures of a run go into its history, and how often."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from rotation.change import PublishedUnproven
+from rotation.errors import Busy, LeaseLost, Overtaken, RotationError, Stopping, Throttled
+from rotation.records import Record, Step
+from rotation.run import Run
+from rotation.subject import operation_id
+
+REPEATED = timedelta(days=1)  # a failure that comes again is written down again
+
+
+async def record_failure(run: Run, error: RotationError) -> None:
+    """Write down that a run failed. error: cleaned of every value. Never raises: the failure itself is to be heard of.
+
+    Without the lease nothing may be written; after an unproven publication the missing final record is the sign.
+    A full vault or another run's turn is no failure: the wish comes back, and what was begun is in the history.
+    """
+    if isinstance(error, LeaseLost | PublishedUnproven | Throttled | Busy | Stopping | Overtaken):
+        return
+    last = run.history.open_operation()
+    name = last.operation_id if last else operation_id(run.request.ref, run.request.version or "")
+    note = run.note(Step.FAILED, name, detail=error.message)
+    before = run.history.last()
+    if before is not None and note.at < before.at + REPEATED and _says_the_same(note, before):
+        return  # the sweep asks every hour, and what nobody mends would fill the history
+    try:
+        await run.append(note)
+    except RotationError:
+        return
+
+
+def _says_the_same(one: Record, other: Record) -> bool:
+    same = (one.step, one.operation_id, one.detail) == (other.step, other.operation_id, other.detail)
+    return same and (one.reason, one.actor) == (other.reason, other.actor)
