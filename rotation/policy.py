@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 TWO = 2  # slots that take turns
 STORAGE_ROTATOR = "storage-key"
+# Where a rule says nothing; the other terms are those of a plain `Permit`.
+MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
 
 _PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
@@ -38,10 +40,10 @@ class Permit(Frozen):
     rule: int
     slots: tuple[str, ...] = ()
     admin: Admin | None = None
-    max_validity_days: int | None = 365
+    max_validity_days: int | None = MAX_VALIDITY_DAYS
     min_interval: timedelta = timedelta(hours=24)
     window: "Window | None" = None
-    verify_every: timedelta | None = timedelta(hours=24)
+    verify_every: timedelta | None = VERIFY_EVERY
     jitter_percent: int = 5
     password: PasswordRules = PasswordRules()
     tls: Tls = Tls.VERIFY_FULL
