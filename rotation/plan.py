@@ -6,12 +6,13 @@ taken it. Where a run would log in, it is taken for granted that the latest vers
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from rotation.asked import Asked
 from rotation.decision import Act, Decision, Looked, at_once, decide, without_tags
-from rotation.errors import Redactor
+from rotation.errors import Disabled, NotFound, Redactor
 from rotation.fence import within
 from rotation.grace import left_over, over_by_versions
 from rotation.history import History
@@ -22,7 +23,7 @@ from rotation.parts import Parts, Subjects
 from rotation.ports import Vault
 from rotation.records import Record, Step
 from rotation.resumption import asking_of, asks_for_it_still, why_given_up
-from rotation.spec import parse
+from rotation.spec import companion, parse
 from rotation.subject import Subject
 
 
@@ -91,7 +92,7 @@ class Plan:
         secret, claim, before = subject.secret, subject.claim, history
         decision = self._decide(subject, history, Looked(claim))
         if decision.act is Act.CHECK:
-            if _would_be_recorded(history, secret):
+            if await self._would_be_recorded(history, secret):
                 acts.add(Act.CHECK)
             history = history.and_then(self._checked(subject, history, decision.settled))
         asked = history.asked()
@@ -112,6 +113,23 @@ class Plan:
         if not acts:
             return self._nothing(decision, secret, before.versions().get(secret.version) or claim.current_slot)
         return planned(subject, before, acts, over)
+
+    async def _would_be_recorded(self, history: History, secret: Secret) -> bool:
+        """Whether a check would find that an interrupted rotation is done: killed before it could say so."""
+        publication = history.publication(secret.version)
+        if publication is not None:
+            return publication.step is Step.PUBLISHED and not history.was_finished(publication.operation_id)
+        begun = history.open_operation()
+        if begun is None:
+            return False
+        staged = history.staged_for(begun.operation_id)
+        if staged is not None:
+            call = self.vault.get(companion(secret.ref.name), staged.version)
+            with contextlib.suppress(Disabled, NotFound):
+                kept = await within(self.parts.limits.vault_call, "the vault", call)
+                self.redactor.add(kept.value)
+                return kept.value == secret.value
+        return secret.tags.get("rotated-from") == begun.base_version
 
     async def _over(self, subject: Subject, history: History, ours: frozenset[str] | None) -> frozenset[str]:
         """Of the older slots that wait, those that would be retired."""
@@ -158,12 +176,3 @@ class Plan:
         reason, actor = str(self.request.reason), self.request.actor
         now = self.parts.clock.now()
         return Record(now, step, "planned", reason, actor, version=version, slot=slot, given_up=given_up)
-
-
-def _would_be_recorded(history: History, secret: Secret) -> bool:
-    """Whether a check would find that an interrupted rotation is done: killed before it could say so."""
-    publication = history.publication(secret.version)
-    if publication is not None:
-        return publication.step is Step.PUBLISHED and not history.was_finished(publication.operation_id)
-    begun = history.open_operation()
-    return begun is not None and secret.tags.get("rotated-from") == begun.base_version

@@ -111,6 +111,8 @@ class Sweeper:
         history = None
         if need is _Need.READ and entry is not None:
             history = await self._read(item, entry)
+            if history.versions() and history.asked() is None:
+                self.unbound[item.ref.vault].append(item.ref)
             need = self._need(item, entry, now)
         if need is _Need.NO:
             return None
@@ -119,25 +121,24 @@ class Sweeper:
         except (Disabled, NotFound):
             return None
         request = RotationRequest(item.ref, latest.version, Reason.SWEEP, "sweep")
-        if need is _Need.ASK:
+        if need is _Need.ASK or entry is None:
             return request
-        known = _Seen.unpacked(self.seen[item.ref.vault][item.ref.name.lower()])
+        seen, name = self.seen[item.ref.vault], item.ref.name.lower()
+        known = _Seen.unpacked(seen[name])
         ours = hash(latest.version) == known.latest
-        changed = not ours or need is _Need.DECIDE or _is_later(item, known)
-        if changed and await self._asks(request, latest, history, now):
-            return request
+        if not ours or need is _Need.DECIDE or _is_later(item, known):
+            history = history or await self._read(item, entry)  # by the tags of now
+            if await self._asks(request, latest, history, now):
+                return request
         if ours and latest.read_at > item.updated_on + TICK:
-            sure = known._replace(sure_of=item.updated_on.timestamp())
-            self.seen[item.ref.vault][item.ref.name.lower()] = sure.packed()
+            seen[name] = _Seen.unpacked(seen[name])._replace(sure_of=item.updated_on.timestamp()).packed()
         return None
 
-    async def _asks(self, request: RotationRequest, latest: Secret, history: History | None, now: datetime) -> bool:
+    async def _asks(self, request: RotationRequest, latest: Secret, history: History, now: datetime) -> bool:
         try:
             spec = parse(latest.tags)
         except Unusable:
             return True
-        if history is None:
-            history = History(await self.ledger.read(request.ref))
         permit, asked = self._permit(request.ref, history, spec), history.asked()
         ours = None
         if asked is not None and not asked.slots:
@@ -173,7 +174,9 @@ class Sweeper:
         due = spec is not None and now >= due_at(spec, item.expires_on, item.created_on or item.updated_on)
         if due or now.timestamp() >= known.look_at:
             return _Need.DECIDE
-        return _Need.LOOK if _may_be_foreign(item, known, now) else _Need.NO
+        # Whether tags were lost or taken off, the version tells; no daily check would find it out.
+        unsure = known.sure_of != item.updated_on.timestamp() and (spec is None or _may_be_foreign(item, known, now))
+        return _Need.LOOK if unsure else _Need.NO
 
     def _permit(self, ref: SecretRef, history: History, spec: Spec | None) -> Permit | None:
         """The rule's terms for what was proven last; None: it is permitted no longer."""
@@ -188,8 +191,6 @@ class Sweeper:
     async def _read(self, item: SecretItem, entry: LedgerEntry) -> History:
         spec = parse(item.tags)
         history = History(await self.ledger.read(item.ref))
-        if history.versions() and history.asked() is None:
-            self.unbound[item.ref.vault].append(item.ref)
         latest = next(iter(history.versions()), None)
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
@@ -210,7 +211,7 @@ def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
     So for a day the version itself is looked at, once.
     """
     young = now.timestamp() < known.published_at + YOUNG.total_seconds()
-    return (_is_later(item, known) or young) and known.sure_of != item.updated_on.timestamp()
+    return _is_later(item, known) or young
 
 
 async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[SecretItem]]:
