@@ -258,3 +258,8 @@ def test_a_sweep_asks_for_just_what_a_run_would_do_something_about(kind: str, ev
         assert asks == (does, does), f"{done} {steps}: {kind} {events} {hours}"
 
     asyncio.run(agree())
+
+
+def test_a_reason_that_a_later_package_knows_is_read_as_another_one() -> None:
+    assert Reason.read("sweep") is Reason.SWEEP
+    assert Reason.read("audit-week") is Reason.OTHER
