@@ -25,7 +25,7 @@ from handlers.settings import from_environment
 from handlers.start import load_policy
 from handlers.wiring import App, build
 from local.stack import Control
-from rotation.model import Result, RotationRequest, SecretRef, SecretValue
+from rotation.model import Reason, Result, RotationRequest, SecretRef, SecretValue
 from rotation.ports import Vault
 
 VAULT = "kv-demo"
@@ -53,7 +53,7 @@ async def put(vault: Vault, name: str, value: str) -> str:
 async def rotate(app: App, name: str, version: str) -> str:
     """-> the new version."""
     outcome = await app.engine.handle(
-        RotationRequest(SecretRef(VAULT, name), version, "expired", "bench", demanded=True)
+        RotationRequest(SecretRef(VAULT, name), version, Reason.EXPIRED, "bench", demanded=True)
     )
     assert outcome.result is Result.ROTATED, outcome.detail
     assert outcome.version

@@ -6,7 +6,7 @@ import json
 
 from handlers.callers import noted, object_id
 from rotation.errors import Malformed
-from rotation.model import Force, RotationRequest, SecretRef
+from rotation.model import Force, Reason, RotationRequest, SecretRef
 from rotation.spec import checked_name, checked_word
 
 
@@ -17,7 +17,7 @@ def to_text(request: RotationRequest) -> str:
             "vault": request.ref.vault,
             "secret": request.ref.name,
             "version": request.version,
-            "reason": request.reason,
+            "reason": request.reason.value,
             "actor": request.actor,
             **({"actor_id": request.actor_id} if request.actor_id else {}),
             "force": request.force.value,
@@ -39,7 +39,7 @@ def from_text(text: str) -> RotationRequest:
         return RotationRequest(
             ref=SecretRef(checked_word(_text(raw["vault"]), "vault").lower(), checked_name(_text(raw["secret"]))),
             version=checked_word(_text(raw["version"]), "version") if raw.get("version") else None,
-            reason=checked_word(_text(raw.get("reason", "operator")), "reason"),
+            reason=Reason.read(checked_word(_text(raw.get("reason", Reason.OPERATOR.value)), "reason")),
             actor=noted(_text(raw.get("actor", "queue"))),
             actor_id=object_id(raw.get("actor_id")),
             force=Force(raw.get("force", "no")),

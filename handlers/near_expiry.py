@@ -13,15 +13,15 @@ from typing import Protocol
 from handlers.dimensions import dimensions
 from handlers.messages import to_text
 from rotation.errors import Malformed
-from rotation.model import RotationRequest, SecretRef
+from rotation.model import Reason, RotationRequest, SecretRef
 from rotation.spec import checked_name, checked_word
 
 log = logging.getLogger("keyturn.near_expiry")
 IGNORED = dimensions("ignored")
 
 REASONS = {
-    "microsoft.keyvault.secretnearexpiry": "near-expiry",
-    "microsoft.keyvault.secretexpired": "expired",
+    "microsoft.keyvault.secretnearexpiry": Reason.NEAR_EXPIRY,
+    "microsoft.keyvault.secretexpired": Reason.EXPIRED,
 }
 
 
@@ -68,11 +68,11 @@ def message_of(kind: object, data: object, vaults: Collection[str]) -> str | Non
             "an event with a name or version that no secret can have is acknowledged and left alone", extra=IGNORED
         )
         return None
-    request = RotationRequest(ref, version, reason, "event-grid", early=reason == "near-expiry")
+    request = RotationRequest(ref, version, reason, "event-grid", early=reason is Reason.NEAR_EXPIRY)
     return to_text(request)
 
 
-def _reason(kind: object) -> str | None:
+def _reason(kind: object) -> Reason | None:
     """Why an event of this type asks for a rotation; None where it does not, or where it has none."""
     if not isinstance(kind, str) or not kind.strip():
         log.error(

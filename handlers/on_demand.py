@@ -16,7 +16,7 @@ from handlers.reading import rotator_of, vault_of
 from handlers.start import Running
 from handlers.strict import json_object, no_body, query
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
-from rotation.model import Adopt, Force, Outcome, Result, RotationRequest, SecretItem, SecretRef
+from rotation.model import Adopt, Force, Outcome, Reason, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.spec import checked_name, checked_word, is_companion
 
@@ -40,7 +40,7 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         checked_word(wanted, "if_version")
     adopt, slots = _adopt(asked)
     request = RotationRequest(
-        ref, wanted, "operator", who.name, force, demanded=True, restore_tags=_flag(asked, "restore_tags"),
+        ref, wanted, Reason.OPERATOR, who.name, force, demanded=True, restore_tags=_flag(asked, "restore_tags"),
         adopt=adopt, slots=slots, actor_id=who.object_id,
     )  # fmt: skip
     if dry_run:
@@ -79,7 +79,7 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
             for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True):
                 if version is not None:
                     request = RotationRequest(
-                        ref, version, "operator", who.name, force, demanded=True, actor_id=who.object_id
+                        ref, version, Reason.OPERATOR, who.name, force, demanded=True, actor_id=who.object_id
                     )
                     await outgoing.add(to_text(request))
     answer = {"accepted": outgoing.count, "count": outgoing.count}

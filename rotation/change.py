@@ -32,8 +32,9 @@ from rotation.outcomes import outcome_of
 from rotation.ownership import Owners
 from rotation.parts import Parts, Subjects, check_slot, remember
 from rotation.records import Step
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import next_tags
+from rotation.subject import Subject, operation_id
 
 
 class PublishedUnproven(Transient):

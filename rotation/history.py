@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from rotation.asked import Asked
 from rotation.model import Secret
 from rotation.records import Record, Step
+from rotation.spec import DEFAULT_GRACE_HOURS
 
-UNPROMISED_HOURS = 72  # what a tag that is not there means; the package before wrote no promise
+UNPROMISED_HOURS = DEFAULT_GRACE_HOURS  # the package before wrote no promise
 SKEW = timedelta(minutes=5)  # between the vault's clock, which grace is counted by, and ours
 REPEATED = timedelta(days=1)  # what comes again and again is written down again
 NAMES_A_VERSION = frozenset({Step.PUBLISHED, Step.ADOPTED, Step.REPAIRED})
@@ -57,6 +58,10 @@ class History:
     def __bool__(self) -> bool:
         return bool(self._records)
 
+    def and_then(self, *records: Record) -> History:
+        """What it would say after these."""
+        return History([*self._records, *records])
+
     def _newest_first(self, steps: Iterable[Step]) -> Iterator[Record]:
         wanted = frozenset(steps)
         return (record for record in reversed(self._records) if record.step in wanted)
@@ -68,6 +73,14 @@ class History:
             if record.version and record.slot:
                 known.setdefault(record.version, record.slot)
         return known
+
+    def known_since(self) -> dict[str, datetime]:
+        """Every version that the ledger knows -> when it was first named, the oldest first."""
+        since: dict[str, datetime] = {}
+        for record in self._records:
+            if record.step in NAMES_A_VERSION and record.version and record.slot:
+                since.setdefault(record.version, record.at)
+        return since
 
     def open_operation(self) -> Open | None:
         """The operation to finish before anything else. A repair or an adoption closes it: another value won."""

@@ -24,10 +24,11 @@ from rotation.model import (
 from rotation.outcomes import outcome_of
 from rotation.ownership import Owners, unproven
 from rotation.parts import Parts, Subjects, assumed_slot, check_slot
-from rotation.records import Act, Step
+from rotation.records import AboutTo, Step
 from rotation.repair import as_it_was, verify, working_value
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import next_tags
+from rotation.subject import Subject, operation_id
 
 
 class Mending:
@@ -82,7 +83,7 @@ class Mending:
         tags = next_tags(was.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=secret.version)
         operation = operation_id(secret.ref, secret.version, "repair")
         await run.announce(
-            run.about_to(Act.PUBLISH, operation, previous_version=secret.version, slot=credential.slot, tags=tags)
+            run.about_to(AboutTo.PUBLISH, operation, previous_version=secret.version, slot=credential.slot, tags=tags)
         )
         written = await run.publish(subject, credential.value, tags, now + timedelta(days=1))
         await run.append(

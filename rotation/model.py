@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from rotation.reasons import Adopt, Force, Reason
 from rotation.terms import Admin, Endpoints, PasswordRules, SecretValue, Tls
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Outcome",
     "PasswordRules",
     "Proof",
+    "Reason",
     "Result",
     "RotationRequest",
     "Secret",
@@ -120,6 +122,7 @@ class SecretItem:
     expires_on: datetime | None
     updated_on: datetime
     tags: Mapping[str, str]
+    created_on: datetime | None = None  # None: the listing did not say
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,27 +236,11 @@ class Job:
     realm: str | None = None
 
 
-class Adopt(StrEnum):
-    """How an operator gives a credential to a secret: not; from its owner, by proof; or set anew, without proof."""
-
-    NO = "no"
-    TAKEOVER = "takeover"
-    RESET = "reset"
-
-
-class Force(StrEnum):
-    """What an operator's wish overrides: nothing; window and interval; the grace period too. Both restore lost tags."""
-
-    NO = "no"
-    YES = "yes"
-    GRACE = "grace"
-
-
 @dataclass(frozen=True, slots=True)
 class RotationRequest:
     """A hint that a secret may need something. `version` is the latest one when the wish was made; None: unknown.
 
-    reason: "near-expiry", "expired", "sweep", "operator": why. actor: who asked ("event-grid", "sweep", a caller).
+    actor: who asked ("event-grid", "sweep", a caller).
     actor_id: a caller's object id in the directory, where it is known.
     early: a near-expiry event for this very version, which counts as due up to one day early.
     restore_tags: bring back the tags that a version written by hand lost.
@@ -262,7 +249,7 @@ class RotationRequest:
 
     ref: SecretRef
     version: str | None
-    reason: str
+    reason: Reason
     actor: str
     force: Force = Force.NO
     early: bool = False

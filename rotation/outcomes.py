@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
-from rotation.due import Wait
+from rotation.decision import Act, Decision, Wait
 from rotation.history import History
 from rotation.model import Outcome, Result, RotationRequest, Secret
-from rotation.run import Subject, operation_id
+from rotation.subject import Subject, operation_id
 
 
 def outcome_of(
@@ -35,24 +36,22 @@ def outcome_of(
     )
 
 
-def superseded(request: RotationRequest, secret: Secret) -> Outcome:
-    """The hint is about a version that is no longer the latest."""
-    detail = f"version {request.version} was asked for, and {secret.version} is the latest now"
-    return outcome_of(Result.SUPERSEDED, secret, detail, expires_on=secret.expires_on)
+def nothing_to_do(
+    decision: Decision, request: RotationRequest, secret: Secret, slot: str | None, now: datetime
+) -> Outcome:
+    """What is said where there is nothing to do, or nothing but to say so."""
+    if decision.act is Act.SUPERSEDED:
+        detail = f"version {request.version} was asked for, and {secret.version} is the latest now"
+        return outcome_of(Result.SUPERSEDED, secret, detail, expires_on=secret.expires_on)
+    if decision.act is Act.TAGS_LOST:
+        detail = "the latest version was written without tags, so nothing rotates it: POST …/rotate?restore_tags=true"
+        return outcome_of(Result.TAGS_LOST, secret, detail)
+    if decision.wait is not None:
+        return _waiting_for(decision.wait, secret, slot, now)
+    return outcome_of(Result.UNMANAGED, secret, "it has no `rotator` tag")
 
 
-def tags_outcome(history: History, secret: Secret) -> Outcome:
-    """No tag asks for anything: was it ever otherwise?"""
-    if history.tags() is None or secret.version in history.versions():
-        return outcome_of(Result.UNMANAGED, secret, "it has no `rotator` tag")
-    return outcome_of(
-        Result.TAGS_LOST,
-        secret,
-        "the latest version was written without tags, so nothing rotates it: POST …/rotate?restore_tags=true",
-    )
-
-
-def waiting_for(wait: Wait, secret: Secret, slot: str | None, now: datetime) -> Outcome:
+def _waiting_for(wait: Wait, secret: Secret, slot: str | None, now: datetime) -> Outcome:
     """Not now."""
     seconds = round((wait.until - now).total_seconds()) if wait.until else None
     return outcome_of(
@@ -65,20 +64,26 @@ def waiting_for(wait: Wait, secret: Secret, slot: str | None, now: datetime) -> 
     )
 
 
-def planned(subject: Subject, history: History, slot: str | None) -> Outcome:
-    """What a rotation would do now. slot: of the latest version, where that is known without a login."""
+def planned(subject: Subject, history: History, acts: Collection[Act], over: Collection[str] = ()) -> Outcome:
+    """What would be done now. over: the old slots that RETIRE would be about."""
     secret, spec, claim = subject.secret, subject.spec, subject.claim
-    parts = [f"{spec.rotator} would change {', '.join(claim.targets) or 'nothing outside the vault'}"]
-    if claim.slots:
-        parts.append(f"slots {', '.join(claim.slots)}, now {slot or 'whichever the value proves to be'}")
+    slot = history.versions().get(secret.version) or claim.current_slot
+    parts = []
+    rotates = not {Act.FINISH, Act.ROTATE}.isdisjoint(acts)
+    if rotates:
+        parts.append(f"{spec.rotator} would change {', '.join(claim.targets) or 'nothing outside the vault'}")
+        if claim.slots:
+            parts.append(f"slots {', '.join(claim.slots)}, now {slot or 'whichever the value proves to be'}")
     asked = history.asked()
     if asked is None or not asked.is_asked_by(spec.rotator, claim):
         parts.append("the value must log in first: what it asks for was not proven to be this secret's")
-    left = history.waiting(slot or "")
-    if history.open_operation() is not None:
+    if Act.RESTORE in acts:
+        parts.append("the lost tags would be restored")
+    if Act.FINISH in acts or Act.CHECK in acts:
         parts.append("an interrupted rotation would be finished first")
-    elif left:
-        parts.append(f"once the grace period of {', '.join(sorted(left))} is over")
-    parts.append(f"the new version would live {spec.validity_days} days (rule {subject.permit.rule})")
+    if Act.RETIRE in acts:
+        parts.append(f"{', '.join(sorted(over))} would be retired: the grace period is over")
+    if rotates:
+        parts.append(f"the new version would live {spec.validity_days} days (rule {subject.permit.rule})")
     operation = operation_id(secret.ref, secret.version)
     return outcome_of(Result.PLANNED, secret, "; ".join(parts), slot=slot, operation=operation)

@@ -29,13 +29,29 @@ from rotation.history import History
 from rotation.model import Adopt, Credential, Proof, Secret, SecretRef
 from rotation.policy import Policy
 from rotation.ports import Lease, Ledger, Rotator, TellsProvidersApart, Vault
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import parse
+from rotation.subject import Subject, operation_id
 
 
 def folded(ref: SecretRef) -> SecretRef:
     """Key Vault's names are case-insensitive."""
     return SecretRef(ref.vault.lower(), ref.name.lower())
+
+
+async def read_bindings(ledger: Ledger, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
+    """The bindings of some slots, side by side; empty where nothing at a provider is owned."""
+    if asked.realm is None:
+        return {}
+    wanted = list(dict.fromkeys(slots))
+    keys = [credential_key(asked.realm, slot) for slot in wanted]
+    return dict(zip(wanted, await asyncio.gather(*map(ledger.bindings, keys)), strict=True))
+
+
+def owned_by(ref: SecretRef, bound: Mapping[str, Bindings]) -> frozenset[str]:
+    """The slots that are bound to this secret."""
+    owner = folded(ref)
+    return frozenset(slot for slot, bindings in bound.items() if bindings.owner == owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,25 +63,20 @@ class Owners:
     policy: Policy
     rotator: Callable[[str], Rotator]
 
-    async def read(self, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
-        """The bindings of some slots, side by side; empty where nothing at a provider is owned."""
-        if asked.realm is None:
-            return {}
-        wanted = list(dict.fromkeys(slots))
-        keys = [credential_key(asked.realm, slot) for slot in wanted]
-        return dict(zip(wanted, await asyncio.gather(*map(self.ledger.bindings, keys)), strict=True))
-
     async def look_up(self, run: Run, asked: Asked | None) -> None:
         """Read who owns what was proven last, once for this run."""
         if asked is None or asked.realm is None:
             return
         latest = next(iter(run.history.versions().values()), None)
         slots = asked.slots or ([latest] if latest else [])
-        run.bound, run.bound_realm = await self.read(asked, slots), asked.realm
+        run.bound, run.bound_realm = await read_bindings(self.ledger, asked, slots), asked.realm
 
     async def look_up_more(self, run: Run, asked: Asked, slots: Iterable[str]) -> None:
         """Of slots that the provider assigned: those of older versions."""
-        run.bound = {**run.bound, **await self.read(asked, [slot for slot in slots if slot not in run.bound])}
+        run.bound = {
+            **run.bound,
+            **await read_bindings(self.ledger, asked, [slot for slot in slots if slot not in run.bound]),
+        }
 
     async def take(self, run: Run, subject: Subject, proof: Proof, prove: Callable[[], Awaitable[Proof]]) -> Asked:
         """Bind to this secret what it asks for, and what `proof` has shown to be its own.
@@ -109,7 +120,7 @@ class Owners:
         """Bind a slot that the provider has just assigned, so that whoever finds it elsewhere is not its owner."""
         if asked.realm is None or subject.claim.slots or slot in run.bound:
             return
-        [(_, found)] = (await self.read(asked, [slot])).items()
+        [(_, found)] = (await read_bindings(self.ledger, asked, [slot])).items()
         if found.owner != folded(subject.ref):
             found = await self._bind(run, subject, asked, slot, found, how="made")
         run.bound = {**run.bound, slot: found}
@@ -118,7 +129,7 @@ class Owners:
         """What this run has read already is not read again: an append says whether it is still so."""
         if asked.realm == run.bound_realm and set(slots) <= run.bound.keys():
             return {slot: run.bound[slot] for slot in slots}
-        return await self.read(asked, slots)
+        return await read_bindings(self.ledger, asked, slots)
 
     async def _bind(
         self,

@@ -22,8 +22,9 @@ from rotation.model import (
 from rotation.policy import Policy
 from rotation.ports import Clock, Ledger, Rotator, Vault
 from rotation.reminders import Nowhere, Reminders
-from rotation.run import Run, Subject
+from rotation.run import Run
 from rotation.spec import companion, next_tags
+from rotation.subject import Subject
 from rotation.watch import Nobody, Watch
 
 
@@ -98,7 +99,7 @@ def remember(redactor: Redactor, subject: Subject, value: SecretValue) -> None:
 
 def check_slot(subject: Subject, slot: str | None) -> None:
     """Raise Denied for a slot that the rule does not list."""
-    if slot is not None and not subject.permit.permits_slot(slot):
+    if slot is not None and not subject.permit.allows(slot):
         raise Denied(f"slot {slot} is not among the slots of the policy's rule {subject.permit.rule}")
 
 

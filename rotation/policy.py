@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 TWO = 2  # slots that take turns
 STORAGE_ROTATOR = "storage-key"
+# Where a rule says nothing; the other terms are those of a plain `Permit`.
+MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
 
 _PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
@@ -38,17 +40,17 @@ class Permit(Frozen):
     rule: int
     slots: tuple[str, ...] = ()
     admin: Admin | None = None
-    max_validity_days: int | None = 365
+    max_validity_days: int | None = MAX_VALIDITY_DAYS
     min_interval: timedelta = timedelta(hours=24)
     window: "Window | None" = None
-    verify_every: timedelta | None = timedelta(hours=24)
+    verify_every: timedelta | None = VERIFY_EVERY
     jitter_percent: int = 5
     password: PasswordRules = PasswordRules()
     tls: Tls = Tls.VERIFY_FULL
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
 
-    def permits_slot(self, slot: str) -> bool:
+    def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
         return not self.slots or ANY_SLOT in self.slots or slot in self.slots
 
@@ -119,7 +121,7 @@ class Rule(Frozen):
                     1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
                 )
         for slot in claim.slots:
-            if not self.permit.permits_slot(slot):
+            if not self.permit.allows(slot):
                 return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
         if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
             two = " and ".join(_shown_slot(slot, spec, rules) for slot in claim.slots)

@@ -1,8 +1,6 @@
 """policy.toml -> a `Policy`. Every mistake in it is told with its line, all at once.
 
-The keys and what they mean stand in the sample policy.toml. Where a key is left out: max-validity-days 365,
-min-grace-hours 0, min-interval-hours 24, verify-hours 24 (0: never), expiry-jitter-percent 5, passwords of 40 url-safe
-characters, tls "verify-full", no administrator, no window, no targets, no slots, no pairs.
+The keys and what they mean stand in the sample policy.toml. Where a key is left out, the term is as in `policy.Permit`.
 """
 
 import os

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from rotation.frozen import Frozen
-from rotation.policy import ANY_SLOT, TWO, Permit, Rule
+from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Permit, Rule
 from rotation.targets import Host, Target, parse_target, repeated
 from rotation.terms import Admin, PasswordRules, Tls
 from rotation.windows import Window, parse_window
@@ -116,6 +116,7 @@ class Table(Frozen):
 def read_rule(table: Table, number: int, known: Known) -> Rule:
     """The rule of a table; only to be used where no problem was reported."""
     table.refuse_unknown(KEYS)
+    usual = Permit(rule=number)
     rule = Rule(
         vaults=table.each("vaults", _vault, required=True),
         secrets=_secrets(table),
@@ -126,14 +127,14 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             slots=table.each("slots", _slot),
             admin=_admin(table),
             pairs=_pairs(table),
-            max_validity_days=table.number("max-validity-days", 1, 3650, 365),
-            min_grace_hours=table.number("min-grace-hours", 0, 8760, 0),
-            min_interval=timedelta(hours=table.number("min-interval-hours", 0, 8760, 24)),
+            max_validity_days=table.number("max-validity-days", 1, 3650, MAX_VALIDITY_DAYS),
+            min_grace_hours=table.number("min-grace-hours", 0, 8760, usual.min_grace_hours),
+            min_interval=_hours(table, "min-interval-hours", usual.min_interval),
             window=_window(table),
-            verify_every=timedelta(hours=table.number("verify-hours", 0, 8760, 24)) or None,
-            jitter_percent=table.number("expiry-jitter-percent", 0, 20, 5),
+            verify_every=_hours(table, "verify-hours", VERIFY_EVERY) or None,
+            jitter_percent=table.number("expiry-jitter-percent", 0, 20, usual.jitter_percent),
             password=_password(table, known.alphabets),
-            tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or Tls.VERIFY_FULL),
+            tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or usual.tls),
         ),
     )
     _refuse_wide_open(table, rule, known)
@@ -143,6 +144,10 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             place, f"`targets` names one server or resource twice, before as {name:.200}; keep one of them"
         )
     return rule
+
+
+def _hours(table: Table, key: str, default: timedelta) -> timedelta:
+    return timedelta(hours=table.number(key, 0, 8760, default // timedelta(hours=1)))
 
 
 def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:

@@ -25,7 +25,7 @@ class Step(StrEnum):
     FAILED = "failed"  # the run ended here; `detail` says why
 
 
-class Act(StrEnum):
+class AboutTo(StrEnum):
     """What is about to be done to the vault or a provider, in `Record.about_to`. A rotation's own is `APPLYING`."""
 
     PUBLISH = "publish"  # a repair writes what works as a new version
@@ -55,7 +55,7 @@ class Record:
     grace_hours: in `APPLYING` and where a version is named, how long its slot lives on once it is superseded: promised.
     given_up: in `FAILED`, that its open operation will not be finished.
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
-    about_to: one of `Act`, written before it is done. Where another step's record is written just then, it stands in
+    about_to: one of `AboutTo`, written before it is done. Where another step's record is written just then, it stands in
         that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
     """
 

@@ -12,9 +12,9 @@ import asyncio
 import math
 from typing import Protocol
 
-from rotation.model import RotationRequest
+from rotation.model import Reason, RotationRequest
 
-UNFINISHED = "unfinished"  # the reason of such a request
+UNFINISHED = Reason.UNFINISHED
 AT_MOST = 5  # for one operation, so that a secret whose run kills its process does not bring ever more of them
 AFTER_LEASE_S = 3.0  # the service counts a lease from a moment later than we do
 PATIENCE_S = 2.0  # what a run waits for a queue that does not answer; the old credential lives on meanwhile

@@ -11,8 +11,9 @@ from rotation.fence import within
 from rotation.history import Open
 from rotation.model import Credential, Proof, Secret, SecretValue, Spec
 from rotation.records import Record, Step
-from rotation.run import Run, Subject, operation_id
+from rotation.run import Run
 from rotation.spec import parse
+from rotation.subject import Subject, operation_id
 
 Permits = Callable[[Secret, Spec], Subject]
 

@@ -10,21 +10,18 @@ from functools import partial
 from rotation.asked import Asked
 from rotation.errors import MovedElsewhere
 from rotation.fence import within
+from rotation.grace import left_over, over_at
 from rotation.model import Credential, Draft, Force, Versions
 from rotation.ports import LEASE_S, ParksPassword, RemovesOrphans
-from rotation.records import Act, Step
-from rotation.run import Run, Subject, operation_id
+from rotation.records import AboutTo, Step
+from rotation.run import Run
 from rotation.spec import companion
+from rotation.subject import Subject, operation_id
 
 
 def waiting(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
     """Older slots that are asked for and ours, so that they will be retired. All others are left alone."""
-    found = run.history.unretired(latest_slot)
-    if asked.slots:
-        found &= frozenset(asked.slots)
-    if asked.realm is not None:
-        found &= run.ours()
-    return sorted(slot for slot in found if subject.permit.permits_slot(slot))  # the policy may have changed since
+    return left_over(run.history, subject.permit, asked, latest_slot, run.ours())
 
 
 async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
@@ -51,8 +48,8 @@ async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str)
 
 def _over_at(run: Run, subject: Subject, listed: Versions, place: int) -> datetime:
     """When nobody was promised the version at this place any more."""
-    promise = timedelta(hours=max(run.history.promised(listed.items[place].version), subject.promise_h))
-    return listed.items[max(place - 1, 0)].created_on + promise
+    superseded_at = listed.items[max(place - 1, 0)].created_on
+    return over_at(run.history, listed.items[place].version, superseded_at, subject.promise_h)
 
 
 async def _retire(
@@ -62,8 +59,8 @@ async def _retire(
     operation = operation_id(subject.ref, subject.secret.version, f"retire {slot}")
     current = Credential(subject.secret.value, latest_slot)
     job = run.job(subject, current, operation, realm=asked.provider)
-    acts = [run.about_to(Act.RETIRE, operation, slot=slot)]
-    acts += [run.about_to(Act.DISABLE, operation, version=version, slot=slot) for version in versions]
+    acts = [run.about_to(AboutTo.RETIRE, operation, slot=slot)]
+    acts += [run.about_to(AboutTo.DISABLE, operation, version=version, slot=slot) for version in versions]
     standby_version = None
     new = subject.rotator.standby(job, slot) if isinstance(subject.rotator, ParksPassword) else None
     if new is not None:
@@ -106,7 +103,7 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
         if one.version in named and one.enabled and staged.read_at - one.created_on > oldest_run
     ]
     cleared = operation_id(subject.ref, subject.secret.version, "tidy")
-    await run.announce(*(run.about_to(Act.UNSTAGE, cleared, version=version) for version in left))
+    await run.announce(*(run.about_to(AboutTo.UNSTAGE, cleared, version=version) for version in left))
     for leftover in left:
         await run.unstage(leftover)
     if isinstance(subject.rotator, RemovesOrphans):
@@ -118,7 +115,7 @@ async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> No
         orphans = subject.rotator.orphans(job, known, before, run.history.operations())
         with run.watch.step("orphans"):
             found = await within(limits.provider_call, "the provider", orphans)
-        await run.announce(*(run.about_to(Act.REMOVE, operation, slot=slot) for slot in found))
+        await run.announce(*(run.about_to(AboutTo.REMOVE, operation, slot=slot) for slot in found))
         for slot in found:
             with run.watch.step("retire"):
                 await run.fence.provider_write(partial(subject.rotator.retire, job, slot))

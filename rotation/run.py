@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from rotation.asked import Asked
@@ -14,7 +13,6 @@ from rotation.errors import Disabled, NotFound, Redactor, Refused, RotationError
 from rotation.fence import Fence, Limits, within
 from rotation.history import History, Staged
 from rotation.model import (
-    Claim,
     Credential,
     Draft,
     Job,
@@ -24,42 +22,16 @@ from rotation.model import (
     Secret,
     SecretRef,
     SecretValue,
-    Spec,
     Versions,
 )
-from rotation.policy import Permit
-from rotation.ports import Clock, Lease, Rotator, Vault
-from rotation.records import Act, Record, Step
+from rotation.ports import Clock, Lease, Vault
+from rotation.records import AboutTo, Record, Step
 from rotation.reminders import AT_MOST, UNFINISHED, Nowhere, OneReminder, Reminders
 from rotation.spec import companion, companion_tags
+from rotation.subject import Subject
 from rotation.watch import Nobody, Watch
 
 MOST_TRIES = 20  # of each kind of login, so that the administrator is reached before the call's time is up
-
-
-def operation_id(ref: SecretRef, version: str, purpose: str = "rotate") -> str:
-    """The name of what is done to `version`: the same on every retry, another once there is a new version."""
-    return hashlib.sha256(f"{ref.vault}/{ref.name}/{version}/{purpose}".lower().encode()).hexdigest()[:24]
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """A secret together with what it asks for and what the policy permits it."""
-
-    secret: Secret
-    spec: Spec
-    claim: Claim
-    permit: Permit
-    rotator: Rotator
-
-    @property
-    def ref(self) -> SecretRef:
-        return self.secret.ref
-
-    @property
-    def promise_h(self) -> int:
-        """For how many hours what is published now lives on once it is superseded, at least."""
-        return max(self.spec.grace_hours, self.permit.min_grace_hours)
 
 
 class Run:
@@ -123,7 +95,7 @@ class Run:
             at=self.clock.now(),
             step=step,
             operation_id=operation,
-            reason=self.request.reason,
+            reason=str(self.request.reason),
             actor=self.request.actor,
             actor_id=self.request.actor_id,
             version=version,
@@ -136,12 +108,12 @@ class Run:
             asked=None if asked is None else asked.to_record(),
             grace_hours=grace_hours,
             given_up=given_up,
-            about_to=None if unstages is None else Act.UNSTAGE,
+            about_to=None if unstages is None else AboutTo.UNSTAGE,
         )
 
     def about_to(
         self,
-        act: Act,
+        act: AboutTo,
         operation: str,
         *,
         version: str | None = None,
@@ -265,7 +237,7 @@ class Run:
         return [self._reading(one) for one in staged[:MOST_TRIES]]
 
     def _reading(self, staged: Staged) -> Record:
-        return self.about_to(Act.READ_STAGED, staged.operation_id, version=staged.version, slot=staged.slot)
+        return self.about_to(AboutTo.READ_STAGED, staged.operation_id, version=staged.version, slot=staged.slot)
 
     async def staged_value(self, staged: Staged) -> SecretValue | None:
         """What was staged, even if disabled since (it is enabled to be read, then disabled again). None: it is gone."""

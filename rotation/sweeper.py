@@ -7,7 +7,6 @@ since they were last read here, and a secret's value only when something is aske
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,15 +14,15 @@ from enum import Enum, auto
 from struct import Struct
 from typing import NamedTuple, Self
 
-from rotation.due import next_check
+from rotation.decision import next_look, sweep_asks
 from rotation.errors import Denied, Disabled, NotFound, Unusable
 from rotation.history import History
-from rotation.model import Claim, RotationRequest, Secret, SecretItem, SecretRef, Spec
+from rotation.model import Claim, Reason, RotationRequest, Secret, SecretItem, SecretRef, Spec
+from rotation.ownership import owned_by, read_bindings
 from rotation.policy import Permit, Policy
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
-DUE_NOW, NEVER = 0.0, math.inf  # seconds since the epoch
 AT_ONCE = 8  # histories and values read side by side, of one vault
 YOUNG = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
@@ -32,19 +31,20 @@ LAST_DAYS = timedelta(days=7)
 
 
 class _Need(Enum):
-    """NO: nothing to do. READ: the history changed. LOOK: perhaps somebody wrote a version by hand. ASK: the engine."""
+    """What a listing and the memory say of one secret."""
 
-    NO = auto()
-    READ = auto()
-    LOOK = auto()
-    ASK = auto()
+    NO = auto()  # nothing to do
+    READ = auto()  # the history changed
+    LOOK = auto()  # perhaps somebody wrote a version, or other tags, by hand
+    DECIDE = auto()  # it is time
+    ASK = auto()  # whatever the history says
 
 
 class _Seen(NamedTuple):
     """What one history says. There is one for each of perhaps 100,000 secrets, so that they are kept packed.
 
     revision, latest: hashes, as they are compared with their like alone. Times are seconds since the epoch; look_at
-    is infinite where nothing but the due date will ask. sure_of:
+    is far away where nothing but the due date will ask. sure_of:
     the listing's `updated_on` with which the latest version was seen to be ours; 0 where none was.
     """
 
@@ -108,8 +108,11 @@ class Sweeper:
         self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
     ) -> RotationRequest | None:
         need = self._need(item, entry, now)
+        history = None
         if need is _Need.READ and entry is not None:
-            await self._read(item, entry)
+            history = await self._read(item, entry)
+            if history.versions() and history.asked() is None:
+                self.unbound[item.ref.vault].append(item.ref)
             need = self._need(item, entry, now)
         if need is _Need.NO:
             return None
@@ -117,9 +120,34 @@ class Sweeper:
             latest = await vault.get(item.ref.name)
         except (Disabled, NotFound):
             return None
-        if need is _Need.ASK or not self._is_ours(item, latest):
-            return RotationRequest(item.ref, latest.version, "sweep", "sweep")
+        request = RotationRequest(item.ref, latest.version, Reason.SWEEP, "sweep")
+        if need is _Need.ASK or entry is None:
+            return request
+        seen, name = self.seen[item.ref.vault], item.ref.name.lower()
+        known = _Seen.unpacked(seen[name])
+        ours = hash(latest.version) == known.latest
+        if not ours or need is _Need.DECIDE or _is_later(item, known):
+            history = history or await self._read(item, entry)  # by the tags of now
+            if await self._asks(request, latest, history, now):
+                return request
+        if ours and latest.read_at > item.updated_on + TICK:
+            seen[name] = _Seen.unpacked(seen[name])._replace(sure_of=item.updated_on.timestamp()).packed()
         return None
+
+    async def _asks(self, request: RotationRequest, latest: Secret, history: History, now: datetime) -> bool:
+        try:
+            spec = parse(latest.tags)
+        except Unusable:
+            return True
+        permit, asked = self._permit(request.ref, history, spec), history.asked()
+        ours = None
+        if asked is not None and not asked.slots:
+            # Of slots that a provider assigned, another secret may have taken an old one over.
+            slot = history.versions().get(latest.version, "")
+            slots = {slot, *history.unretired(slot)} - {""}
+            bound = await read_bindings(self.ledger, asked, slots) if len(slots) > 1 else {}
+            ours = owned_by(request.ref, bound) if bound else None
+        return sweep_asks(request, latest, spec, permit, history, now, ours)
 
     def _ends_soon(self, item: SecretItem, now: datetime) -> bool:
         if item.expires_on is None or now < item.expires_on - LAST_DAYS or not self.policy.covers(item.ref):
@@ -135,49 +163,46 @@ class Sweeper:
             spec = parse(item.tags)
         except Unusable:
             return _Need.ASK  # the engine says what is wrong, and that is what the operator must see
-        if entry is None:
-            return _Need.ASK if spec is not None and self.policy.covers(item.ref) else _Need.NO
-        if spec is None or entry.interrupted:
-            return _Need.ASK
+        if (spec is None or entry is None) and not self.policy.covers(item.ref):
+            return _Need.NO  # none of our business
+        if entry is None or entry.interrupted:
+            return _Need.NO if entry is None and spec is None else _Need.ASK
         packed = self.seen[item.ref.vault].get(entry.name)
         known = _Seen.unpacked(packed) if packed else None
         if known is None or known.revision != hash(entry.revision):
             return _Need.READ
-        due = item.expires_on is not None and now >= due_at(spec, item.expires_on, item.updated_on)
+        due = spec is not None and now >= due_at(spec, item.expires_on, item.created_on or item.updated_on)
         if due or now.timestamp() >= known.look_at:
-            return _Need.ASK
-        return _Need.LOOK if _may_be_foreign(item, known, now) else _Need.NO
+            return _Need.DECIDE
+        # Whether tags were lost or taken off, the version tells; no daily check would find it out.
+        unsure = known.sure_of != item.updated_on.timestamp() and (spec is None or _may_be_foreign(item, known, now))
+        return _Need.LOOK if unsure else _Need.NO
 
-    def _is_ours(self, item: SecretItem, latest: Secret) -> bool:
-        seen, name = self.seen[item.ref.vault], item.ref.name.lower()
-        known = _Seen.unpacked(seen[name])
-        if hash(latest.version) != known.latest:
-            return False
-        if latest.read_at > item.updated_on + TICK:
-            seen[name] = known._replace(sure_of=item.updated_on.timestamp()).packed()
-        return True
-
-    def _permit(self, ref: SecretRef, history: History, spec: Spec) -> Permit | None:
+    def _permit(self, ref: SecretRef, history: History, spec: Spec | None) -> Permit | None:
         """The rule's terms for what was proven last; None: it is permitted no longer."""
         asked = history.asked()
-        if asked is None:
+        if asked is None or spec is None:
             return None
         try:
             return self.policy.permit(ref, spec, Claim(asked.targets, asked.slots, None))
         except Denied:
             return None
 
-    async def _read(self, item: SecretItem, entry: LedgerEntry) -> None:
+    async def _read(self, item: SecretItem, entry: LedgerEntry) -> History:
         spec = parse(item.tags)
         history = History(await self.ledger.read(item.ref))
-        if history.versions() and history.asked() is None:
-            self.unbound[item.ref.vault].append(item.ref)
         latest = next(iter(history.versions()), None)
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
-        look_at = _look_at(history, spec, self._permit(item.ref, history, spec)) if spec else 0.0
+        look_at = next_look(history, spec, self._permit(item.ref, history, spec)).timestamp()
         known = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
         self.seen[item.ref.vault][entry.name] = known.packed()
+        return history
+
+
+def _is_later(item: SecretItem, known: _Seen) -> bool:
+    """Whether somebody wrote a version, or other tags, since ours."""
+    return item.updated_on.timestamp() > known.published_at + SKEW.total_seconds()
 
 
 def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
@@ -185,10 +210,8 @@ def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
 
     So for a day the version itself is looked at, once.
     """
-    updated = item.updated_on.timestamp()
-    later = updated > known.published_at + SKEW.total_seconds()
     young = now.timestamp() < known.published_at + YOUNG.total_seconds()
-    return (later or young) and known.sure_of != updated
+    return _is_later(item, known) or young
 
 
 async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[SecretItem]]:
@@ -199,30 +222,3 @@ async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[Secr
             yield part
             part = []
     yield part
-
-
-def _look_at(history: History, spec: Spec, permit: Permit | None) -> float:
-    """When this history asks to be looked at again, whatever the vault's listing says; in seconds since the epoch.
-
-    permit: None where the policy permits no longer what was proven last. Then a run could do nothing but say so, which
-    it does when the secret is due.
-    """
-    versions = history.versions()
-    # A history of the package before says nothing of what was proven: it is proven at once.
-    if history.open_operation() is not None or not versions or history.asked() is None or history.gave_up():
-        return DUE_NOW
-    latest, slot = next(iter(versions.items()))
-    proven = history.proven_at(latest)
-    if proven is None:
-        return DUE_NOW
-    if permit is None:
-        return NEVER
-    check_at = next_check(proven, permit.verify_every)
-    moments = [] if check_at is None else [check_at.timestamp()]
-    publication = history.publication(latest)
-    waiting = [one for one in history.waiting(slot) if permit.permits_slot(one)]
-    if publication is not None and waiting:
-        promised = max(history.promised(version) for version in versions)
-        hours = max(promised, spec.grace_hours, permit.min_grace_hours)
-        moments.append((publication.at + timedelta(hours=hours)).timestamp())
-    return min(moments, default=NEVER)

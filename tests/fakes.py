@@ -93,6 +93,7 @@ class InMemoryVault:
         self._clock = clock
         self._random = random.Random(seed)
         self._secrets: dict[str, list[Secret]] = {}
+        self._updated: dict[str, datetime] = {}
 
     async def get(self, name: str, version: str | None = None) -> Secret:
         await self._called("get", name)
@@ -114,7 +115,8 @@ class InMemoryVault:
         await self._called("list", "")
         for versions in list(self._secrets.values()):
             latest = versions[-1]
-            yield SecretItem(latest.ref, latest.enabled, latest.expires_on, latest.created_on, latest.tags)
+            created, updated = latest.created_on, self._updated.get(latest.version, latest.created_on)
+            yield SecretItem(latest.ref, latest.enabled, latest.expires_on, updated, latest.tags, created)
 
     async def room(self, creations: int) -> None:
         """There is always some, unless a test says otherwise."""
@@ -178,6 +180,7 @@ class InMemoryVault:
 
     def _replace(self, name: str, version: str, **changes: object) -> None:
         secret = self._find(name, version)
+        self._updated[version] = self._clock.now()
         versions = self._secrets[name.lower()]
         versions[versions.index(secret)] = replace(secret, **changes)  # type: ignore[arg-type]  # of Secret's own
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rotation.records import Act, Record, Step
+from rotation.records import AboutTo, Record, Step
 from rotation.spec import companion
 
-ENDS_A_SLOT = frozenset({Act.RETIRE, Act.REMOVE})
+ENDS_A_SLOT = frozenset({AboutTo.RETIRE, AboutTo.REMOVE})
 
 
 @dataclass
@@ -25,10 +25,10 @@ class Recorded:
         if name == self.name and call == "set" and version:
             self._want("a version", (r.previous_version == version and _publishes(r) for r in self.records()))
         elif name == self.name and call in {"set_tags", "disable"}:
-            acts = {"set_tags": Act.SET_TAGS, "disable": Act.DISABLE}
+            acts = {"set_tags": AboutTo.SET_TAGS, "disable": AboutTo.DISABLE}
             self._want(call, (r.about_to == acts[call] and r.version == version for r in self.records()))
         elif name == companion(self.name) and call == "enable":
-            self._want(call, (r.about_to == Act.READ_STAGED and r.version == version for r in self.records()))
+            self._want(call, (r.about_to == AboutTo.READ_STAGED and r.version == version for r in self.records()))
         elif name == companion(self.name) and call == "disable":
             self._want("a staged value", (_disables_staged(r, version) for r in self.records()))
 
@@ -44,11 +44,11 @@ class Recorded:
 
 
 def _publishes(record: Record) -> bool:
-    return record.step is Step.APPLYING or record.about_to == Act.PUBLISH
+    return record.step is Step.APPLYING or record.about_to == AboutTo.PUBLISH
 
 
 def _disables_staged(record: Record, version: str) -> bool:
-    told = record.about_to in {Act.UNSTAGE, Act.READ_STAGED}
+    told = record.about_to in {AboutTo.UNSTAGE, AboutTo.READ_STAGED}
     return told and version in {record.staged_version, record.version if record.announces else None}
 
 

@@ -9,6 +9,7 @@ from rotation.model import (
     Admin,
     Force,
     Outcome,
+    Reason,
     RotationRequest,
     Secret,
     SecretRef,
@@ -124,7 +125,7 @@ class World:
         if version == "latest":
             version = self.vault.latest(NAME).version
         return await self.engine.handle(
-            RotationRequest(REF, version, reason, "test", force, early, demanded, restore_tags)
+            RotationRequest(REF, version, Reason(reason), "test", force, early, demanded, restore_tags)
         )
 
     def works(self, secret: Secret) -> bool:

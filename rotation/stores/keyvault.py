@@ -118,7 +118,7 @@ class KeyVaultStore:
             now = datetime.now(UTC)
             ref = SecretRef(self._name, found.name or "")
             updated = found.updated_on or found.created_on or now
-            yield SecretItem(ref, bool(found.enabled), found.expires_on, updated, found.tags or {})
+            yield SecretItem(ref, bool(found.enabled), found.expires_on, updated, found.tags or {}, found.created_on)
 
     async def room(self, creations: int) -> None:
         await self._pace.wait(creations)

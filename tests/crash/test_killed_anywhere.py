@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from rotation.model import Result
-from rotation.records import Act, Step
+from rotation.records import AboutTo, Step
 from rotation.spec import companion
 from tests.fakes import parts, value
 from tests.unit.test_engine_edges import FindsOne
@@ -126,14 +126,14 @@ async def to_unstage(world: World) -> None:
 @pytest.mark.parametrize(
     ("act", "kind", "prepare", "done"),
     [
-        (Act.SET_TAGS, "overlapping", to_restore, lambda world: "rotator" in world.latest.tags),
-        (Act.PUBLISH, "overlapping", to_repair, lambda world: world.works(world.latest)),
-        (Act.REMOVE, "overlapping", to_clear_up, lambda world: world.server.passwords["lost"] is None),
-        (Act.UNSTAGE, "in-place", to_unstage, lambda world: not world.staged_enabled()),
+        (AboutTo.SET_TAGS, "overlapping", to_restore, lambda world: "rotator" in world.latest.tags),
+        (AboutTo.PUBLISH, "overlapping", to_repair, lambda world: world.works(world.latest)),
+        (AboutTo.REMOVE, "overlapping", to_clear_up, lambda world: world.server.passwords["lost"] is None),
+        (AboutTo.UNSTAGE, "in-place", to_unstage, lambda world: not world.staged_enabled()),
     ],
 )
 async def test_an_act_killed_at_any_moment_is_announced_before_it_and_done_by_the_next_look(
-    act: Act, kind: str, prepare: Callable[[World], Awaitable[None]], done: Callable[[World], bool]
+    act: AboutTo, kind: str, prepare: Callable[[World], Awaitable[None]], done: Callable[[World], bool]
 ) -> None:
     cut_off = 0
     for at in range(1, 60):

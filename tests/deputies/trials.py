@@ -23,7 +23,7 @@ from rotation.asked import Asked
 from rotation.bindings import Binding, credential_key
 from rotation.engine import Engine, Parts
 from rotation.errors import RotationError, Unusable
-from rotation.model import Admin, Endpoints, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Admin, Endpoints, Reason, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.policy import Permit, Policy, Rule
 from rotation.policy_file import load
 from rotation.policy_known import known_names
@@ -80,7 +80,9 @@ class Court:
         )
         self.look()
         try:
-            outcome = await engine.handle(RotationRequest(SecretRef("kv", NAME), latest.version, "near-expiry", "test"))
+            outcome = await engine.handle(
+                RotationRequest(SecretRef("kv", NAME), latest.version, Reason.NEAR_EXPIRY, "test")
+            )
             answer = outcome.result.value
         except RotationError as error:
             answer = error.code

@@ -8,13 +8,13 @@ from azure.storage.queue.aio import QueueClient
 from handlers.messages import to_text
 from handlers.poison import POISON_QUEUE
 from local.stack import Stack
-from rotation.model import RotationRequest, SecretRef
+from rotation.model import Reason, RotationRequest, SecretRef
 from tests.e2e.deployment import opened
 
 
 async def test_the_sweep_tells_what_lies_in_the_poison_queue_and_takes_nothing_away(tmp_path: Path) -> None:
     with Stack(tmp_path / "stack") as stack:  # its own: other tests want an empty poison queue
-        message = to_text(RotationRequest(SecretRef("kv-demo", "given-up"), "v1", "sweep", "sweep"))
+        message = to_text(RotationRequest(SecretRef("kv-demo", "given-up"), "v1", Reason.SWEEP, "sweep"))
         async with opened(stack, []) as app:
             service = (await app.call("GET", "/admin/queues")).json["service"]
             async with (

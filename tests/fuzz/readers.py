@@ -30,6 +30,7 @@ from rotation.model import (
     LoginSource,
     Outcome,
     Proof,
+    Reason,
     RotationRequest,
     Secret,
     SecretRef,
@@ -61,7 +62,7 @@ POLICY = Policy(
 NEW = SecretValue("New-password_1")
 GIVEN_UP_S = 5.0  # of processor time
 PLANNED = 4  # each fourth value
-REQUEST = RotationRequest(REF, None, "operator", "fuzz", demanded=True)
+REQUEST = RotationRequest(REF, None, Reason.OPERATOR, "fuzz", demanded=True)
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from handlers.rotate import rotate
 from handlers.shutdown import Shutdown
 from rotation.errors import RotationError
 from rotation.formats import read
-from rotation.model import Outcome, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Outcome, Reason, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.ports import Ledger
 from rotation.spec import LONGEST_TAG, MOST_TAGS
 from tests import world
@@ -104,7 +104,7 @@ class Values:
             tags = dict(list({**place.tags, **fitting}.items())[:MOST_TAGS])  # as many as a vault takes
             await place.write(SecretValue(text), tags)
             written = place.latest
-            request = RotationRequest(setting.REF, None, "operator", "fuzz", demanded=True)
+            request = RotationRequest(setting.REF, None, Reason.OPERATOR, "fuzz", demanded=True)
             try:
                 told = repr(await place.engine.handle(request))
             except RotationError as error:

@@ -22,7 +22,7 @@ from local.certificates import Certificates
 from local.tokens import TENANT
 from rotation.engine import Engine, Parts
 from rotation.errors import NotYet, Rejected
-from rotation.model import Applied, Credential, Draft, Job, Result, RotationRequest, SecretRef
+from rotation.model import Applied, Credential, Draft, Job, Reason, Result, RotationRequest, SecretRef
 from rotation.policy import Permit, Policy, Rule
 from rotation.ports import Rotator
 from rotation.records import Step
@@ -157,7 +157,7 @@ async def test_a_rotation_that_meets_a_lagging_list_waits_and_ends_with_what_it_
     rotator.apply = apply_and_lag  # type: ignore[method-assign]
     seen = []
     for _ in range(6):
-        outcome = await engine.handle(RotationRequest(SecretRef("kv", NAME), first.version, "near-expiry", "test"))
+        outcome = await engine.handle(RotationRequest(SecretRef("kv", NAME), first.version, Reason.NEAR_EXPIRY, "test"))
         seen.append(outcome.result)
         if outcome.result is not Result.DEFERRED:
             break

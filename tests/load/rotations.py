@@ -26,7 +26,7 @@ from handlers.messages import to_text
 from local.children import ROOT
 from local.stack import Stack
 from local.vault.limits import Rates
-from rotation.model import RotationRequest, SecretRef
+from rotation.model import Reason, RotationRequest, SecretRef
 from tests.load.machine import connections_to, cpu_s, memory_mib, processors_s
 from tests.load.owner import logs_in, owning, side_by_side
 
@@ -146,7 +146,7 @@ def _by_instances(
     stack: Stack, trial: Trial, due: Mapping[SecretRef, str], settings: Mapping[str, str], seen: Seen, apps: list[int]
 ) -> None:
     """apps: gets their process ids."""
-    messages = [to_text(RotationRequest(ref, version, "sweep", "sweep")) for ref, version in due.items()]
+    messages = [to_text(RotationRequest(ref, version, Reason.SWEEP, "sweep")) for ref, version in due.items()]
     random.Random(0).shuffle(messages)  # each instance meets each vault
     environment = {name: value for name, value in os.environ.items() if not name.startswith("ROTATION_")}
     environment |= dict(stack.ready["env"]) | dict(settings)

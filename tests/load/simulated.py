@@ -24,7 +24,7 @@ from local.vault.errors import ServiceError
 from local.vault.limits import Limits, Rates
 from local.vault.operations import Operation
 from rotation.engine import Engine, Parts
-from rotation.model import Outcome, Result, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Outcome, Reason, Result, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.policy import Permit, Policy, Rule
 from rotation.stores.keyvault import KeyVaultStore
 from rotation.stores.pace import Pace
@@ -228,7 +228,7 @@ def _policy(vaults: list[str]) -> Policy:
 async def _due(vault: InMemoryVault, name: str, time: _Time) -> RotationRequest:
     expires = time.now() + timedelta(days=10)
     made = await vault.set(name, value(name, "first"), tags={"rotator": "in-place"}, expires_on=expires)
-    return RotationRequest(SecretRef(vault.name, name), made.version, "sweep", "sweep")
+    return RotationRequest(SecretRef(vault.name, name), made.version, Reason.SWEEP, "sweep")
 
 
 def _taking(seconds: float) -> Hook:

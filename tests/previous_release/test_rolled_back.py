@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotation.history import History
-from rotation.records import Act, Record, Step, parse_lines
+from rotation.records import AboutTo, Record, Step, parse_lines
 from tests.previous_release import history as old_history
 from tests.previous_release import records as old_records
 
@@ -32,7 +32,7 @@ WRITTEN = [
     record(Step.FAILED, 12, detail="no longer asked for", given_up=True),
     record(Step.STAGED, 20, staged_version="s2", slot="b"),
     record(Step.APPLYING, 21, previous_version="v0", slot="b", asked=ASKED, grace_hours=100),
-    record(Step.STAGED, 21, version="s0", slot="a", about_to=Act.READ_STAGED),
+    record(Step.STAGED, 21, version="s0", slot="a", about_to=AboutTo.READ_STAGED),
     record(
         Step.PUBLISHED,
         22,
@@ -42,16 +42,16 @@ WRITTEN = [
         tags=TAGS,
         grace_hours=100,
         staged_version="s2",
-        about_to=Act.UNSTAGE,
+        about_to=AboutTo.UNSTAGE,
     ),
     record(Step.VERIFIED, 23, version="v1", slot="b"),
     record(Step.ROTATED, 24, version="v1", previous_version="v0", slot="b", duration_ms=900, actor_id="0f8fad5b"),
-    record(Step.STAGED, 29, slot="a", about_to=Act.RETIRE),
-    record(Step.STAGED, 29, version="v0", slot="a", about_to=Act.DISABLE),
-    record(Step.RETIRED, 30, slot="a", staged_version="s3", about_to=Act.UNSTAGE),
-    record(Step.STAGED, 35, version="v1", tags=TAGS | {"mine": "1"}, about_to=Act.SET_TAGS),
-    record(Step.STAGED, 36, version="s2", about_to=Act.UNSTAGE),
-    record(Step.STAGED, 39, previous_version="v1", slot="b", tags=TAGS, about_to=Act.PUBLISH),
+    record(Step.STAGED, 29, slot="a", about_to=AboutTo.RETIRE),
+    record(Step.STAGED, 29, version="v0", slot="a", about_to=AboutTo.DISABLE),
+    record(Step.RETIRED, 30, slot="a", staged_version="s3", about_to=AboutTo.UNSTAGE),
+    record(Step.STAGED, 35, version="v1", tags=TAGS | {"mine": "1"}, about_to=AboutTo.SET_TAGS),
+    record(Step.STAGED, 36, version="s2", about_to=AboutTo.UNSTAGE),
+    record(Step.STAGED, 39, previous_version="v1", slot="b", tags=TAGS, about_to=AboutTo.PUBLISH),
     record(Step.REPAIRED, 40, version="v2", previous_version="v1", slot="b", tags=TAGS, grace_hours=72),
     record(Step.STAGED, 50, staged_version="s5", slot="a"),
     record(Step.APPLYING, 51, previous_version="v2", slot="a", asked=ASKED, grace_hours=72),
@@ -119,7 +119,7 @@ def test_every_new_field_was_written_and_is_passed_over() -> None:
             staged_version=st.none() | st.sampled_from(["s1", "s2"]),
             asked=st.none() | st.just(ASKED),
             grace_hours=st.none() | st.integers(0, 1_000),
-            about_to=st.none() | st.sampled_from(Act),
+            about_to=st.none() | st.sampled_from(AboutTo),
         ),
         max_size=12,
     )
@@ -138,7 +138,7 @@ ANNOUNCED = st.builds(
     previous_version=st.none() | st.sampled_from(["v0", "v1"]),
     slot=st.none() | st.sampled_from("ab"),
     tags=st.none() | st.just(TAGS),
-    about_to=st.sampled_from(Act),
+    about_to=st.sampled_from(AboutTo),
 )
 SAYS_ALL: Mapping[str, Callable[[Any], Any]] = {
     **ANSWERS,

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rotation import engine as engine_module
-from rotation import mending, repair, retirement
+from rotation import mending, repair, resumption, retirement
 from rotation.asked import Asked
 from rotation.change import Change
 from rotation.engine import Engine
@@ -28,12 +28,13 @@ from rotation.model import (
     Result,
     SecretValue,
 )
-from rotation.records import Act, Record, Step
+from rotation.records import AboutTo, Record, Step
 from rotation.rotators import postgres_change
 from rotation.rotators.entra_app_secret import EntraAppSecret
 from rotation.rotators.postgres_alternating import PostgresAlternating
-from rotation.run import Run, Subject
+from rotation.run import Run
 from rotation.spec import companion
+from rotation.subject import Subject
 from tests.fakes import InMemoryLease, InMemoryLedger
 
 Switch = Callable[[], AbstractContextManager[Any]]
@@ -241,6 +242,7 @@ def _() -> Iterator[None]:
 
     with (
         patch.object(engine_module, "prove", prove),
+        patch.object(resumption, "prove", prove),
         patch.object(repair, "verify", verify),
         patch.object(engine_module, "verify", verify),
         patch.object(mending, "verify", verify),
@@ -313,7 +315,7 @@ def _() -> AbstractContextManager[Any]:
         if run.request.reason == "sweep":
             for version in (await run.vault.versions(companion(run.request.ref.name))).items:
                 if version.enabled:
-                    await run.announce(run.about_to(Act.UNSTAGE, "too early", version=version.version))
+                    await run.announce(run.about_to(AboutTo.UNSTAGE, "too early", version=version.version))
                     await run.unstage(version.version)
         return await whole(self, run)
 
@@ -360,7 +362,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "_logins", logins)
 
 
-def _unannounced(act: Act) -> AbstractContextManager[Any]:
+def _unannounced(act: AboutTo) -> AbstractContextManager[Any]:
     """The act is done, and nothing said that it would be."""
     whole = Run.announce
 
@@ -372,32 +374,32 @@ def _unannounced(act: Act) -> AbstractContextManager[Any]:
 
 @bug("tags restored without a record", seed=16)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.SET_TAGS)
+    return _unannounced(AboutTo.SET_TAGS)
 
 
 @bug("a slot retired without a record", seed=6)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.RETIRE)
+    return _unannounced(AboutTo.RETIRE)
 
 
 @bug("versions disabled without a record", seed=6)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.DISABLE)
+    return _unannounced(AboutTo.DISABLE)
 
 
 @bug("a leftover disabled without a record", seed=10)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.UNSTAGE)
+    return _unannounced(AboutTo.UNSTAGE)
 
 
 @bug("a repair published without a record", seed=64)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.PUBLISH)
+    return _unannounced(AboutTo.PUBLISH)
 
 
 @bug("a staged value enabled without a record", seed=1376)
 def _() -> AbstractContextManager[Any]:
-    return _unannounced(Act.READ_STAGED)
+    return _unannounced(AboutTo.READ_STAGED)
 
 
 @bug("a staged value disabled without a record", seed=0)

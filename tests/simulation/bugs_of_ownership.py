@@ -9,25 +9,29 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
-from rotation import change, repair, retirement
+from rotation import change, decision, grace, repair, resumption, retirement
 from rotation import engine as engine_module
 from rotation.asked import Asked
 from rotation.bindings import Bindings, credential_key
-from rotation.engine import Engine
+from rotation.decision import Looked
 from rotation.history import History, Open
 from rotation.mending import Mending
-from rotation.model import Adopt, Job, Outcome, Proof, SecretRef, SecretValue
+from rotation.model import Adopt, Job, Outcome, Proof, SecretRef, SecretValue, Spec
 from rotation.ownership import Owners
 from rotation.parts import Subjects
+from rotation.policy import Permit
 from rotation.records import Record, Step
-from rotation.run import Run, Subject
+from rotation.resumption import Resumption
+from rotation.run import Run
 from rotation.spec import companion
+from rotation.subject import Subject
 from tests.simulation.bugs import bug
 from tests.simulation.providers import SERVER
 
 
 @bug("no proof before a binding", seed=3)
-def _() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _() -> Iterator[None]:
     whole = repair.prove
 
     async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
@@ -36,7 +40,8 @@ def _() -> AbstractContextManager[Any]:
             return await whole(run, subject, value, slot=slot)
         return Proof(named, f"postgresql:{SERVER}", SERVER)
 
-    return patch.object(engine_module, "prove", prove)
+    with patch.object(engine_module, "prove", prove), patch.object(resumption, "prove", prove):
+        yield
 
 
 @dataclass
@@ -166,7 +171,7 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("an open operation finished though it was taken over", seed=1693)
 def _() -> AbstractContextManager[Any]:
-    return _ours_by_history(Engine, "_finish")
+    return _ours_by_history(Resumption, "finish")
 
 
 def _begun(**changes: Any) -> AbstractContextManager[Any]:
@@ -200,7 +205,10 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("held up by slots that are no longer asked for", seed=47)
 def _() -> AbstractContextManager[Any]:
-    return patch.object(engine_module, "waiting", _all_unretired)
+    def left_over(history: History, _permit: Permit, _asked: Asked | None, slot: str | None, _ours: Any) -> list[str]:
+        return sorted(history.unretired(slot or ""))
+
+    return patch.object(decision, "left_over", left_over)
 
 
 @bug("grace by the tag of now", seed=47)
@@ -264,7 +272,8 @@ def _() -> AbstractContextManager[Any]:
 
 
 @bug("the tag slot believed", seed=77)
-def _() -> AbstractContextManager[Any]:
+@contextlib.contextmanager
+def _() -> Iterator[None]:
     whole = repair.prove
 
     async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
@@ -272,7 +281,8 @@ def _() -> AbstractContextManager[Any]:
         told = subject.spec.current_slot
         return replace(proof, slot=told) if told in subject.claim.slots and told is not None else proof
 
-    return patch.object(engine_module, "prove", prove)
+    with patch.object(engine_module, "prove", prove), patch.object(resumption, "prove", prove):
+        yield
 
 
 @bug("what was given up is begun anew", seed=1357)
@@ -313,10 +323,10 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("what the package before began is finished without a proof", seed=885)
 def _() -> AbstractContextManager[Any]:
-    async def bind_begun(_self: Engine, _run: Run, subject: Subject, _begun: Open) -> Asked:
+    async def bind_begun(_self: Resumption, _run: Run, subject: Subject, _begun: Open) -> Asked:
         return Asked.of(subject.spec.rotator, subject.claim, None)
 
-    return patch.object(Engine, "_bind_begun", bind_begun)
+    return patch.object(Resumption, "_bind_begun", bind_begun)
 
 
 @bug("what the provider assigned is not bound", seed=557)
@@ -333,7 +343,12 @@ def _() -> Iterator[None]:
     def waiting(run: Run, _subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
         return sorted(run.history.unretired(latest_slot) & frozenset(asked.slots or run.history.versions().values()))
 
-    with patch.object(retirement, "waiting", waiting), patch.object(engine_module, "waiting", waiting):
+    whole = grace.left_over
+
+    def left_over(history: History, permit: Permit, asked: Asked | None, slot: str | None, _ours: Any) -> list[str]:
+        return whole(history, permit, asked, slot, frozenset(history.versions().values()))
+
+    with patch.object(retirement, "waiting", waiting), patch.object(decision, "left_over", left_over):
         yield
 
 
@@ -350,7 +365,12 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("believed to be owned still", seed=33)
 def _() -> AbstractContextManager[Any]:
-    def is_settled(_self: Engine, _run: Run, subject: Subject, recorded: Asked, _slot: str | None) -> bool:
-        return recorded.is_asked_by(subject.spec.rotator, subject.claim)
+    whole = decision.is_settled
 
-    return patch.object(Engine, "_is_settled", is_settled)
+    def is_settled(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
+        found = history.asked()
+        if found is None or looked.claim is None or not found.is_asked_by(spec.rotator, looked.claim):
+            return whole(history, spec, version, looked)
+        return found
+
+    return patch.object(decision, "is_settled", is_settled)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
-from rotation.model import Adopt, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Adopt, Reason, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.spec import companion
 from tests.simulation.owned import Owned
 from tests.simulation.planes import Directory, StorageAccount
@@ -96,7 +96,9 @@ class Deeds:
         slots: tuple[str, ...] = ()
         if named:
             slots = self.owned.wanted(self.world.all(ref)[-1])
-        request = RotationRequest(ref, None, "operator", f"operator ({adopt})", demanded=True, adopt=adopt, slots=slots)
+        request = RotationRequest(
+            ref, None, Reason.OPERATOR, f"operator ({adopt})", demanded=True, adopt=adopt, slots=slots
+        )
         await self.ask(request)
 
     async def _plant(self, tags: dict[str, str] | None) -> None:

@@ -22,7 +22,7 @@ from handlers.messages import to_text
 from handlers.shutdown import Shutdown
 from rotation.engine import Engine, Parts
 from rotation.errors import RotationError
-from rotation.model import Outcome, RotationRequest
+from rotation.model import Outcome, Reason, RotationRequest
 from rotation.run import Run
 from tests.proof.rows import Row
 from tests.simulation.scheduler import Killed
@@ -94,7 +94,7 @@ class Trial:
             before = self.world.latest.version
             self.world.listen(self._called)
             self.queue.hook = self._called
-            wish = self.queue.put(to_text(RotationRequest(REF, before, "operator", "owner", demanded=True)))
+            wish = self.queue.put(to_text(RotationRequest(REF, before, Reason.OPERATOR, "owner", demanded=True)))
             if self.called:
                 self.queue.messages.remove(wish)
                 await self._handle(wish)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from rotation.errors import RotationError, Transient
 from rotation.history import History
-from rotation.model import Force, Result, RotationRequest, SecretRef
+from rotation.model import Force, Reason, Result, RotationRequest, SecretRef
 from rotation.records import Step
 from tests.simulation.deeds import Deeds
 from tests.simulation.owned import Owned
@@ -103,7 +103,7 @@ class Neighbours(Story):
             elif self.world.exists(ref):
                 demanded = kind.startswith("operator")
                 version = None if demanded else self.world.all(ref)[-1].version
-                reason = "operator" if demanded else "near-expiry"
+                reason = Reason.OPERATOR if demanded else Reason.NEAR_EXPIRY
                 force = dice.choice((Force.NO, Force.YES)) if demanded else Force.NO
                 actor = f"engine-{number}"
                 await self._deliver(RotationRequest(ref, version, reason, actor, force, not demanded, demanded))
@@ -130,7 +130,7 @@ class Neighbours(Story):
         return outcome.result
 
     async def _demand(self, ref: SecretRef, actor: str) -> Result | None:
-        return await self._ask(RotationRequest(ref, None, "operator", actor, Force.YES, demanded=True))
+        return await self._ask(RotationRequest(ref, None, Reason.OPERATOR, actor, Force.YES, demanded=True))
 
     async def _days_pass(self, hours_between: object) -> None:
         for minutes in (2, 31, 31):

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rotation.model import Force, RotationRequest, SecretRef
+from rotation.model import Force, Reason, RotationRequest, SecretRef
 from rotation.ports import LEASE_S
 from rotation.records import Step
 from tests.simulation.deeds import OF_ROLES
@@ -172,7 +172,7 @@ class Plots(Neighbours):
         self._stage_is_set(Plan())
 
         async def work() -> None:
-            await self._ask(RotationRequest(ref, None, "operator", "cut off", Force.YES, demanded=True))
+            await self._ask(RotationRequest(ref, None, Reason.OPERATOR, "cut off", Force.YES, demanded=True))
 
         stops = (Stop(when, call, name, stands_still),)
         if stands_still is None:
@@ -227,7 +227,7 @@ class Plots(Neighbours):
 
         async def work() -> None:
             if self.world.exists(ref):
-                reason = "operator" if demanded else "sweep"
+                reason = Reason.OPERATOR if demanded else Reason.SWEEP
                 version = None if demanded else self.world.all(ref)[-1].version
                 await self._deliver(RotationRequest(ref, version, reason, f"run-{number}", force, demanded=demanded))
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rotation.errors import RotationError, Transient
-from rotation.model import Adopt, Force, Result, RotationRequest, Secret
+from rotation.model import Adopt, Force, Reason, Result, RotationRequest, Secret
 from rotation.sweeper import Sweeper
 from rotation.windows import parse_window
 from tests.simulation.promises import Facts, Promise, Promises, Violation
@@ -99,7 +99,7 @@ class Story:
             demanded = kind.startswith("operator")
             if demanded:
                 self.facts.demands += 1
-            reason = kind.partition("-")[0] if demanded else "near-expiry"
+            reason = Reason.OPERATOR if demanded else Reason.NEAR_EXPIRY
             version = None if demanded else pinned
             await self._deliver(
                 RotationRequest(REF, version, reason, f"engine-{number}", force, early=not demanded, demanded=demanded)
@@ -180,14 +180,14 @@ class Story:
         """What an outcome asks its reader for, he does."""
         world, told = self.world, self.facts.last
         if "restore_tags" in told:
-            await self._ask(RotationRequest(REF, None, "operator", "owner", demanded=False, restore_tags=True))
+            await self._ask(RotationRequest(REF, None, Reason.OPERATOR, "owner", demanded=False, restore_tags=True))
         elif "of somebody else's" in told:  # nothing is staged beside what somebody planted
             world.vault.delete(STAGED)
         elif "nothing proves that this secret owns it" in told:
             self.promises.check_untouched()
             if world.permit.admin is not None and self.random.random() < 0.5:
                 self.facts.demands += 1
-                request = RotationRequest(REF, None, "operator", "owner", demanded=True, adopt=Adopt.RESET)
+                request = RotationRequest(REF, None, Reason.OPERATOR, "owner", demanded=True, adopt=Adopt.RESET)
                 await self._ask(replace(request, slots=world.provider.slots))
             else:
                 await world.write(world.provider.working())
@@ -199,7 +199,7 @@ class Story:
             await self._sweep()
             await self._do_as_told()
             if hours == 1:  # a copy of a sweep's message that comes late
-                await self._ask(RotationRequest(REF, self.world.latest.version, "sweep", "late-copy"))
+                await self._ask(RotationRequest(REF, self.world.latest.version, Reason.SWEEP, "late-copy"))
             self.promises.check_always()
 
     async def _check_goes_on(self) -> None:
@@ -207,7 +207,7 @@ class Story:
         latest = self.world.latest
         if "rotator" not in latest.tags:
             return
-        request = RotationRequest(REF, latest.version, "operator", "in-the-end", Force.YES, demanded=True)
+        request = RotationRequest(REF, latest.version, Reason.OPERATOR, "in-the-end", Force.YES, demanded=True)
         patient = self.world.now + timedelta(minutes=5)
         result = await self._ask(request)
         if "of somebody else's" in self.facts.last:

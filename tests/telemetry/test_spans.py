@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import StatusCode
 
 from rotation.errors import Busy, RotationError, Unreachable
-from rotation.model import Force, RotationRequest
+from rotation.model import Force, Reason, RotationRequest
 from tests.fakes import parts, value
 from tests.telemetry.recorded import Point, Recorded
 from tests.telemetry.watched import Watched
@@ -62,7 +62,7 @@ async def test_a_plan_is_a_trace_of_its_own_and_counts_as_no_outcome() -> None:
     await world.ask()
     counted = world.recorded.points("keyturn.outcomes")
     world.recorded.spans_out.clear()
-    await world.engine.plan(RotationRequest(REF, None, "operator", "test", demanded=True))
+    await world.engine.plan(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
     assert world.recorded.root().name == "keyturn.plan"
     assert world.recorded.points("keyturn.outcomes") == counted
 

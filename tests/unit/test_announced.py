@@ -8,7 +8,7 @@ from handlers.reading import _shown as shown
 from rotation.errors import Refused
 from rotation.history import History
 from rotation.model import Force, Job, Result
-from rotation.records import Act, Step
+from rotation.records import AboutTo, Step
 from tests.fakes import FakeRotator, no_hook, value
 from tests.unit.test_engine_edges import FindsOne
 from tests.world import KINDS, NAME, REF, World
@@ -40,7 +40,7 @@ async def test_restored_tags_are_announced_with_what_they_will_be() -> None:
     written, recorded = world.latest, world.watch_records()
     await world.ask("operator", restore_tags=True)
     assert recorded.missing == []
-    [record] = [one for one in world.ledger.records(REF) if one.about_to == Act.SET_TAGS]
+    [record] = [one for one in world.ledger.records(REF) if one.about_to == AboutTo.SET_TAGS]
     assert (record.step, record.version) == (Step.STAGED, written.version)
     assert record.tags == {**before, "mine": "1"}
 
@@ -65,12 +65,15 @@ async def test_a_retirement_is_announced_with_the_versions_that_it_disables() ->
     recorded, before = world.watch_records(), world.ledger.appends
     assert (await world.ask("sweep")).result is Result.RETIRED
     assert recorded.missing == []
-    assert (Act.RETIRE, "a") in announced(world)
-    disabled = [one.version for one in world.ledger.records(REF) if one.about_to == Act.DISABLE]
+    assert (AboutTo.RETIRE, "a") in announced(world)
+    disabled = [one.version for one in world.ledger.records(REF) if one.about_to == AboutTo.DISABLE]
     assert old.version in disabled
     assert world.ledger.appends - before == 3, "verified; the standby password and all that will be done; retired"
     [retired] = [one for one in world.ledger.records(REF) if one.step is Step.RETIRED]
-    assert (retired.about_to, retired.staged_version) == (Act.UNSTAGE, world.vault.all(f"{NAME}--staged")[-1].version)
+    assert (retired.about_to, retired.staged_version) == (
+        AboutTo.UNSTAGE,
+        world.vault.all(f"{NAME}--staged")[-1].version,
+    )
 
 
 async def test_a_staged_value_is_announced_as_disabled_where_its_rotation_could_not_do_it() -> None:
@@ -91,7 +94,7 @@ async def test_a_staged_value_is_announced_as_disabled_where_its_rotation_could_
     assert not world.staged_enabled()
     assert recorded.missing == []
     told = [(one.step, one.about_to) for one in world.ledger.records(REF) if one.about_to]
-    assert told == [(Step.PUBLISHED, Act.UNSTAGE), (Step.VERIFIED, Act.UNSTAGE)]
+    assert told == [(Step.PUBLISHED, AboutTo.UNSTAGE), (Step.VERIFIED, AboutTo.UNSTAGE)]
 
 
 async def test_a_leftover_is_announced_before_it_is_disabled() -> None:
@@ -103,7 +106,7 @@ async def test_a_leftover_is_announced_before_it_is_disabled() -> None:
     await world.ask("sweep")
     assert not world.staged_enabled()
     [record] = [one for one in world.ledger.records(REF) if one.announces]
-    assert (record.about_to, record.version, record.staged_version) == (Act.UNSTAGE, staged.version, None)
+    assert (record.about_to, record.version, record.staged_version) == (AboutTo.UNSTAGE, staged.version, None)
 
 
 async def test_what_no_version_names_is_announced_before_it_is_removed() -> None:
@@ -117,7 +120,7 @@ async def test_what_no_version_names_is_announced_before_it_is_removed() -> None
     await world.ask("sweep")
     assert world.server.passwords["lost"] is None
     assert recorded.missing == []
-    assert (Act.REMOVE, "lost") in announced(world)
+    assert (AboutTo.REMOVE, "lost") in announced(world)
 
 
 async def test_a_repair_is_announced_before_its_version_is_written() -> None:
@@ -127,7 +130,7 @@ async def test_a_repair_is_announced_before_its_version_is_written() -> None:
     recorded = world.watch_records()
     assert (await world.ask("sweep")).result is Result.REPAIRED
     assert recorded.missing == []
-    assert (Act.PUBLISH, "app") in announced(world)
+    assert (AboutTo.PUBLISH, "app") in announced(world)
 
 
 class NeverRetires(FakeRotator):
@@ -146,12 +149,12 @@ async def test_what_fails_each_hour_is_announced_once_a_day() -> None:
         with pytest.raises(Refused):
             await world.ask("sweep")
         world.time.ahead(hours=1)
-    assert announced(world).count((Act.RETIRE, "key1")) == 1
+    assert announced(world).count((AboutTo.RETIRE, "key1")) == 1
     assert [record.step for record in world.ledger.records(REF)].count(Step.FAILED) == 1
     world.time.ahead(hours=20)
     with pytest.raises(Refused):
         await world.ask("sweep")
-    assert announced(world).count((Act.RETIRE, "key1")) == 2
+    assert announced(world).count((AboutTo.RETIRE, "key1")) == 2
     history = History(world.ledger.records(REF))
     last = history.last_done()
     assert last is not None
@@ -204,7 +207,7 @@ async def test_a_listing_shows_what_was_done_last_and_the_history_what_will_be()
     with pytest.raises(KeyboardInterrupt):
         await world.ask("sweep")
     records = world.ledger.records(REF)
-    assert records[-1].about_to == Act.DISABLE
+    assert records[-1].about_to == AboutTo.DISABLE
     [item] = [item async for item in world.vault.secrets() if item.ref.name == NAME]
     last = shown(item, records)["last"]
     assert isinstance(last, dict)

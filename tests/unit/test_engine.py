@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import Busy, Denied, NotFound, Rejected, RotationError, Unreachable, Unusable
-from rotation.model import Force, Result, RotationRequest, SecretRef, SecretValue
+from rotation.model import Force, Reason, Result, RotationRequest, SecretRef, SecretValue
 from rotation.records import Step
 from tests.fakes import value
 from tests.world import KINDS, NAME, REF, World
@@ -27,7 +27,7 @@ async def test_a_due_secret_is_rotated_and_the_new_version_works(variant: str) -
 
 async def test_every_step_of_what_a_caller_asked_for_names_him_and_his_id() -> None:
     world = await World().start()
-    await world.engine.handle(RotationRequest(REF, None, "operator", "Ada", demanded=True, actor_id="0f8fad5b"))
+    await world.engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "Ada", demanded=True, actor_id="0f8fad5b"))
     asked = await world.ledger.read(REF)
     assert {(record.actor, record.actor_id) for record in asked} == {("Ada", "0f8fad5b")}
     assert Step.ROTATED in {record.step for record in asked}
@@ -108,7 +108,7 @@ async def test_sixteen_tags_are_refused_before_anything_changes() -> None:
 async def test_a_vault_that_is_not_listed_is_not_found() -> None:
     world = await World().start()
     with pytest.raises(NotFound, match="ROTATION_VAULTS"):
-        await world.engine.handle(RotationRequest(SecretRef("evil", NAME), None, "operator", "x"))
+        await world.engine.handle(RotationRequest(SecretRef("evil", NAME), None, Reason.OPERATOR, "x"))
 
 
 async def test_the_other_role_is_deferred_until_the_grace_of_the_old_one_is_over() -> None:
@@ -206,7 +206,7 @@ async def test_no_error_that_leaves_the_engine_shows_a_value() -> None:
 async def test_a_plan_changes_nothing_and_says_what_would_happen() -> None:
     world = await World("alternating").start()
     world.vault.calls.clear()
-    plan = await world.engine.plan(RotationRequest(REF, None, "operator", "x", demanded=True))
+    plan = await world.engine.plan(RotationRequest(REF, None, Reason.OPERATOR, "x", demanded=True))
     assert plan.result is Result.PLANNED
     assert "db.example:5432" in plan.detail
     assert {call for call, _ in world.vault.calls} == {"get"}

@@ -9,7 +9,7 @@ import pytest
 
 from rotation.errors import Denied, LeaseLost, NotFound, NotYet, Unreachable
 from rotation.fence import Fence, Limits, within
-from rotation.model import Credential, Force, Job, Outcome, Result, RotationRequest, SecretRef
+from rotation.model import Credential, Force, Job, Outcome, Reason, Result, RotationRequest, SecretRef
 from rotation.policy import Permit
 from rotation.records import Step
 from tests.fakes import FakeClock, FakeRotator, InMemoryLedger, value
@@ -87,7 +87,7 @@ async def test_what_no_version_names_is_removed_at_the_provider() -> None:
 
 
 async def plan(world: World, **more: object) -> Outcome:
-    request = RotationRequest(REF, None, "operator", "test", demanded=True)
+    request = RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True)
     return await world.engine.plan(replace(request, **more))  # type: ignore[arg-type]
 
 
@@ -101,7 +101,11 @@ async def test_a_dry_run_says_what_would_be_touched_and_touches_nothing() -> Non
     assert await world.ledger.read(REF) == ()
     await world.ask()
     again = await plan(world, force=Force.YES)
-    assert "once the grace period of a is over" in again.detail
+    assert again.result is Result.DEFERRED, "as a run would say"
+    assert "a is still in its grace period of 72 h" in again.detail
+    forced = await plan(world, force=Force.GRACE)
+    assert forced.result is Result.PLANNED
+    assert "a would be retired" in forced.detail
     assert (await plan(world, demanded=False)).result is Result.NOT_DUE
     assert (await plan(world, version="0" * 32)).result is Result.SUPERSEDED
 

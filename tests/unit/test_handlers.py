@@ -36,11 +36,11 @@ from handlers.shutdown import Shutdown
 from handlers.sweep import sweep
 from handlers.telemetry import Off
 from rotation.errors import Busy, Denied, Malformed, NotFound, Refused, RotationError, Stopping, Throttled, Unreachable
-from rotation.model import Force, Outcome, Result, RotationRequest, SecretRef, SecretValue
+from rotation.model import Force, Outcome, Reason, Result, RotationRequest, SecretRef, SecretValue
 from rotation.reminders import UNFINISHED
 
 REF = SecretRef("kv", "orders-db")
-REQUEST = RotationRequest(REF, "v1", "near-expiry", "event-grid", Force.YES, early=True)
+REQUEST = RotationRequest(REF, "v1", Reason.NEAR_EXPIRY, "event-grid", Force.YES, early=True)
 OUTCOME = Outcome(
     Result.ROTATED, REF, "done", version="v2", previous_version="v1", expires_on=datetime(2026, 1, 1, tzinfo=UTC)
 )
@@ -114,7 +114,7 @@ async def test_what_is_no_request_is_dropped_with_a_line_that_does_not_repeat_it
 
 def test_a_message_survives_the_queue() -> None:
     assert from_text(to_text(REQUEST)) == REQUEST
-    plain = RotationRequest(REF, None, "sweep", "sweep")
+    plain = RotationRequest(REF, None, Reason.SWEEP, "sweep")
     assert from_text(to_text(plain)) == plain
     restoring = replace(plain, restore_tags=True)
     assert from_text(to_text(restoring)) == restoring
@@ -133,7 +133,7 @@ def test_who_asked_is_noted_in_one_line_that_a_ledger_can_keep() -> None:
 def test_a_message_carries_the_id_of_who_asked_and_one_without_is_read_too() -> None:
     """The package before writes none, and leaves one alone that it reads."""
     named = RotationRequest(
-        SecretRef("kv", "a"), "b", "operator", "Ada", actor_id="0f8fad5b-d9cb-469f-a165-70867728950e"
+        SecretRef("kv", "a"), "b", Reason.OPERATOR, "Ada", actor_id="0f8fad5b-d9cb-469f-a165-70867728950e"
     )
     assert from_text(to_text(named)) == named
     assert "actor_id" not in to_text(replace(named, actor_id=None))

@@ -15,6 +15,7 @@ SOURCES = [*sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.frozen"}),
     frozenset({"rotation.terms"}),
+    frozenset({"rotation.reasons"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset(
         {
@@ -32,12 +33,14 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.policy"}),
     frozenset({"rotation.policy_rules", "rotation.policy_pairs", "rotation.self_protection"}),
     frozenset({"rotation.policy_file", "rotation.policy_known"}),
-    frozenset({"rotation.policy_check", "rotation.due", "rotation.fence", "rotation.sharing"}),
+    frozenset({"rotation.policy_check", "rotation.fence", "rotation.sharing", "rotation.subject", "rotation.grace"}),
+    frozenset({"rotation.decision"}),
     frozenset({"rotation.run"}),
     frozenset({"rotation.repair", "rotation.retirement", "rotation.outcomes", "rotation.ownership"}),
     frozenset({"rotation.parts"}),
     frozenset({"rotation.change"}),
-    frozenset({"rotation.mending"}),
+    frozenset({"rotation.mending", "rotation.resumption", "rotation.failures"}),
+    frozenset({"rotation.plan"}),
     frozenset({"rotation.engine", "rotation.sweeper"}),
 )
 # `python -m rotation.policy check` is a command that operators know; its few lines hand over to where the work is.

@@ -23,6 +23,7 @@ from rotation.model import (
     Job,
     Outcome,
     Proof,
+    Reason,
     Result,
     RotationRequest,
     Secret,
@@ -50,7 +51,7 @@ async def write(world: World, ref: SecretRef, new: SecretValue, tags: dict[str, 
 async def ask(world: World, ref: SecretRef = REF, reason: str = "operator", **more: object) -> Outcome:
     """As an operator does, for whatever is the latest."""
     version = world.vault.latest(ref.name).version
-    request = RotationRequest(ref, version, reason, "test", demanded=reason == "operator")
+    request = RotationRequest(ref, version, Reason(reason), "test", demanded=reason == "operator")
     return await world.engine.handle(replace(request, **more))  # type: ignore[arg-type]
 
 
@@ -122,12 +123,12 @@ async def test_a_secret_that_no_rule_covers_is_never_read() -> None:
     engine._parts = replace(engine._parts, policy=Policy())
     world.vault.calls.clear()
     with pytest.raises(Denied, match="no rule"):
-        await engine.handle(RotationRequest(REF, None, "operator", "test", demanded=True))
+        await engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
     with pytest.raises(Denied, match="no rule"):
-        await engine.plan(RotationRequest(REF, None, "operator", "test", demanded=True))
+        await engine.plan(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
     assert "get" not in {call for call, _ in world.vault.calls}
     await write(world, REF, world.latest.value, tags={})
-    request = RotationRequest(REF, None, "near-expiry", "test")
+    request = RotationRequest(REF, None, Reason.NEAR_EXPIRY, "test")
     assert (await engine.handle(request)).result is Result.UNMANAGED
 
 
@@ -232,7 +233,7 @@ async def test_an_owner_whose_vault_left_is_named_and_a_takeover_does_not_read_i
     wide = Rule(("kv", "kv-new"), rule.secrets, rule.rotators, rule.permit, rule.targets)
     world_parts = replace(engine._parts, vaults={"kv-new": new}, policy=Policy((wide,)))
     engine = type(engine)(world_parts)
-    request = RotationRequest(elsewhere, None, "operator", "test", demanded=True)
+    request = RotationRequest(elsewhere, None, Reason.OPERATOR, "test", demanded=True)
     with pytest.raises(BoundElsewhere, match="ROTATION_VAULTS"):
         await engine.handle(request)
     done = await engine.handle(replace(request, adopt=Adopt.TAKEOVER))
@@ -439,7 +440,7 @@ async def test_nothing_is_staged_where_a_rule_takes_the_companion_out() -> None:
     out = Rule(rule.vaults, ("*", f"!{companion(NAME)}"), rule.rotators, rule.permit, rule.targets)
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((out,))))
     with pytest.raises(Denied, match=companion(NAME)):
-        await engine.handle(RotationRequest(REF, None, "operator", "test", demanded=True))
+        await engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
     assert world.server.changes == []
 
 
@@ -593,7 +594,7 @@ async def test_a_copy_of_a_server_is_told_from_it_by_a_look_at_both() -> None:
     both = replace_targets(rule, (parse_target(TARGET), parse_target(copy)))
     world.rotator = OnTheCopy(world.server, "in-place")
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
-    request = RotationRequest(OTHER, None, "operator", "test", demanded=True)
+    request = RotationRequest(OTHER, None, Reason.OPERATOR, "test", demanded=True)
     assert (await engine.handle(request)).result is Result.ROTATED
     keys = {kept[-1].realm: str(kept[-1].owner) for kept in world.ledger._bindings.values()}
     assert keys == {"server:1": str(REF), f"server:1@{copy}": str(OTHER)}

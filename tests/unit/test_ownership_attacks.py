@@ -13,6 +13,7 @@ from rotation.model import (
     Credential,
     Draft,
     Job,
+    Reason,
     Result,
     RotationRequest,
     Secret,
@@ -106,7 +107,7 @@ async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_wer
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
 
     async def sweep() -> Result:
-        request = RotationRequest(REF, world.latest.version, "sweep", "test")
+        request = RotationRequest(REF, world.latest.version, Reason.SWEEP, "test")
         return (await engine.handle(request)).result
 
     await sweep()
@@ -212,7 +213,7 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
     parts = replace(parts, policy=Policy((wide,)), rotator=lambda name: other if name == "other" else world.rotator)
     await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"rotator": "other"})
     with pytest.raises(RotationError):
-        await type(world.engine)(parts).handle(RotationRequest(REF, world.latest.version, "sweep", "test"))
+        await type(world.engine)(parts).handle(RotationRequest(REF, world.latest.version, Reason.SWEEP, "test"))
     assert world.server.passwords["victim"] == "theirs"
 
 
@@ -271,7 +272,7 @@ async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_
         allowed = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, tuple(map(parse_target, targets)))
         return type(world.engine)(replace(parts, policy=Policy((allowed,)), rotator=lambda _: world.rotator))
 
-    request = RotationRequest(OTHER, None, "operator", "test", demanded=True)
+    request = RotationRequest(OTHER, None, Reason.OPERATOR, "test", demanded=True)
     assert (await engine(TARGET, COPY).handle(request)).result is Result.ROTATED  # type: ignore[attr-defined]
     await write(world, third, world.vault.latest(OTHER.name).value, at_copy)
     del world.vault._secrets[NAME]
@@ -293,11 +294,11 @@ async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owne
     await write(world, at_copy, value("a", "aa"), {**world.tags, "target": COPY})
     await write(world, at_original, value("b", "bb"))
     for ref in (at_copy, at_original):
-        await engine.handle(RotationRequest(ref, None, "sweep", "test"))
+        await engine.handle(RotationRequest(ref, None, Reason.SWEEP, "test"))
     await write(world, pair, world.vault.latest(at_copy.name).value, {**world.tags, "target": COPY, "slots": "a,b"})
     changes = list(world.server.changes)
     with pytest.raises(BoundElsewhere, match=str(at_copy)):
-        await engine.handle(RotationRequest(pair, None, "operator", "test", demanded=True))
+        await engine.handle(RotationRequest(pair, None, Reason.OPERATOR, "test", demanded=True))
     assert world.server.changes == changes
 
 

@@ -9,10 +9,10 @@ from pytest_mock import MockerFixture
 
 from handlers.messages import to_text
 from handlers.poison import AT_MOST, POISON_QUEUE, Poison
-from rotation.model import RotationRequest, SecretRef
+from rotation.model import Reason, RotationRequest, SecretRef
 
 SERVICE = "https://st.queue.core.windows.net"
-REQUEST = to_text(RotationRequest(SecretRef("kv", "orders-db"), "v1", "sweep", "sweep"))
+REQUEST = to_text(RotationRequest(SecretRef("kv", "orders-db"), "v1", Reason.SWEEP, "sweep"))
 
 
 async def told(

@@ -377,7 +377,9 @@ def test_the_sample_policy_states_the_defaults_as_they_are() -> None:
     defaults = Permit(rule=1)
     assert f"Default: {defaults.max_validity_days}." in text
     assert f"Default: {defaults.min_interval // timedelta(hours=1)}." in text
-    assert f"Default: {defaults.jitter_percent}." in text
+    assert defaults.verify_every is not None
+    assert f"0: never. Default: {defaults.verify_every // timedelta(hours=1)}." in text
+    assert f"0 to 20. Default: {defaults.jitter_percent}." in text
     assert f"0 to 8760. Default: {defaults.min_grace_hours}." in text
     first = sound(text).rules[0].permit
     assert (first.password, first.tls) == (defaults.password, defaults.tls)

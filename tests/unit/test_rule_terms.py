@@ -8,7 +8,7 @@ import pytest
 from rotation.engine import Engine, Parts
 from rotation.errors import Denied, Unusable
 from rotation.history import History
-from rotation.model import Adopt, Force, Outcome, RotationRequest, SecretValue
+from rotation.model import Adopt, Force, Outcome, Reason, RotationRequest, SecretValue
 from rotation.records import Record, Step
 from rotation.windows import parse_window
 from tests.fakes import value
@@ -30,7 +30,7 @@ async def demanded(world: World, force: Force = Force.NO) -> Outcome:
 
 
 async def planned(world: World) -> Outcome:
-    return await world.engine.plan(RotationRequest(REF, None, "operator", "test", demanded=True))
+    return await world.engine.plan(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
 
 
 # min-interval-hours
@@ -92,7 +92,7 @@ async def test_jitter_shortens_a_life_by_so_much_at_most_and_lengthens_none(perc
         parts = Parts(
             {"kv": world.vault}, world.ledger, world.policy, world._rotator, world.time.clock, random.Random(seed)
         )
-        await Engine(parts).handle(RotationRequest(REF, None, "near-expiry", "test"))
+        await Engine(parts).handle(RotationRequest(REF, None, Reason.NEAR_EXPIRY, "test"))
         lives.append(life(world))
     full, slack = timedelta(days=90), timedelta(seconds=5)
     assert max(lives) <= full + slack
@@ -160,7 +160,7 @@ async def test_what_an_operator_resets_must_be_permitted_as_the_value_names_it()
     await world.start()
     await world.write(value("c", "does not work"))
     request = RotationRequest(
-        REF, None, "operator", "test", Force.YES, demanded=True, adopt=Adopt.RESET, slots=("a", "b")
+        REF, None, Reason.OPERATOR, "test", Force.YES, demanded=True, adopt=Adopt.RESET, slots=("a", "b")
     )
     with pytest.raises(Denied, match="slot c "):
         await world.engine.handle(request)

@@ -19,7 +19,7 @@ from handlers.outgoing import MOST_BOUND
 from handlers.settings import HttpAuth
 from handlers.sweep import MOST_KEPT, sweep
 from handlers.telemetry import Off
-from rotation.model import RotationRequest, SecretItem, SecretRef
+from rotation.model import Reason, RotationRequest, SecretItem, SecretRef
 
 
 class Queue:
@@ -43,7 +43,7 @@ def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
 
     async def requests(vault: SimpleNamespace, _now: datetime) -> AsyncIterator[RotationRequest]:
         for number in range(counts[vault.name]):
-            yield RotationRequest(SecretRef(vault.name, f"s-{number}"), "1", "sweep", "sweep")
+            yield RotationRequest(SecretRef(vault.name, f"s-{number}"), "1", Reason.SWEEP, "sweep")
 
     stores = {name: SimpleNamespace(name=name) for name in counts}
     return SimpleNamespace(

@@ -1,11 +1,12 @@
 """What a sweep asks for, and what it leaves alone."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from rotation.errors import Unreachable
-from rotation.model import RotationRequest, SecretValue
+from rotation.model import Reason, RotationRequest, SecretValue
 from rotation.records import Step
 from rotation.sweeper import Sweeper
 from tests.fakes import value
@@ -49,7 +50,7 @@ async def test_nothing_to_do_is_nothing_asked_and_nothing_read() -> None:
 async def test_what_is_due_is_asked_for_pinned_to_its_version() -> None:
     world = await settled()
     world.time.ahead(days=70)
-    assert await world.sweep() == [RotationRequest(REF, world.latest.version, "sweep", "sweep")]
+    assert await world.sweep() == [RotationRequest(REF, world.latest.version, Reason.SWEEP, "sweep")]
 
 
 async def test_a_secret_that_the_ledger_does_not_know_is_asked_for_where_the_policy_covers_it() -> None:
@@ -196,3 +197,52 @@ async def test_what_was_found_beside_a_secret_that_cannot_be_read_is_asked_for_a
     with pytest.raises(Unreachable):
         await sweep()
     assert found == [NAME, "more-0", "more-2", "more-3", "more-4"]
+
+
+async def test_what_has_no_expiry_is_asked_for_when_it_is_due_though_nothing_is_checked() -> None:
+    world = Swept()
+    world.allow(verify_every=None)
+    await world.start()
+    world.time.ahead(minutes=6)
+    await world.vault.set(NAME, world.latest.value, tags=world.tags)
+    await world.ask("sweep")
+    world.time.ahead(days=30)
+    await world.vault.set_tags(NAME, world.latest.version, {**world.latest.tags, "team": "y"})
+    world.time.ahead(days=29)
+    assert await world.sweep() == []
+    world.time.ahead(days=2)
+    assert len(await world.sweep()) == 1
+    assert (await world.ask("sweep")).result.value == "rotated"
+
+
+async def test_a_secret_that_is_managed_no_longer_is_not_asked_for_and_read_once() -> None:
+    world = await settled()
+    tags = {name: text for name, text in world.latest.tags.items() if name != "rotator"}
+    await world.vault.set_tags(NAME, world.latest.version, tags)
+    world.time.ahead(hours=1)
+    assert await world.sweep() == []
+    assert world.read() == [NAME]
+    assert await world.sweep() == []
+    assert world.read() == []
+
+
+async def test_tags_lost_right_after_a_rotation_are_asked_for_days_later_too() -> None:
+    world = Swept()
+    await world.start()
+    await world.ask()
+    await world.write(value("app", "x"), tags={})
+    world.time.ahead(days=3)
+    assert [request.ref for request in await world.sweep()] == [REF]
+
+
+async def test_what_is_due_and_has_to_wait_is_not_asked_for_until_then() -> None:
+    world = Swept()
+    world.allow(min_interval=timedelta(hours=48), verify_every=None)
+    await world.start()
+    await world.ask()
+    await world.vault.set_tags(NAME, world.latest.version, {**world.latest.tags, "lead-days": "45"})
+    world.vault._secrets[NAME][-1] = replace(world.latest, expires_on=world.now + timedelta(days=20))
+    world.time.ahead(hours=47)
+    assert await world.sweep() == []
+    world.time.ahead(hours=1)
+    assert len(await world.sweep()) == 1

@@ -14,7 +14,7 @@ from handlers.poison import Poison
 from handlers.rotate import rotate
 from handlers.shutdown import Shutdown
 from rotation.errors import RotationError, Unreachable
-from rotation.model import RotationRequest, SecretItem
+from rotation.model import Reason, RotationRequest, SecretItem
 from rotation.policy import Policy
 from tests.telemetry.watched import Watched
 from tests.watch.kusto import Workspace
@@ -46,7 +46,7 @@ class Emitter(Watched):
 
     async def message(self, text: str | None = None, *, after: timedelta = timedelta()) -> None:
         """The queue brings a message; without one, the usual request. A transient error is the platform's, as there."""
-        request = RotationRequest(REF, self.vault.latest(NAME).version, "near-expiry", "test", early=True)
+        request = RotationRequest(REF, self.vault.latest(NAME).version, Reason.NEAR_EXPIRY, "test", early=True)
         app: Any = SimpleNamespace(
             engine=self.engine, notifier=Notifier(None, Mock()), delay=AsyncMock(), shutdown=Shutdown()
         )

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from handlers.messages import to_text
-from rotation.model import Result, RotationRequest
+from rotation.model import Reason, Result, RotationRequest
 from tests.watch.emitted import NOW, Emitter
 from tests.watch.kusto import QUERIES, ROOT, Workspace, query
 from tests.world import NAME, REF
 
 HOUR = timedelta(hours=1)
 SECRET = f"kv/{NAME}"
-MESSAGE = to_text(RotationRequest(REF, "v1", "sweep", "sweep"))
+MESSAGE = to_text(RotationRequest(REF, "v1", Reason.SWEEP, "sweep"))
 
 
 @pytest.fixture
