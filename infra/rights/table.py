@@ -52,6 +52,7 @@ class Permission:
     name: str
     app_role_id: str
     resource_app_id: str
+    purpose: str
     rotators: frozenset[str]
 
 
@@ -85,7 +86,9 @@ def load(path: Path = FILE) -> Table:
         roles={key: _role(key, role) for key, role in raw["customRoles"].items()},
         grants=tuple(_grant(grant) for grant in raw["grants"]),
         graph=tuple(
-            Permission(one["permission"], one["appRoleId"], one["resourceAppId"], frozenset(one["rotators"]))
+            Permission(
+                one["permission"], one["appRoleId"], one["resourceAppId"], one["purpose"], frozenset(one["rotators"])
+            )
             for one in raw["graph"]
         ),
         sql=tuple(Administration(one["resourceType"].lower(), frozenset(one["rotators"])) for one in raw["sql"]),
