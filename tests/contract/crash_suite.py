@@ -1,7 +1,7 @@
 """A rotation by the app's own engine and a real rotator, killed at each call to vault, ledger or rotator in turn.
 
-`tests/crash` kills at each moment inside a provider that is made for it. Here the provider is the harness's, whatever it
-is: so a new kind is killed without a line of its own.
+`tests/crash` kills at each moment inside a provider that is made for it. Here the provider is the harness's, whatever
+it is: so a new kind is killed without a line of its own.
 """
 
 import random

@@ -17,6 +17,8 @@ from tests.world import KINDS
 MODULES = [import_module(f"tests.contract.{path.stem}") for path in sorted(Path(__file__).parent.glob("harness_*.py"))]
 VARIANTS: dict[str, Variant] = {name: variant for module in MODULES for name, variant in module.HARNESSES.items()}
 
+KINDS_OF_OURS = {name: VARIANTS[name] for name in ROTATORS if name in VARIANTS}
+
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Each clause runs over the variants of its class whose traits are those of its mark `where`."""
@@ -49,7 +51,7 @@ class TestProofs(ProveSuite):
 
 
 class TestCrashes(CrashSuite):
-    variants = {name: VARIANTS[name] for name in ROTATORS if name in VARIANTS}
+    variants = KINDS_OF_OURS
 
     @pytest.fixture
     async def harness(self, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
