@@ -10,6 +10,13 @@ MOST_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
 STORAGE_ACCOUNTS = "microsoft.storage/storageaccounts"
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
+# By the host of a cloud's resource manager, what the names of its servers end in: "Endpoints" of Azure, of Azure
+# Government and of Azure operated by 21Vianet, in Microsoft's documentation of those clouds.
+POSTGRES_SUFFIXES = {
+    "management.azure.com": ".postgres.database.azure.com",
+    "management.usgovcloudapi.net": ".postgres.database.usgovcloudapi.net",
+    "management.chinacloudapi.cn": ".postgres.database.chinacloudapi.cn",
+}
 
 # Texts, not compiled: a start, which reads the policy, compiles those alone that this policy needs.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"

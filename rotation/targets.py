@@ -8,16 +8,19 @@ import re
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
-from rotation.addresses import ends_in_number, ipv6, is_arm_id, is_guid, is_host, is_ipv4, port_number
+from rotation.addresses import (
+    POSTGRES_SUFFIXES,
+    ends_in_number,
+    ipv6,
+    is_arm_id,
+    is_guid,
+    is_host,
+    is_ipv4,
+    port_number,
+)
 from rotation.frozen import Frozen
 
 POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
-# "Endpoints" of Azure, Azure Government and Azure operated by 21Vianet: of Azure Database for PostgreSQL.
-AZURE_POSTGRES = (
-    ".postgres.database.azure.com",
-    ".postgres.database.usgovcloudapi.net",
-    ".postgres.database.chinacloudapi.cn",
-)
 
 # Texts, not compiled: the start, which reads the policy, compiles those alone that this policy needs.
 _WITH_PORT = r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}|\*))?"
@@ -40,7 +43,7 @@ class Host(Frozen):
     @property
     def azures(self) -> bool:
         """Whether only Azure Database for PostgreSQL can answer to the name."""
-        return self.name.endswith(AZURE_POSTGRES)
+        return self.name.endswith(tuple(POSTGRES_SUFFIXES.values()))
 
     def permits(self, claimed: str) -> bool:
         form = re.fullmatch(_WITH_PORT, claimed)

@@ -7,7 +7,6 @@ reference describe the calls. "Manage storage account access keys" recommends ex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from rotation.addresses import STORAGE_ACCOUNTS, resource_of
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.formats import Value
 from rotation.model import Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
@@ -39,13 +39,7 @@ ASK_AGAIN_S = 15
 READ_S = 8
 ROLES = "Storage Account Key Operator Service Role and Reader"
 
-# "Resource naming rules": resource groups have no dot at their end, accounts 3 to 24 small letters and digits. Nothing
-# in an id may lead elsewhere: no "..", no encoding, no query.
-_ID = re.compile(
-    r"/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"/resourcegroups/(?!\.)(?:[a-z0-9_()-]|\.(?![./])){1,90}"
-    r"/providers/microsoft\.storage/storageaccounts/(?P<name>[a-z0-9]{3,24})"
-)
+_NAME = "[a-z0-9]{3,24}"  # "Resource naming rules"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +59,13 @@ class StorageKey:
         if spec.target is None:
             raise Unusable("set the tag target to the ARM id of the storage account", field="target")
         target = spec.target.lower() if spec.target.isascii() else ""
-        account = _ID.fullmatch(target)
+        account = resource_of(target, STORAGE_ACCOUNTS, _NAME)
         if account is None:
             raise Unusable("the tag target is not the ARM id of a storage account", field="target")
         slots = spec.slots or KEYS
         if set(slots) != set(KEYS):
             raise Unusable("the tag slots is not key1,key2 or key2,key1; leave it out", field="slots")
-        value = read_key(secret.value, spec, account["name"])
+        value = read_key(secret.value, spec, account)
         return Claim(
             targets=(target,), slots=tuple(slots), current_slot=None, form=value.name, confidential=(value.password,)
         )

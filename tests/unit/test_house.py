@@ -14,7 +14,7 @@ SOURCES = [*sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.
 # From the bottom up: a module of the core imports only what stands in its own line or in a line above.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.frozen"}),
-    frozenset({"rotation.terms", "rotation.addresses"}),
+    frozenset({"rotation.terms", "rotation.addresses", "rotation.side_by_side"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset(
         {
