@@ -68,7 +68,8 @@ def test_a_resources_name_is_read_from_its_id(text: str) -> None:
     "text",
     [
         ACCOUNT + "/", ACCOUNT + "?x", ACCOUNT.replace("stordersprod", "st"), ACCOUNT.replace("rg-orders", "rg."),
-        ACCOUNT.replace("rg-orders", "..") , ACCOUNT.replace("rg-orders", "a/b"), ACCOUNT.replace("storage/", "keyvault/"),
+        ACCOUNT.replace("rg-orders", ".."), ACCOUNT.replace("rg-orders", "a/b"),
+        ACCOUNT.replace("storage/", "keyvault/"),
         ACCOUNT.replace("microsoft.storage", "microsoftxstorage"), ACCOUNT.replace("11111111", "1111111g"),
         ACCOUNT.replace("stordersprod", "\u212aordersprod"), "https://management.azure.com" + ACCOUNT,
     ],
