@@ -21,11 +21,7 @@ POSTGRES_SUFFIXES = {
 # Texts, not compiled: a start, which reads the policy, compiles those alone that this policy needs.
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"{_LABEL}(?:\.{_LABEL})*"
-_PORT = r"[1-9][0-9]{0,4}"
 _SIX = r"[0-9A-Fa-f:.]{2,45}"
-# A name whose last part is a number is an address to some resolvers and a name to others (127.1, 0x7f.1): URL Standard,
-# "ends in a number".
-_NUMBER = r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)"
 _GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _GUID_LENGTH = 36
 # Each character can be matched in one way only, so that no id, however long, keeps the matching busy.
@@ -36,7 +32,8 @@ _IN_GROUP = rf"/subscriptions/{_GUID}/resourcegroups/(?!\.)(?:[a-z0-9_()-]|\.(?!
 
 def port_number(text: str) -> int | None:
     """A port as it is written; None where it is no number from 1 to 65535. No sign, blank or zero before it."""
-    return int(text) if re.fullmatch(_PORT, text) and int(text) <= MOST_PORT else None
+    well_formed = text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(MOST_PORT))
+    return int(text) if well_formed and int(text) <= MOST_PORT else None
 
 
 def is_host(text: str) -> bool:
@@ -47,8 +44,11 @@ def is_host(text: str) -> bool:
 
 
 def ends_in_number(text: str) -> bool:
-    """Whether resolvers may take a host for an address."""
-    return re.fullmatch(_NUMBER, text) is not None
+    """Whether resolvers may take a host for an address: 127.1 and 0x7f.1 are names to some (URL Standard, the same)."""
+    last = text.rpartition(".")[2].lower()
+    if last.startswith("0x"):
+        return not last[2:].strip("0123456789abcdef")
+    return last.isascii() and last.isdigit()
 
 
 def is_ipv4(text: str) -> bool:
