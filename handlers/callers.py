@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from handlers.dimensions import one_line
 from handlers.settings import HttpAuth
+from rotation.addresses import is_guid
 from rotation.errors import Denied, HttpClosed
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 # The directory's own id of a person or a pipeline, which stays where a name is given to another.
 _ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
-_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 LONGEST_ACTOR = 200  # characters in a record: each history keeps them for good
 
 
@@ -77,7 +76,7 @@ def noted(name: str) -> str:
 
 def object_id(told: object) -> str | None:
     """The id of a directory's object; None where it is none."""
-    return told.lower() if isinstance(told, str) and _ID.fullmatch(told.lower()) else None
+    return told.lower() if isinstance(told, str) and is_guid(told.lower()) else None
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from handlers.settings import QUEUE
 from rotation.errors import Unreachable
 from rotation.model import RotationRequest
 from rotation.reminders import PATIENCE_S
+from rotation.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     import aiohttp
@@ -94,12 +95,8 @@ class Delay:
 
     async def send(self, messages: Sequence[str]) -> list[str]:
         """Send all of them now -> those that could not be sent."""
-        left: list[str] = []
-        for start in range(0, len(messages), AT_ONCE):
-            some = messages[start : start + AT_ONCE]
-            sent = await asyncio.gather(*(self._sent(message, None) for message in some))
-            left += [message for message, done in zip(some, sent, strict=True) if not done]
-        return left
+        sent = side_by_side(lambda message: self._sent(message, None), messages, AT_ONCE)
+        return [message async for message, done in sent if not done]
 
     async def _sent(self, text: str, wait: int | None) -> bool:
         if self._service is None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from functools import partial
 
 from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
@@ -18,6 +18,7 @@ from handlers.strict import json_object, no_body, query
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Adopt, Force, Outcome, Reason, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
+from rotation.side_by_side import side_by_side
 from rotation.spec import checked_name, checked_word, is_companion
 
 PARAMETERS = ("dry_run", "if_version", "force", "restore_tags", "adopt", "slots")
@@ -74,14 +75,12 @@ async def rotate_many(running: Running, ask: Ask) -> Answer:
         if wish["vaults"] and name not in wish["vaults"]:
             continue
         chosen = [item.ref async for item in vault.secrets() if _fits(item, wish)]
-        for start in range(0, len(chosen), AT_ONCE):
-            versions = await asyncio.gather(*(_version(vault, ref) for ref in chosen[start : start + AT_ONCE]))
-            for ref, version in zip(chosen[start : start + AT_ONCE], versions, strict=True):
-                if version is not None:
-                    request = RotationRequest(
-                        ref, version, Reason.OPERATOR, who.name, force, demanded=True, actor_id=who.object_id
-                    )
-                    await outgoing.add(to_text(request))
+        async for ref, version in side_by_side(partial(_version, vault), chosen, AT_ONCE):
+            if version is not None:
+                request = RotationRequest(
+                    ref, version, Reason.OPERATOR, who.name, force, demanded=True, actor_id=who.object_id
+                )
+                await outgoing.add(to_text(request))
     answer = {"accepted": outgoing.count, "count": outgoing.count}
     return Answer(202, answer, messages=tuple(outgoing.messages))
 

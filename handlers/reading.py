@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from rotation.history import History
 from rotation.model import SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.records import Record
+from rotation.side_by_side import side_by_side
 from rotation.spec import checked_name, due_at, is_companion, parse
 
 AT_ONCE = 16  # reads side by side
@@ -29,13 +29,8 @@ async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
     caller(ask.headers, app.settings.http_auth, Role.READER)
     found = vault_of(app, vault)
     items = [item async for item in found.secrets() if rotator_of(item) and not is_companion(item.ref.name)]
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def shown(item: SecretItem) -> dict[str, object]:
-        async with gate:
-            return _shown(item, await app.ledger.read(item.ref))
-
-    return Answer(200, {"vault": vault.lower(), "secrets": await asyncio.gather(*(shown(item) for item in items))})
+    read = side_by_side(lambda item: app.ledger.read(item.ref), items, AT_ONCE)
+    return Answer(200, {"vault": vault.lower(), "secrets": [_shown(item, records) async for item, records in read]})
 
 
 async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from datetime import UTC, datetime
@@ -16,6 +15,7 @@ from handlers.wiring import App
 from rotation.errors import RotationError
 from rotation.ports import Vault
 from rotation.sharing import shared
+from rotation.side_by_side import side_by_side
 
 log = logging.getLogger("keyturn.sweep")
 AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
@@ -29,13 +29,8 @@ async def sweep(app: App) -> list[str]:
     A vault that can't be read is reported, and does not keep the others waiting.
     """
     asked = _Asked(app.delay, time.monotonic() + WITHIN_S)
-    gate = asyncio.Semaphore(AT_ONCE)
-
-    async def one(name: str, vault: Vault) -> None:
-        async with gate:
-            await _sweep(app, name, vault, asked)
-
-    await asyncio.gather(*(one(name, vault) for name, vault in app.vaults.items()))
+    async for _ in side_by_side(lambda one: _sweep(app, *one, asked), app.vaults.items(), AT_ONCE):
+        pass
     await _tell_shared(app, asked)
     await app.poison.tell()
     return asked.messages

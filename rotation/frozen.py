@@ -1,4 +1,7 @@
-"""Records that can't be changed, cheap to declare: a start makes a dozen of them before it can answer (ADR 9)."""
+"""Records that can't be changed, cheap to declare: a start makes a dozen of them before it can answer.
+
+Frozen dataclasses in their place make a whole start 6.7 % longer, in instructions of the processor: ADR 9.
+"""
 
 from typing import ClassVar, NoReturn, dataclass_transform
 

@@ -10,8 +10,10 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from rotation.addresses import STORAGE_ACCOUNTS
 from rotation.errors import Denied
 from rotation.frozen import Frozen
+from rotation.rotators import ROTATORS
 from rotation.targets import Target, permitted
 from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
 
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 TWO = 2  # slots that take turns
-STORAGE_ROTATOR = "storage-key"
 # Where a rule says nothing; the other terms are those of a plain `Permit`.
 MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
 
@@ -141,7 +142,8 @@ _HIDDEN = "(not shown: no rule lists it)"
 def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
     told = (spec.target or "").lower()
     # The port that a target has where the tag names none tells nothing.
-    by_tag = told != "" and target in {told, f"{told}:5432"}
+    kind = ROTATORS.get(spec.rotator)
+    by_tag = told != "" and target in {told, *(f"{told}:{port}" for port in (kind.ports[:1] if kind else ()))}
     listed = by_tag or any(permitted(rule.targets, target) for rule in rules)
     return target if listed and re.fullmatch(_PRESENTABLE, target) else _HIDDEN
 
@@ -187,7 +189,7 @@ class Policy(Frozen):
             Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
                 no rule can permit.
         """
-        self._spare_own_accounts(spec, claim)
+        self._spare_own_accounts(claim)
         self._spare_administrators(claim)
         closest: Objection | None = None
         for rule in self.rules:
@@ -202,11 +204,12 @@ class Policy(Frozen):
             raise self.covered_by_none(ref)
         raise Denied(closest.message, field=closest.field)
 
-    def _spare_own_accounts(self, spec: "Spec", claim: "Claim") -> None:
-        """By name, which is unique in the world: where an account stands, a scope does not say."""
-        for target in claim.targets if spec.rotator == STORAGE_ROTATOR else ():
-            name = target.rstrip("/").rpartition("/")[2].lower()
-            if name in self.own_accounts:
+    def _spare_own_accounts(self, claim: "Claim") -> None:
+        """By name, which is unique in the world: where an account stands, a scope does not say. For any rotator."""
+        for target in claim.targets:
+            _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
+            name = rest.partition("/")[0]
+            if within and name in self.own_accounts:
                 raise Denied(
                     f"this app lives on the storage account {name!a:.80}, so no rule can permit its keys: "
                     "name another in the tag target",

@@ -13,8 +13,9 @@ def known_names() -> Known:
     return Known(
         rotators=ROTATORS,
         needs_slots={name for name, kind in ROTATORS.items() if kind.needs_slots},
-        needs_target={name for name, kind in ROTATORS.items() if kind.needs_target},
+        needs_target={name for name, kind in ROTATORS.items() if kind.targets},
         takes_turns={name for name, kind in ROTATORS.items() if kind.takes_turns},
         logs_in={name for name, kind in ROTATORS.items() if kind.logs_in},
+        ports={name: kind.ports for name, kind in ROTATORS.items() if kind.ports},
         alphabets=ALPHABETS,
     )

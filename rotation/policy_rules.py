@@ -3,11 +3,12 @@
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from rotation.frozen import Frozen
 from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Permit, Rule
-from rotation.targets import Host, Target, parse_target, repeated
+from rotation.targets import POSTGRES_PORTS, Host, Target, parse_target, repeated
 from rotation.terms import Admin, PasswordRules, Tls
 from rotation.windows import Window, parse_window
 
@@ -32,6 +33,7 @@ class Known(Frozen):
 
     needs_slots, needs_target: rotators whose rules must list slots, or targets. takes_turns: rotators whose rules must
     list pairs of slots, where they list more than two. logs_in: those to which `admin`, `password` and `tls` matter.
+    ports: by rotator, those that a host among its targets permits where it names none.
     """
 
     rotators: Collection[str]
@@ -39,6 +41,7 @@ class Known(Frozen):
     needs_target: Collection[str] = ()
     takes_turns: Collection[str] = ()
     logs_in: Collection[str] = ()
+    ports: Mapping[str, tuple[int, ...]] = MappingProxyType({})
     alphabets: Collection[str] = ("url-safe",)
 
 
@@ -117,11 +120,13 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
     """The rule of a table; only to be used where no problem was reported."""
     table.refuse_unknown(KEYS)
     usual = Permit(rule=number)
+    rotators = table.each("rotators", lambda name: _one_of(name, known.rotators), required=True)
+    ports = frozenset(port for rotator in rotators for port in known.ports.get(rotator, ()))
     rule = Rule(
         vaults=table.each("vaults", _vault, required=True),
         secrets=_secrets(table),
-        rotators=table.each("rotators", lambda name: _one_of(name, known.rotators), required=True),
-        targets=table.each("targets", parse_target),
+        rotators=rotators,
+        targets=table.each("targets", lambda text: parse_target(text, ports or POSTGRES_PORTS)),
         permit=Permit(
             rule=number,
             slots=table.each("slots", _slot),

@@ -55,7 +55,7 @@ class Record:
     grace_hours: in `APPLYING` and where a version is named, how long its slot lives on once it is superseded: promised.
     given_up: in `FAILED`, that its open operation will not be finished.
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
-    about_to: one of `AboutTo`, written before it is done. Where another step's record is written just then, it stands in
+    about_to: one of `AboutTo`, written before it is done. Where another record is written just then, it is a field of
         that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
     """
 

@@ -3,22 +3,27 @@
 Nor does it show to others what it signs in with. What it lives on today: the keys of two storage accounts, though it
 signs in to them by its identity, since whoever has a key owns queue and ledger; and administrators' passwords. Of other
 kinds there is nothing: its identity is a managed one, which has no secret, and vaults, Event Grid, telemetry and the
-platform's sign-in take that alone, so that no rule of `entra-app-secret` can cover anything of the app's.
+platform's sign-in take that alone, so that no rule about applications can cover anything of the app's.
 """
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from rotation.addresses import STORAGE_ACCOUNTS
 from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
-from rotation.policy import STORAGE_ROTATOR, Policy, Rule
+from rotation.policy import Policy, Rule
+from rotation.rotators import ROTATORS
 from rotation.targets import Host, Resource, Scope, Target
 from rotation.terms import COMPANION_SUFFIX, Tls
 
 if TYPE_CHECKING:
     from rotation.toml_lines import Path
 
-POSTGRES_SERVERS = "microsoft.dbforpostgresql"
+# Providers, such as "microsoft.dbforpostgresql", of whatever servers an administrator logs in to.
+_OF_SERVERS = frozenset(
+    target.partition("/")[0] for kind in ROTATORS.values() if kind.logs_in for target in kind.targets if "/" in target
+)
 
 
 class OwnResources(Frozen):
@@ -52,7 +57,7 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
     accounts = (*own.storage_accounts, *((own.ledger_account,) if own.ledger_account is not None else ()))
     for rule in policy.rules:
         for account in accounts:
-            if STORAGE_ROTATOR in rule.rotators and _covers_account(rule, account.strip().lower()):
+            if _changes_accounts(rule) and _covers_account(rule, account.strip().lower()):
                 use = "its ledger" if _name_of(account) == ledger else "its own storage"
                 raise Misconfigured(
                     f"rule {rule.permit.rule} of the policy covers the keys of the storage account "
@@ -115,10 +120,10 @@ def _here(target: Target) -> bool:
         case Host():
             return target.loopback
         case Resource():
-            return f"/{POSTGRES_SERVERS}/" not in target.id
+            return not any(f"/{provider}/" in target.id for provider in _OF_SERVERS)
         case Scope():
             below = target.id.partition("/providers/")[2]
-            return below != "" and not f"{below}/".startswith(f"{POSTGRES_SERVERS}/")
+            return below != "" and below.partition("/")[0] not in _OF_SERVERS
     return True
 
 
@@ -134,6 +139,10 @@ def covered_administrators(policy: Policy) -> Iterator[tuple[Rule, str, str]]:
         for vault, secret in secrets:
             if rule.names(vault, secret):
                 yield rule, vault, secret
+
+
+def _changes_accounts(rule: Rule) -> bool:
+    return any(STORAGE_ACCOUNTS in ROTATORS[name].targets for name in rule.rotators if name in ROTATORS)
 
 
 def _covers_account(rule: Rule, account: str) -> bool:

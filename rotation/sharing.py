@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from rotation.errors import RotationError
 from rotation.model import SecretRef
 from rotation.policy import Policy
 from rotation.ports import Rotator, Vault
+from rotation.side_by_side import side_by_side
 from rotation.spec import parse
 
 AT_ONCE = 8  # values read side by side
@@ -36,14 +37,10 @@ async def shared(
     enough: whether no more are to be read; then of those that were.
     """
     asking: dict[tuple[str, str], list[SecretRef]] = {}
-    for start in range(0, len(refs), AT_ONCE):
-        if enough():
-            break
-        part = refs[start : start + AT_ONCE]
-        found = await asyncio.gather(*(_asked(ref, vaults, policy, rotator) for ref in part))
-        for ref, credentials in zip(part, found, strict=True):
-            for credential in credentials:
-                asking.setdefault(credential, []).append(ref)
+    wanted = takewhile(lambda _ref: not enough(), refs)
+    async for ref, credentials in side_by_side(lambda ref: _asked(ref, vaults, policy, rotator), wanted, AT_ONCE):
+        for credential in credentials:
+            asking.setdefault(credential, []).append(ref)
     return [Shared(target, slot, tuple(them)) for (target, slot), them in asking.items() if len(them) > 1]
 
 

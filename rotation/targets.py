@@ -6,28 +6,24 @@ space: anybody can own `orders-evil` in it and be handed a password over perfect
 
 import re
 from collections.abc import Iterator, Sequence
-from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address
 
+from rotation.addresses import (
+    POSTGRES_SUFFIXES,
+    ends_in_number,
+    ipv6,
+    is_arm_id,
+    is_guid,
+    is_host,
+    is_ipv4,
+    port_number,
+)
 from rotation.frozen import Frozen
 
 POSTGRES_PORTS = frozenset({5432, 6432})  # the server's own, and PgBouncer's: what a bare host name permits
-MOST_PORT = 65535
-LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
-# "Endpoints" of Azure, Azure Government and Azure operated by 21Vianet: of Azure Database for PostgreSQL.
-AZURE_POSTGRES = (
-    ".postgres.database.azure.com",
-    ".postgres.database.usgovcloudapi.net",
-    ".postgres.database.chinacloudapi.cn",
-)
 
 # Texts, not compiled: the start, which reads the policy, compiles those alone that this policy needs.
-_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
-_NAME = rf"{_LABEL}(?:\.{_LABEL})*"
-_WITH_PORT = r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[1-9][0-9]{0,4}|\*))?"
-_GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-_GUID_LENGTH = 36
-# Each character can be matched in one way only, so that no claim, however long, keeps the matching busy.
-_ARM = r"(?:/[a-z0-9_.()-]+)+"
+_WITH_PORT = r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}|\*))?"
 _IN_GROUP = r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?"
 
 
@@ -40,20 +36,21 @@ class Host(Frozen):
     @property
     def loopback(self) -> bool:
         """Whether this is the machine itself, where nobody else can answer."""
-        if _is_ipv4(self.name):
+        if is_ipv4(self.name):
             return IPv4Address(self.name).is_loopback
         return self.name in {"localhost", "[::1]"}
 
     @property
     def azures(self) -> bool:
         """Whether only Azure Database for PostgreSQL can answer to the name."""
-        return self.name.endswith(AZURE_POSTGRES)
+        return self.name.endswith(tuple(POSTGRES_SUFFIXES.values()))
 
     def permits(self, claimed: str) -> bool:
         form = re.fullmatch(_WITH_PORT, claimed)
-        if form is None or form["port"] in {None, "*"} or int(form["port"]) > MOST_PORT:
+        port = port_number(form["port"] or "") if form is not None else None
+        if form is None or port is None:
             return False
-        return form["host"] == self.name and (self.ports is None or int(form["port"]) in self.ports)
+        return form["host"] == self.name and (self.ports is None or port in self.ports)
 
 
 class Resource(Frozen):
@@ -71,7 +68,7 @@ class Scope(Frozen):
     id: str
 
     def permits(self, claimed: str) -> bool:
-        return _is_arm_id(claimed) and claimed.startswith(self.id + "/")
+        return is_arm_id(claimed) and claimed.startswith(self.id + "/")
 
 
 class Application(Frozen):
@@ -133,8 +130,8 @@ def _one_spelling(claimed: str) -> str:
         return claimed
 
 
-def parse_target(text: str) -> Target:
-    """A target of a rule.
+def parse_target(text: str, ports: frozenset[int] = POSTGRES_PORTS) -> Target:
+    """A target of a rule. ports: those that a host permits where it names none.
 
     Raises:
         ValueError: its one line says what is wrong and how to write it.
@@ -144,9 +141,9 @@ def parse_target(text: str) -> Target:
     folded = text.lower()
     if folded.startswith("/"):
         return _parse_arm(folded)
-    if len(folded) == _GUID_LENGTH and re.fullmatch(_GUID, folded):
+    if is_guid(folded):
         return Application(folded)
-    return _parse_host(folded)
+    return _parse_host(folded, ports)
 
 
 def _parse_arm(folded: str) -> Resource | Scope:
@@ -154,7 +151,7 @@ def _parse_arm(folded: str) -> Resource | Scope:
     resource_id = folded.removesuffix("/*")
     if "*" in resource_id or folded == "/*":
         raise ValueError('`*` stands only for everything below a scope: end the id with "/*"')
-    if not _is_arm_id(resource_id):
+    if not is_arm_id(resource_id):
         raise ValueError('this is no Azure resource id; copy it from "Resource ID" in the portal')
     if not re.fullmatch(_IN_GROUP, resource_id):
         raise ValueError("name a subscription and a resource group: /subscriptions/ID/resourceGroups/NAME/...")
@@ -165,14 +162,9 @@ def _parse_arm(folded: str) -> Resource | Scope:
     return Resource(resource_id)
 
 
-def _is_arm_id(folded: str) -> bool:
-    """Whether it is written as ids are, with nothing in it that climbs out of a scope."""
-    return ".." not in folded and "." not in folded.split("/") and re.fullmatch(_ARM, folded) is not None
-
-
-def _parse_host(folded: str) -> Host:
+def _parse_host(folded: str, ports: frozenset[int]) -> Host:
     form = re.fullmatch(_WITH_PORT, folded)
-    if form is None or (form["port"] not in {None, "*"} and int(form["port"]) > MOST_PORT):
+    if form is None or (form["port"] not in {None, "*"} and port_number(form["port"]) is None):
         raise ValueError("write a target as host, host:port, [ipv6]:port or host:*")
     if "*" in form["host"] or "?" in form["host"]:
         raise ValueError(
@@ -185,7 +177,7 @@ def _parse_host(folded: str) -> Host:
     if form["port"] is not None:
         return Host(name, frozenset({int(form["port"])}))
     bare = Host(name, None)  # on this machine nobody else can answer, whatever the port
-    return bare if bare.loopback else Host(name, POSTGRES_PORTS)
+    return bare if bare.loopback else Host(name, ports)
 
 
 def _exact_host(host: str) -> str:
@@ -194,19 +186,14 @@ def _exact_host(host: str) -> str:
     Raises:
         ValueError: it is neither a DNS name nor an IP address.
     """
-    try:
-        if host.startswith("["):
-            # A zone ("%eth0") makes the same text another server on another machine.
-            return f"[{IPv6Address(host[1:-1].replace('%', ' '))}]"
-        if _is_ipv4(host):
-            return str(IPv4Address(host))
-    except AddressValueError:
-        raise ValueError("this is no IP address; write 192.0.2.7 or [2001:db8::7]:5432") from None
-    if len(host) > LONGEST_HOST or not re.fullmatch(_NAME, host):
+    if host.startswith("["):
+        address = ipv6(host[1:-1])
+        if address is not None:
+            return f"[{address}]"
+    elif is_ipv4(host):
+        return host
+    if host.startswith("[") or ends_in_number(host):
+        raise ValueError("this is no IP address; write 192.0.2.7 or [2001:db8::7]:5432")
+    if not is_host(host):
         raise ValueError("this is no host name; write it as db.example.com, without scheme, path or final dot")
     return host
-
-
-def _is_ipv4(host: str) -> bool:
-    """Whether resolvers take it for an address: its last part is a number (URL Standard, "ends in a number")."""
-    return host.rpartition(".")[2].isdigit()

@@ -62,7 +62,7 @@ resource definitions 'Microsoft.Authorization/roleDefinitions@2022-04-01' = [
   }
 ]
 
-module assignments 'grant.bicep' = [
+module assignments 'grant.json' = [
   for right in rights: {
     name: '${name}-grant-${uniqueString(right.row.key, right.id, right.principalId)}'
     scope: resourceGroup(split(right.id, '/')[2], split(right.id, '/')[4])

@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.rights.table import Grant, Table
+from rotation.addresses import group_of, may_hold, type_of
 from rotation.policy import Policy, Rule
+from rotation.rotators import APPLICATION, HOST, ROTATORS
 from rotation.targets import Application, Host, Resource, Scope
 
-ENTRA, POSTGRES = "entra-app-secret", frozenset({"postgres", "postgres-alternating"})
-POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
 NO_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"  # as examples have it
 
 
@@ -61,8 +61,8 @@ def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) 
         targets=tuple(sorted(targets)),
         custom_roles=tuple(sorted(key for key in keys | fixed | on_vaults if key is not None)),
         applications=tuple(sorted({app for rule in policy.rules for app in _applications(rule)})),
-        sql=tuple(sorted({need for rule in policy.rules for need in _sql(rule)}, key=lambda need: need.server)),
-        warnings=(*_mismatches(named, looked_after), *(line for rule in policy.rules for line in _idle(rule, table))),
+        sql=tuple(sorted({need for rule in policy.rules for need in _sql(rule, table)}, key=lambda need: need.server)),
+        warnings=(*_mismatches(named, looked_after), *(line for rule in policy.rules for line in _idle(rule))),
     )
 
 
@@ -82,17 +82,12 @@ def as_json(needed: Needed, table: Table) -> dict[str, Any]:
     }
 
 
-def group_of(resource_id: str) -> str:
-    """The id of the resource group that a resource or a scope stands in."""
-    return "/".join(resource_id.split("/")[:5])
-
-
 def _targets(rule: Rule, table: Table) -> Iterator[Need]:
     for grant in _target_grants(rule, table):
         for target in rule.targets:
-            if isinstance(target, Resource) and _type_of(target.id) == grant.resource_type:
+            if isinstance(target, Resource) and type_of(target.id) == grant.resource_type:
                 yield Need(grant.key, target.id)
-            if isinstance(target, Scope) and _may_hold(target.id, grant.resource_type):
+            if isinstance(target, Scope) and may_hold(target.id, str(grant.resource_type)):
                 # Roles are given on groups and resources, not on what stands between ("/providers/...").
                 yield Need(grant.key, group_of(target.id))
 
@@ -101,16 +96,9 @@ def _target_grants(rule: Rule, table: Table) -> Iterator[Grant]:
     yield from (grant for grant in table.grants if grant.scope == "target" and grant.rotators & set(rule.rotators))
 
 
-def _type_of(resource_id: str) -> str:
-    """Such as "microsoft.storage/storageaccounts"; of something within a resource, its path of types."""
-    provider, *path = resource_id.split("/")[6:]
-    return "/".join([provider, *path[::2]])
-
-
-def _may_hold(scope: str, resource_type: str | None) -> bool:
-    """Whether resources of a type can stand below a scope, which may go on below its resource group."""
-    below = scope.removeprefix(group_of(scope)).removeprefix("/providers").strip("/")
-    return f"{resource_type}/".startswith(f"{below}/" if below else "")
+def _kinds_of_targets(rule: Rule) -> set[str]:
+    """What its rotators can make use of; see `rotation.rotators.Kind`."""
+    return {target for name in rule.rotators if name in ROTATORS for target in ROTATORS[name].targets}
 
 
 def _without_covered(needs: Collection[Need]) -> set[Need]:
@@ -120,22 +108,23 @@ def _without_covered(needs: Collection[Need]) -> set[Need]:
 
 
 def _applications(rule: Rule) -> Iterator[str]:
-    if ENTRA in rule.rotators:
+    if APPLICATION in _kinds_of_targets(rule):
         yield from (target.id for target in rule.targets if isinstance(target, Application))
 
 
-def _sql(rule: Rule) -> Iterator[SqlNeed]:
+def _sql(rule: Rule, table: Table) -> Iterator[SqlNeed]:
     """Where this app's own identity is the administrator."""
     admin = rule.permit.admin
-    if admin is None or admin.kind != "identity" or not POSTGRES & set(rule.rotators):
+    types = [row.resource_type for row in table.sql if row.rotators & set(rule.rotators)]
+    if admin is None or admin.kind != "identity" or not types:
         return
     for target in rule.targets:
         match target:
             case Host(name):
                 server = name
-            case Resource(resource) if _type_of(resource) == POSTGRES_SERVERS:
+            case Resource(resource) if type_of(resource) in types:
                 server = resource.rsplit("/", 1)[1]
-            case Scope(scope) if _may_hold(scope, POSTGRES_SERVERS):
+            case Scope(scope) if any(may_hold(scope, one) for one in types):
                 server = f"each server in {scope}"
             case _:
                 continue
@@ -149,19 +138,19 @@ def _mismatches(named: Collection[str], looked_after: Collection[str]) -> Iterat
         yield f"the policy names vault {vault}, which is not in ROTATION_VAULTS: nothing in it is rotated"
 
 
-def _idle(rule: Rule, table: Table) -> Iterator[str]:
+def _idle(rule: Rule) -> Iterator[str]:
     """Targets that no rotator of the rule can make use of, and those that were never anybody's."""
-    types = [grant.resource_type for grant in _target_grants(rule, table)]
+    kinds = _kinds_of_targets(rule)
     for target in rule.targets:
         match target:
             case Host(shown):
-                useful = bool(POSTGRES & set(rule.rotators))
+                useful = HOST in kinds
             case Application(shown):
-                useful = ENTRA in rule.rotators
+                useful = APPLICATION in kinds
             case Resource(shown):
-                useful = _type_of(shown) in types
+                useful = type_of(shown) in kinds
             case Scope(shown):
-                useful = any(_may_hold(shown, one) for one in types)
+                useful = any(may_hold(shown, one) for one in kinds if "/" in one)
         if isinstance(target, Resource | Scope) and shown.startswith(NO_SUBSCRIPTION):
             yield f"rule {rule.permit.rule}: target {shown} is an example's: put your own in, or take the rule out"
         elif not useful:

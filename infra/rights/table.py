@@ -32,7 +32,7 @@ class Grant:
 
     role_id: of a built-in role; None where `custom` is the key of a role of our own. resource_type: of targets alone,
     in lower case, as ids are compared.
-    rotators: the kinds that need it; empty where the app as such does.
+    rotators: the kinds that need it on their targets; empty where the app as such does, whatever it rotates.
     """
 
     key: str
@@ -52,6 +52,15 @@ class Permission:
     name: str
     app_role_id: str
     resource_app_id: str
+    purpose: str
+    rotators: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """Servers at which this app's identity may be the administrator: `steps` prints the SQL for one."""
+
+    resource_type: str
     rotators: frozenset[str]
 
 
@@ -62,6 +71,7 @@ class Table:
     roles: Mapping[str, CustomRole]
     grants: tuple[Grant, ...]
     graph: tuple[Permission, ...]
+    sql: tuple[Administration, ...]
     access_policy: frozenset[str]
 
     def grant(self, key: str) -> Grant:
@@ -76,9 +86,12 @@ def load(path: Path = FILE) -> Table:
         roles={key: _role(key, role) for key, role in raw["customRoles"].items()},
         grants=tuple(_grant(grant) for grant in raw["grants"]),
         graph=tuple(
-            Permission(one["permission"], one["appRoleId"], one["resourceAppId"], frozenset(one["rotators"]))
+            Permission(
+                one["permission"], one["appRoleId"], one["resourceAppId"], one["purpose"], frozenset(one["rotators"])
+            )
             for one in raw["graph"]
         ),
+        sql=tuple(Administration(one["resourceType"].lower(), frozenset(one["rotators"])) for one in raw["sql"]),
         access_policy=frozenset(raw["accessPolicy"]["secrets"]),
     )
 

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import TypeVar
 
+from rotation.addresses import MOST_PORT, ipv6, is_host, port_number
 from rotation.formats.value import Host, NotUnderstood
 
 _One = TypeVar("_One")
 
 MOST_HOSTS = 16
 DEFAULT_PORT = 5432
-MOST_PORT = 65535
-
-_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
-_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
-_LONGEST_NAME = 253
-_SIX = re.compile(r"[0-9A-Fa-f:]{2,39}")
-# A name whose last part is a number is an address to some resolvers and a name to others (127.1, 0x7f.1).
-_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
-_PORT = re.compile(r"[1-9][0-9]{0,4}")
 
 
 def port_of(text: str) -> int | None:
@@ -32,9 +23,10 @@ def port_of(text: str) -> int | None:
     """
     if not text:
         return None
-    if _PORT.fullmatch(text) is None or int(text) > MOST_PORT:
+    port = port_number(text)
+    if port is None:
         raise NotUnderstood(f"a port in the value is no number between 1 and {MOST_PORT}")
-    return int(text)
+    return port
 
 
 def name_of(text: str) -> str:
@@ -43,7 +35,7 @@ def name_of(text: str) -> str:
     Raises:
         Unusable: it is none.
     """
-    if not _is_name(text) and not is_ipv6(text):
+    if not is_host(text) and not is_ipv6(text):
         raise NotUnderstood(
             "the value names a host that is no host name or address (a socket's folder is none: write localhost)"
         )
@@ -52,25 +44,7 @@ def name_of(text: str) -> str:
 
 def is_ipv6(text: str) -> bool:
     """Without a zone, and without an IPv4 address in it (which some drivers write in another way)."""
-    if _SIX.fullmatch(text) is None:
-        return False
-    try:
-        IPv6Address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_name(text: str) -> bool:
-    if len(text) > _LONGEST_NAME or _NAME.fullmatch(text) is None:
-        return False
-    if _NUMBER.fullmatch(text) is None:
-        return True
-    try:
-        IPv4Address(text)
-    except ValueError:
-        return False
-    return True
+    return "." not in text and ipv6(text) is not None
 
 
 def written_hosts(text: str, *, port: str = "", bare_six: bool = False) -> tuple[Host, ...]:

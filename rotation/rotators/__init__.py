@@ -1,4 +1,4 @@
-"""Which rotators there are. A new kind of credential is one file in this folder and one line in this map.
+"""Which rotators there are. A new kind of credential is one file or folder here, and one entry in this map.
 
 Each is imported when it is built: a cold start does not pay for the drivers and SDKs of kinds that it does not use.
 """
@@ -7,26 +7,38 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from rotation.addresses import POSTGRES_SERVERS, STORAGE_ACCOUNTS
 from rotation.frozen import Frozen
 
 if TYPE_CHECKING:
     from rotation.ports import Rotator, Services
 
 
-class Kind(Frozen):
-    """How one kind of rotator is built, and what a policy's rules must name before they may permit it.
+HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
+_LIVES_ON = "goes on working until the grace period (72 hours) is over"
 
+
+class Kind(Frozen):
+    """All that is to be known of a kind of rotator without importing it. Whoever lists kinds asks here.
+
+    build: how it is made; the only place that imports it.
+    changes, holders: README's words for what it changes, and for what becomes of those who hold the old value.
+    targets: what a rule's `targets` may be for it: `HOST`, `APPLICATION`, or a type of Azure resource in lower case,
+        such as "microsoft.storage/storageaccounts". A rule must list some; only what is made here has none.
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).
-    needs_target: a rule must list the targets; only what is made here has none.
     takes_turns: a secret names two of the slots, so a rule that lists more must say which two (`pairs`).
     logs_in: it sets passwords at a server, so that a rule's `admin`, `password` and `tls` mean something.
+    ports: those that a target without one permits; the first is what a value or a tag without one means.
     """
 
     build: "Callable[[Services], Rotator]"
+    changes: str
+    holders: str
+    targets: tuple[str, ...]
     needs_slots: bool
-    needs_target: bool
     takes_turns: bool = False
     logs_in: bool = False
+    ports: tuple[int, ...] = ()
 
 
 def _postgres(services: "Services") -> "Rotator":
@@ -59,14 +71,49 @@ def _generated(services: "Services") -> "Rotator":
     return Generated(services)
 
 
+_POSTGRES_PORTS = (5432, 6432)  # the server's own, and PgBouncer's
+
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
     {
-        "postgres": Kind(_postgres, needs_slots=True, needs_target=True, logs_in=True),
-        "postgres-alternating": Kind(
-            _postgres_alternating, needs_slots=True, needs_target=True, takes_turns=True, logs_in=True
+        "postgres": Kind(
+            _postgres,
+            changes="the password of one role, in place",
+            holders="is refused from the change on; the new version follows one vault write later",
+            targets=(HOST, POSTGRES_SERVERS),
+            needs_slots=True,
+            logs_in=True,
+            ports=_POSTGRES_PORTS,
         ),
-        "storage-key": Kind(_storage_key, needs_slots=False, needs_target=True),
-        "entra-app-secret": Kind(_entra_app_secret, needs_slots=False, needs_target=True),
-        "generated": Kind(_generated, needs_slots=False, needs_target=False),
+        "postgres-alternating": Kind(
+            _postgres_alternating,
+            changes="of two roles, the one that is not in use",
+            holders=_LIVES_ON,
+            targets=(HOST, POSTGRES_SERVERS),
+            needs_slots=True,
+            takes_turns=True,
+            logs_in=True,
+            ports=_POSTGRES_PORTS,
+        ),
+        "storage-key": Kind(
+            _storage_key,
+            changes="of a storage account's two keys, the one that is not in use",
+            holders=_LIVES_ON,
+            targets=(STORAGE_ACCOUNTS,),
+            needs_slots=False,
+        ),
+        "entra-app-secret": Kind(
+            _entra_app_secret,
+            changes="adds a client secret to an app registration",
+            holders=_LIVES_ON,
+            targets=(APPLICATION,),
+            needs_slots=False,
+        ),
+        "generated": Kind(
+            _generated,
+            changes="an API key, hex, base64 or a signing key, made here",
+            holders="reads the new version when it will",
+            targets=(),
+            needs_slots=False,
+        ),
     }
 )

@@ -7,17 +7,14 @@ seconds after Graph lists them, and Graph's own reads to lag behind its writes: 
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
-import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aiohttp import ClientSession
 
+from rotation.addresses import is_guid
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, Unusable
 from rotation.formats import Value
 from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretRef, SecretValue, Spec
@@ -25,6 +22,7 @@ from rotation.ports import Services
 from rotation.rotators.azure_rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Answer, Plane, session
 from rotation.rotators.entra_application import LONG_AGO, Application, Password, parse_application
 from rotation.rotators.entra_value import client_ids, read_secret
+from rotation.rotators.token_claims import claims_of
 
 SETTLES_AFTER = timedelta(minutes=10)  # a secret that is refused although Graph lists it, and older, is rejected
 ASK_AGAIN_S = 30
@@ -33,8 +31,6 @@ PERMISSION = "Application.ReadWrite.OwnedBy"
 # "Microsoft Entra authentication and authorization error codes". The second was seen for a moment after a new secret
 # was added to an application whose old ones had all expired.
 INVALID_SECRET, EXPIRED_SECRETS = 7000215, 7000222
-
-_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class EntraAppSecret:
@@ -52,7 +48,7 @@ class EntraAppSecret:
         if spec.target is None:
             raise Unusable("set the tag target to the object id of the app registration", field="target")
         target = spec.target.lower() if spec.target.isascii() else ""
-        if _GUID.fullmatch(target) is None:
+        if not is_guid(target):
             raise Unusable("the tag target is no object id of an app registration", field="target")
         value = read_secret(secret.value, spec)
         return Claim((target,), slots=(), current_slot=None, form=value.name, confidential=(value.password,))
@@ -194,12 +190,8 @@ class EntraAppSecret:
     async def _tenant(self) -> str:
         """The tenant whose directory Graph shows us: that of our own token."""
         token = await self._services.tokens.token(f"{self._services.endpoints.graph}/.default")
-        try:
-            payload = token.reveal().split(".")[1]
-            tenant = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["tid"]
-        except (IndexError, KeyError, TypeError, ValueError, binascii.Error):
-            tenant = None
-        if not isinstance(tenant, str) or not _GUID.fullmatch(tenant.lower()):
+        tenant = claims_of(token).get("tid")
+        if not isinstance(tenant, str) or not is_guid(tenant.lower()):
             raise Refused("this app's token for Microsoft Graph names no tenant: check its managed identity")
         return tenant
 

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 
+from rotation.addresses import POSTGRES_SUFFIXES
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
 from rotation.ports import Services, TokenProvider
 from rotation.rotators.azure_rest import (
@@ -35,12 +36,6 @@ from rotation.rotators.azure_rest import (
 TOKEN_S = 300  # how long the SDK may use a token without asking our provider again, which keeps them
 READY = "Ready"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-# "Endpoints" of Azure Government and of Azure operated by 21Vianet, in Microsoft's documentation of those clouds.
-SUFFIXES = {
-    "management.azure.com": ".postgres.database.azure.com",
-    "management.usgovcloudapi.net": ".postgres.database.usgovcloudapi.net",
-    "management.chinacloudapi.cn": ".postgres.database.chinacloudapi.cn",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +119,7 @@ def _ready(found: Any, name: str, asked: str) -> Server:
         told = state if state.isalpha() else "not ready"
         raise Unreachable(f"flexible server {name} is {told}: az postgres flexible-server start, if it is stopped")
     host = str(found.fully_qualified_domain_name or "").lower()
-    suffix = SUFFIXES.get(asked)
+    suffix = POSTGRES_SUFFIXES.get(asked)
     expected = host in LOOPBACK if asked in LOOPBACK else suffix is not None and host == f"{name}{suffix}"
     if not expected:
         raise Refused(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from rotation.addresses import POSTGRES_SUFFIXES
 from rotation.errors import Refused, Unusable
 from rotation.formats import MAINTENANCE_DATABASE
 from rotation.model import Job, Login, LoginSource, SecretValue
 from rotation.ports import Services
 from rotation.rotators.postgres_place import Place, read_login
 from rotation.rotators.postgres_session import Account, Endpoint
+from rotation.rotators.token_claims import claims_of
 
 # Claims of an Entra token that say its role's name, the best first: a person's, and a managed identity's resource.
 _PERSON, _IDENTITY_RESOURCE, _APPLICATION = "upn", "xms_mirid", "app_displayname"
@@ -67,10 +67,10 @@ def _check_reads_tokens(endpoint: Endpoint, services: Services) -> None:
     Raises:
         Refused: the server is none of the cloud whose resource manager this app asks.
     """
-    from rotation.rotators.flexible_server import LOOPBACK, SUFFIXES  # noqa: PLC0415  the SDK is imported when used
+    from rotation.rotators.flexible_server import LOOPBACK  # noqa: PLC0415  the SDK is imported when used
 
     cloud = urlsplit(services.endpoints.arm).hostname or ""
-    suffix = SUFFIXES.get(cloud)
+    suffix = POSTGRES_SUFFIXES.get(cloud)
     ours = suffix is not None and endpoint.host.endswith(suffix)
     if not (endpoint.host in LOOPBACK if cloud in LOOPBACK else ours):
         raise Refused(
@@ -87,14 +87,9 @@ def _role_of(token: SecretValue) -> str:
     Raises:
         Refused: the token does not say.
     """
-    try:
-        payload = token.reveal().split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (IndexError, ValueError):
-        claims = {}
-    if isinstance(claims, dict):
-        for claim in (_PERSON, _IDENTITY_RESOURCE, _APPLICATION):
-            name = claims.get(claim)
-            if isinstance(name, str) and name:
-                return name.rsplit("/", 1)[-1] if claim == _IDENTITY_RESOURCE else name
+    claims = claims_of(token)
+    for claim in (_PERSON, _IDENTITY_RESOURCE, _APPLICATION):
+        name = claims.get(claim)
+        if isinstance(name, str) and name:
+            return name.rsplit("/", 1)[-1] if claim == _IDENTITY_RESOURCE else name
     raise Refused('the token of this app does not say its role: write admin-user = "ROLE" into the policy\'s rule')

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv6Address
 
+from rotation.addresses import MOST_PORT, POSTGRES_SERVERS, ipv6, is_host, resource_of
 from rotation.errors import Unusable
 from rotation.formats import Value, read
 from rotation.model import Job, SecretValue, Spec
@@ -13,14 +13,9 @@ from rotation.ports import Services
 from rotation.rotators.postgres_session import Endpoint
 
 DEFAULT_PORT = 5432
-MOST_PORT = 65535
 
-_HOST = re.compile(r"[a-z0-9_](?:[a-z0-9_.-]{0,251}[a-z0-9_])?")
 _TARGET = re.compile(r"(?P<host>\[[^\[\]/]*\]|[^:/\[\]]+)(?::(?P<port>[1-9][0-9]{0,4}))?(?:/(?P<dbname>[^/]+))?")
-_FLEXIBLE_SERVER = re.compile(
-    r"/subscriptions/[0-9a-f-]{36}/resourcegroups/(?!\.)[a-z0-9_.()-]{0,89}[a-z0-9_()-]"
-    r"/providers/microsoft\.dbforpostgresql/flexibleservers/[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"
-)
+_NAME = "[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"  # "Resource naming rules", of a flexible server
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +112,16 @@ def _canonical(host: str) -> str | None:
         return None
     folded = host.lower().removeprefix("[").removesuffix("]")
     if ":" not in folded:
-        return folded if _HOST.fullmatch(folded) else None
-    try:
-        # A zone ("%eth0") makes the same text another server on another machine.
-        return str(IPv6Address(folded)) if "%" not in folded else None
-    except ValueError:
-        return None
+        return folded if is_host(folded) else None
+    address = ipv6(folded)
+    return str(address) if address is not None else None
 
 
 def _resource(target: str) -> str:
-    folded = target.lower()
-    if not target.isascii() or _FLEXIBLE_SERVER.fullmatch(folded) is None or ".." in folded:
+    if resource_of(target, POSTGRES_SERVERS, _NAME) is None:
         raise Unusable(
             "the tag target is no id of a flexible server: /subscriptions/ID/resourceGroups/GROUP"
             "/providers/Microsoft.DBforPostgreSQL/flexibleServers/NAME",
             field="target",
         )
-    return folded
+    return target.lower()

@@ -7,81 +7,68 @@ reference describe the calls. "Manage storage account access keys" recommends ex
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from aiohttp import ClientSession
 
-from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
+from rotation.addresses import STORAGE_ACCOUNTS
+from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable
 from rotation.formats import Value
 from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
 from rotation.ports import Services
 from rotation.rotators.azure_rest import (
     BUSY_S,
     CONNECT_S,
-    FORBIDDEN,
-    NOT_FOUND,
     SERVER_ERRORS,
     THROTTLED,
-    Answer,
     Plane,
     session,
 )
 from rotation.rotators.storage_value import read_key
+from rotation.rotators.two_keys import ASK_AGAIN_S, Key, Keyed, TwoKeys, name_of
 
-KEYS = ("key1", "key2")
 API_VERSION = "2023-05-01"
 SETTLES_AFTER = timedelta(minutes=10)  # what is refused, or not listed, and older than this is so for good
-ASK_AGAIN_S = 15
 READ_S = 8
-ROLES = "Storage Account Key Operator Service Role and Reader"
 
-# "Resource naming rules": resource groups have no dot at their end, accounts 3 to 24 small letters and digits. Nothing
-# in an id may lead elsewhere: no "..", no encoding, no query.
-_ID = re.compile(
-    r"/subscriptions/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
-    r"/resourcegroups/(?!\.)(?:[a-z0-9_()-]|\.(?![./])){1,90}"
-    r"/providers/microsoft\.storage/storageaccounts/(?P<name>[a-z0-9]{3,24})"
+
+def _keys(body: Mapping[str, Any]) -> Mapping[str, Key]:
+    return {key["keyName"]: Key(SecretValue(key["value"]), _moment(key.get("creationTime"))) for key in body["keys"]}
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+ACCOUNT = Keyed(
+    what="storage account",
+    kind=STORAGE_ACCOUNTS,
+    name="[a-z0-9]{3,24}",  # "Resource naming rules"
+    realm="storage",
+    api_version=API_VERSION,
+    roles="Storage Account Key Operator Service Role and Reader",
+    keys=_keys,
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    value: SecretValue
-    created: datetime | None
-
-
 class StorageKey:
-    """Slots are `key1` and `key2`. Needs the roles that `ROLES` names, on the account."""
+    """Slots are `key1` and `key2`. Needs the roles that `ACCOUNT` names, on the account."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._arm = Plane("Azure Resource Manager", services.endpoints.arm, services.tokens)
+        self._two = TwoKeys(ACCOUNT, Plane("Azure Resource Manager", services.endpoints.arm, services.tokens))
 
     def claim(self, spec: Spec, secret: Secret) -> Claim:
-        if spec.target is None:
-            raise Unusable("set the tag target to the ARM id of the storage account", field="target")
-        target = spec.target.lower() if spec.target.isascii() else ""
-        account = _ID.fullmatch(target)
-        if account is None:
-            raise Unusable("the tag target is not the ARM id of a storage account", field="target")
-        slots = spec.slots or KEYS
-        if set(slots) != set(KEYS):
-            raise Unusable("the tag slots is not key1,key2 or key2,key1; leave it out", field="slots")
-        value = read_key(secret.value, spec, account["name"])
+        target, name = self._two.target(spec)
+        value = read_key(secret.value, spec, name)
         return Claim(
-            targets=(target,), slots=tuple(slots), current_slot=None, form=value.name, confidential=(value.password,)
+            (target,), spec.slots or ACCOUNT.slots, current_slot=None, form=value.name, confidential=(value.password,)
         )
 
     def draft(self, job: Job) -> Draft:
-        if job.current.slot not in job.claim.slots:
-            # With neither known to be in use, either might be.
-            raise Unusable(f"nothing proved yet which key of {_name(job)} the value is: ask again", field="value")
-        other = next(slot for slot in job.claim.slots if slot != job.current.slot)
-        return Draft(other, None)
+        return Draft(self._two.other_slot(job), None)
 
     async def apply(self, job: Job, draft: Draft) -> Applied:
         """Regenerates the key that is not in use.
@@ -90,61 +77,55 @@ class StorageKey:
         Whether an earlier try did it can't be told; the account knows when a key was made, but not by whom.
         A staged one is waited for while the list may lag: regenerated each time, it would never be listed in time.
         """
-        _check_realm(job)
+        self._two.check_realm(job)
         slot = draft.slot or self.draft(job).slot or ""
         async with session() as over:
             if draft.value is not None:
-                listed = (await self._keys(over, job)).get(slot)
+                listed = (await self._two.listed(over, job)).get(slot)
                 if listed is not None and listed.value == _read(draft.value, job).password:
                     return Applied(Credential(draft.value, slot))
                 if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
-                    raise _not_listed(job)
-            key = await self._regenerate(over, job, slot)
+                    raise self._two.not_listed(job)
+            key = await self._two.regenerate(over, job, slot)
         return Applied(Credential(_read(job.current.value, job).with_login(key.value), slot))
 
     async def prove(self, job: Job) -> Proof:
         """The account lists the value as one of its keys, and its blob service accepts it."""
         key = _read(job.current.value, job).password
         async with session() as over:
-            listed = await self._keys(over, job)
-            slots = [slot for slot in KEYS if slot in listed and listed[slot].value == key]
-            if not slots:
+            listed = await self._two.listed(over, job)
+            slot = self._two.slot_of(key, listed, job)
+            if slot is None:
                 if await self._opens(over, job, key):
-                    raise _not_listed(job)
+                    raise self._two.not_listed(job)
                 raise Rejected(f"the value is none of the keys of {_name(job)}")
-            if len(slots) > 1:
-                raise Unusable(f"both keys of {_name(job)} are the same: regenerate the one that nobody uses")
             endpoint = await self._blob_endpoint(over, job)
-            await self._log_in(over, job, endpoint, listed[slots[0]])
-        return Proof(slots[0], _realm(job))
+            await self._log_in(over, job, endpoint, listed[slot])
+        return Proof(slot, self._two.realm(job))
 
     async def realm(self, job: Job, slot: str) -> str | None:  # noqa: ARG002  the port's signature
-        """Account names are unique in the world, so nobody need be asked."""
-        return _realm(job)
+        return self._two.realm(job)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         key = _read(credential.value, job).password
         async with session() as over:
-            keys = await self._keys(over, job)
+            keys = await self._two.listed(over, job)
             listed = keys.get(credential.slot)
             if listed is None or listed.value != key:
                 if await self._may_be_new(over, job, credential, keys):
-                    raise _not_listed(job)
+                    raise self._two.not_listed(job)
                 raise Rejected(f"the value is not {credential.slot!a:.40} of {_name(job)}")
             endpoint = await self._blob_endpoint(over, job)
             await self._log_in(over, job, endpoint, listed)
 
     async def retire(self, job: Job, slot: str) -> None:
         """Regenerates the old key, so that nobody knows it. Again, where it was done already: to no harm."""
-        _check_realm(job)
+        self._two.check_realm(job)
         async with session() as over:
-            await self._regenerate(over, job, slot)
-
-    async def _keys(self, over: ClientSession, job: Job) -> Mapping[str, _Key]:
-        return _parse_keys(await self._post(over, job, "listKeys", {}), job)
+            await self._two.regenerate(over, job, slot)
 
     async def _may_be_new(
-        self, over: ClientSession, job: Job, credential: Credential, listed: Mapping[str, _Key]
+        self, over: ClientSession, job: Job, credential: Credential, listed: Mapping[str, Key]
     ) -> bool:
         key = _read(credential.value, job).password
         if any(one.value == key for one in listed.values()):
@@ -155,27 +136,13 @@ class StorageKey:
     async def _opens(self, over: ClientSession, job: Job, key: SecretValue) -> bool:
         """Whether the blob service accepts a key that is not listed, since the list lags behind."""
         try:
-            await self._log_in(over, job, await self._blob_endpoint(over, job), _Key(key, None))
+            await self._log_in(over, job, await self._blob_endpoint(over, job), Key(key, None))
         except Refused:
             return False
         return True
 
-    async def _regenerate(self, over: ClientSession, job: Job, slot: str) -> _Key:
-        if slot not in KEYS or slot == job.current.slot:
-            raise Refused(f"{slot!a:.40} of {_name(job)} is in use, or no key; it is not regenerated")
-        body = await self._post(over, job, "regenerateKey", {"keyName": slot})
-        key = _parse_keys(body, job).get(slot)
-        if key is None:
-            raise Refused(f"{_name(job)} did not tell its new {slot}; look at the account's keys")
-        return key
-
-    async def _post(self, over: ClientSession, job: Job, action: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-        path = f"{job.claim.targets[0]}/{action}"
-        return _judge(await self._arm.post(over, path, body, **{"api-version": API_VERSION}), job)
-
     async def _blob_endpoint(self, over: ClientSession, job: Job) -> str:
-        answer = await self._arm.get(over, job.claim.targets[0], **{"api-version": API_VERSION})
-        properties = _judge(answer, job).get("properties", {})
+        properties = await self._two.properties(over, job)
         if properties.get("allowSharedKeyAccess") is False:
             raise _keys_not_allowed(job)
         endpoint = properties.get("primaryEndpoints", {}).get("blob")
@@ -183,7 +150,7 @@ class StorageKey:
             raise Refused(f"{_name(job)} has no blob service over https, by which a key could be proven")
         return endpoint
 
-    async def _log_in(self, over: ClientSession, job: Job, endpoint: str, key: _Key) -> None:
+    async def _log_in(self, over: ClientSession, job: Job, endpoint: str, key: Key) -> None:
         """A request signed with the key, to the account's own blob service as the resource manager names it."""
         # Imported when used: 600 ms that other kinds of rotators do not pay for.
         from azure.core.exceptions import HttpResponseError, ServiceRequestError, ServiceResponseError  # noqa: PLC0415
@@ -192,7 +159,7 @@ class StorageKey:
 
         client = BlobServiceClient(
             endpoint,
-            credential={"account_name": _account_name(job), "account_key": key.value.reveal()},
+            credential={"account_name": name_of(job), "account_key": key.value.reveal()},
             transport=AioHttpTransport(session=over, session_owner=False),
             connection_timeout=CONNECT_S,
             read_timeout=READ_S,
@@ -209,7 +176,7 @@ class StorageKey:
             return
         raise self._refusal(job, key, status or 0, code)
 
-    def _refusal(self, job: Job, key: _Key, status: int, code: str | None) -> RotationError:
+    def _refusal(self, job: Job, key: Key, status: int, code: str | None) -> RotationError:
         if status == THROTTLED:
             return Throttled(f"the blob service of {_name(job)} has too many calls", retry_after_s=BUSY_S)
         if status in SERVER_ERRORS:
@@ -227,30 +194,7 @@ class StorageKey:
 
 
 def _read(value: SecretValue, job: Job) -> Value:
-    return read_key(value, job.spec, _account_name(job))
-
-
-def _parse_keys(body: Mapping[str, Any], job: Job) -> dict[str, _Key]:
-    try:
-        return {
-            key["keyName"]: _Key(SecretValue(key["value"]), _moment(key.get("creationTime"))) for key in body["keys"]
-        }
-    except (KeyError, TypeError, ValueError):
-        raise Refused(f"the list of keys of {_name(job)} can't be understood") from None
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _judge(answer: Answer, job: Job) -> Mapping[str, Any]:
-    if answer.ok:
-        return answer.body
-    if answer.status == FORBIDDEN:
-        raise Refused(f"this app may not manage {_name(job)} ({answer.told}): give it {ROLES}")
-    if answer.status == NOT_FOUND:
-        raise Refused(f"there is no {_name(job)} at the tag target", field="target")
-    raise Refused(f"Azure Resource Manager answered {answer.told} for {_name(job)}")
+    return read_key(value, job.spec, name_of(job))
 
 
 def _keys_not_allowed(job: Job) -> Refused:
@@ -260,23 +204,5 @@ def _keys_not_allowed(job: Job) -> Refused:
     )
 
 
-def _not_listed(job: Job) -> NotYet:
-    return NotYet(f"Azure Resource Manager does not list the new key of {_name(job)} yet", retry_after_s=ASK_AGAIN_S)
-
-
-def _account_name(job: Job) -> str:
-    return job.claim.targets[0].rsplit("/", 1)[1]
-
-
-def _realm(job: Job) -> str:
-    """An account's name is its own in all of Azure ("Storage account overview"), whatever group its id names."""
-    return f"storage:{_account_name(job)}"
-
-
-def _check_realm(job: Job) -> None:
-    if job.realm not in {None, _realm(job)}:
-        raise MovedElsewhere(f"the tag target names {_name(job)} now, and another account was proven: ask again")
-
-
 def _name(job: Job) -> str:
-    return f"storage account {_account_name(job)}"
+    return ACCOUNT.called(job)

@@ -1,18 +1,23 @@
-"""Every rotator keeps the contract. A new one adds its harness's module to `MODULES`."""
+"""Every rotator keeps the contract: each module `harness_*.py` of this folder says how to try one."""
 
 from collections.abc import AsyncIterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from rotation.rotators import ROTATORS
-from tests.contract import harness_entra, harness_fake, harness_generated, harness_postgres, harness_storage_key
+from tests.contract import harness_postgres
+from tests.contract.crash_suite import CrashSuite
 from tests.contract.harness import Harness, Variant
 from tests.contract.prove_suite import ProveSuite
 from tests.contract.rotator_suite import RotatorSuite
 from tests.world import KINDS
 
-MODULES = (harness_fake, harness_generated, harness_storage_key, harness_entra, harness_postgres)
+MODULES = [import_module(f"tests.contract.{path.stem}") for path in sorted(Path(__file__).parent.glob("harness_*.py"))]
 VARIANTS: dict[str, Variant] = {name: variant for module in MODULES for name, variant in module.HARNESSES.items()}
+
+KINDS_OF_OURS = {name: VARIANTS[name] for name in ROTATORS if name in VARIANTS}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -38,6 +43,15 @@ class TestRotators(RotatorSuite):
 
 class TestProofs(ProveSuite):
     variants = harness_postgres.HARNESSES
+
+    @pytest.fixture
+    async def harness(self, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
+        async with VARIANTS[request.param].opened(request) as opened:
+            yield opened
+
+
+class TestCrashes(CrashSuite):
+    variants = KINDS_OF_OURS
 
     @pytest.fixture
     async def harness(self, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:

@@ -30,7 +30,7 @@ def test_the_identity_is_led_nowhere_else(seen: list[Seen], kind: str) -> None:
 
 
 def test_every_rotator_that_connects_is_tried_and_its_connections_are_seen(seen: list[Seen]) -> None:
-    connects = {name for name, kind in ROTATORS.items() if kind.needs_target}
+    connects = {name for name, kind in ROTATORS.items() if kind.targets}
     assert connects <= {one.rotator for one in seen if one.kind == "denied"}
     controls = {one.rotator: one for one in seen if one.kind == "control" and one.rotator}
     assert set(controls) == set(ROTATORS)

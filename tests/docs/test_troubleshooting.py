@@ -6,6 +6,8 @@ from pathlib import Path
 from tests.docs.said import BLANK, ROOT, SHORTEST, own, sentences, shown_as
 
 PAGE = ROOT / "docs" / "troubleshooting.md"
+# A kind of rotator may bring a page of its own, in its folder, for what it alone says.
+OF_KINDS = tuple(sorted((ROOT / "rotation" / "rotators").rglob("troubleshooting.md")))
 # Messages that are mostly somebody else's sentence: the page tells their form in words.
 FORMS = {"…:…: ……"}
 
@@ -13,7 +15,7 @@ FORMS = {"…:…: ……"}
 def rows(heading: str = "it says") -> list[list[str]]:
     """Cells of the tables whose first column is headed so."""
     found, inside = [], False
-    for line in PAGE.read_text().splitlines():
+    for line in "\n\n".join(page.read_text() for page in (PAGE, *OF_KINDS)).splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if not line.startswith("|"):
             inside = False

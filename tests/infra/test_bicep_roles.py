@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -113,3 +114,17 @@ def test_custom_roles_have_exactly_the_actions_of_the_table_and_reach_no_further
 def test_no_role_is_named_past_the_table() -> None:
     guid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
     assert not [file.name for file in INFRA.rglob("*.bicep") if guid.search(file.read_text())]
+
+
+def test_a_role_is_given_on_whatever_type_of_resource_a_row_of_the_table_names() -> None:
+    given = [one for one in _every(Infra().template()) if one.get("type") == "Microsoft.Authorization/roleAssignments"]
+    places = {one["scope"] for one in given if "scope" in one}
+    assert places == {"[variables('resource')]"}, "by its id alone: no block for each type"
+
+
+def _every(template: Any) -> Iterator[Any]:
+    resources = template["resources"]
+    for one in resources.values() if isinstance(resources, dict) else resources:
+        yield one
+        if one["type"] == "Microsoft.Resources/deployments":
+            yield from _every(one["properties"]["template"])

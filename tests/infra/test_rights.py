@@ -6,16 +6,25 @@ from pathlib import Path
 import pytest
 
 from infra.rights.needed import NO_SUBSCRIPTION, Need, Needed
-from rotation.rotators import ROTATORS
+from rotation.rotators import APPLICATION as AN_APPLICATION
+from rotation.rotators import HOST, ROTATORS
 from tests.infra.rights_at_hand import ACCOUNT, APPLICATION, GROUP, SERVER, TABLE, needed, rule, run
 from tests.infra.shell import ROOT
 
 # the table
 
 
-def test_every_rotator_has_its_rights_in_the_table_and_no_row_names_another() -> None:
-    named = [grant.rotators for grant in TABLE.grants] + [permission.rotators for permission in TABLE.graph]
-    assert frozenset().union(*named) == set(ROTATORS)
+def test_each_kind_of_target_of_each_rotator_has_its_row_in_the_table_and_no_row_names_another() -> None:
+    rows = [(name, grant.resource_type) for grant in TABLE.grants for name in grant.rotators]
+    rows += [(name, AN_APPLICATION) for permission in TABLE.graph for name in permission.rotators]
+    needed = [(name, target) for name, kind in ROTATORS.items() for target in kind.targets if target != HOST]
+    assert sorted(rows) == sorted(needed)
+
+
+def test_the_sql_of_administrators_is_for_rotators_that_log_in_to_such_servers() -> None:
+    rows = [(name, row.resource_type) for row in TABLE.sql for name in row.rotators]
+    assert rows
+    assert all(ROTATORS[name].logs_in and target in ROTATORS[name].targets for name, target in rows)
 
 
 def test_a_row_has_a_role_of_azures_or_one_of_ours() -> None:

@@ -14,7 +14,7 @@ SOURCES = [*sorted(path for folder in OURS for path in (ROOT / folder).rglob("*.
 # From the bottom up: a module of the core imports only what stands in its own line or in a line above.
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.frozen"}),
-    frozenset({"rotation.terms"}),
+    frozenset({"rotation.terms", "rotation.addresses", "rotation.side_by_side"}),
     frozenset({"rotation.reasons"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset(
@@ -45,7 +45,7 @@ LAYERS: tuple[frozenset[str], ...] = (
 )
 # `python -m rotation.policy check` is a command that operators know; its few lines hand over to where the work is.
 COMMANDS = {("rotation.policy", "rotation.policy_check")}
-ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "records", "formats", "passwords", "bindings"}
+ADAPTERS_MAY = {"addresses", "ports", "model", "frozen", "errors", "records", "formats", "passwords", "bindings"}
 
 
 def module_of(path: Path) -> str:

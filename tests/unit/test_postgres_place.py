@@ -267,3 +267,9 @@ def test_a_bare_passwords_draft_is_a_bare_password() -> None:
     assert draft.value is not None
     assert Credential(draft.value, "app").value.reveal().isascii()
     assert len(draft.value.reveal()) == PasswordRules().length
+
+
+@pytest.mark.parametrize("target", ["127.1", "db.0x7f", "a..b", "-db", "10.0.0.256"])
+def test_a_tags_host_is_read_as_strictly_as_a_values(target: str) -> None:
+    with pytest.raises(Unusable, match="no host name or address"):
+        claim("postgresql://app:pw@db.example.com/orders", target=target)

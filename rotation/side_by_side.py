@@ -1,0 +1,44 @@
+"""Many calls, a few of them at a time."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from typing import TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def side_by_side(
+    do: Callable[[T], Awaitable[R]], things: Iterable[T], at_once: int
+) -> AsyncGenerator[tuple[T, R], None]:
+    """Each thing with what `do` made of it, in the order of the things; at most `at_once` calls are under way.
+
+    A slow call holds up what comes after it, but no other call. `things` is asked for the next one when there is room.
+    The first error ends it: the calls under way are cancelled, and it is raised.
+    """
+    coming = iter(things)
+    under_way: set[asyncio.Future[R]] = set()
+    waiting: list[tuple[T, asyncio.Future[R]]] = []  # those that were not handed over yet, in order
+    try:
+        while True:
+            while len(under_way) < at_once:
+                try:
+                    thing = next(coming)
+                except StopIteration:
+                    break
+                begun = asyncio.ensure_future(do(thing))
+                under_way.add(begun)
+                waiting.append((thing, begun))
+            if not under_way:
+                return
+            done, under_way = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+            for call in done:
+                call.result()
+            ready = next((n for n, (_, call) in enumerate(waiting) if not call.done()), len(waiting))
+            for thing, call in waiting[:ready]:
+                yield thing, call.result()
+            del waiting[:ready]
+    finally:
+        for call in under_way:
+            call.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)

@@ -1,0 +1,69 @@
+"""The tables of the pages that list every kind of rotator, as the map of kinds and the table of roles have them.
+
+`python -m tests.docs.kinds` writes them anew. Each is found by its head; all else on the pages is written by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from infra.rights.table import load
+from rotation.rotators import ROTATORS
+
+ROOT = Path(__file__).parents[2]
+README, RIGHTS = ROOT / "README.md", ROOT / "docs" / "rights.md"
+HEADS = {
+    README: "| rotator | changes | who still holds the old value |",
+    RIGHTS: "| on the targets of | role | for |",
+}
+
+
+def table(page: Path) -> list[str]:
+    """The lines of its table of kinds, as they must be."""
+    head = HEADS[page]
+    rows = _readme() if page == README else _rights()
+    return [head, "|" + "---|" * (head.count("|") - 1), *(f"| {' | '.join(row)} |" for row in rows)]
+
+
+def written(page: Path) -> list[str]:
+    """The lines of the table as it stands on the page; none where there is no such table."""
+    lines = page.read_text().splitlines()
+    if HEADS[page] not in lines:
+        return []
+    rest = lines[lines.index(HEADS[page]) :]
+    ends = next((number for number, line in enumerate(rest) if not line.startswith("|")), len(rest))
+    return rest[:ends]
+
+
+def _readme() -> Iterator[tuple[str, ...]]:
+    for name, kind in ROTATORS.items():
+        yield f"`{name}`", kind.changes, kind.holders
+
+
+def _rights() -> Iterator[tuple[str, ...]]:
+    roles = load()
+    for grant in roles.grants:
+        if grant.scope == "target":
+            actions = sorted(roles.roles[str(grant.custom)].actions)
+            yield _names(grant.rotators), f"*{grant.role_name}*: {', '.join(map(_short, actions))}", grant.purpose
+    for permission in roles.graph:
+        yield _names(permission.rotators), f"Graph's `{permission.name}`, by `steps`", permission.purpose
+
+
+def _names(rotators: frozenset[str]) -> str:
+    return ", ".join(f"`{name}`" for name in ROTATORS if name in rotators)
+
+
+def _short(action: str) -> str:
+    return action.removesuffix("/action").rsplit("/", 1)[1]
+
+
+def write() -> None:
+    """Put the tables into the pages."""
+    for page in HEADS:
+        page.write_text(page.read_text().replace("\n".join(written(page)), "\n".join(table(page))))
+
+
+if __name__ == "__main__":
+    write()

@@ -1,0 +1,86 @@
+"""Many calls, a few at a time: in order, within the bound, and none left behind."""
+
+import asyncio
+from contextlib import aclosing
+from itertools import takewhile
+
+import pytest
+
+from rotation.side_by_side import side_by_side
+
+
+class Calls:
+    """Calls that end when a test lets them."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.cancelled: list[int] = []
+        self.gates = [asyncio.Event() for _ in range(10)]
+
+    async def __call__(self, number: int) -> str:
+        self.begun.append(number)
+        try:
+            await self.gates[number].wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(number)
+            raise
+        if number == 7:
+            raise LookupError("seven")
+        return f"did {number}"
+
+    def let(self, *numbers: int) -> None:
+        for number in numbers:
+            self.gates[number].set()
+
+
+async def settled() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_no_more_are_under_way_than_the_bound_and_a_slow_one_holds_no_call_up() -> None:
+    calls, found = Calls(), []
+
+    async def collect() -> None:
+        found.extend([result async for _, result in side_by_side(calls, range(6), 2)])
+
+    collecting = asyncio.create_task(collect())
+    await settled()
+    assert calls.begun == [0, 1]
+    calls.let(1, 2)
+    await settled()
+    assert calls.begun == [0, 1, 2, 3]
+    calls.let(*range(6))
+    await collecting
+    assert found == [f"did {number}" for number in range(6)]
+
+
+async def test_the_first_error_ends_it_and_leaves_no_call_behind() -> None:
+    calls = Calls()
+    calls.let(5, 7)
+    with pytest.raises(LookupError):
+        _ = [result async for _, result in side_by_side(calls, (5, 6, 7, 8), 3)]
+    assert calls.cancelled == [6]
+    assert calls.begun == [5, 6, 7]
+
+
+async def test_whoever_takes_no_more_leaves_no_call_behind() -> None:
+    calls = Calls()
+    calls.let(0)
+    async with aclosing(side_by_side(calls, range(6), 3)) as results:
+        async for thing, result in results:
+            assert (thing, result) == (0, "did 0")
+            break
+    assert sorted(calls.cancelled) == [1, 2]
+
+
+async def test_what_is_to_be_done_next_is_asked_when_there_is_room() -> None:
+    calls = Calls()
+    calls.let(*range(6))
+    enough = iter([True, True, False])
+    taken = [thing async for thing, _ in side_by_side(calls, takewhile(lambda _: next(enough), range(6)), 1)]
+    assert taken == [0, 1]
+
+
+async def test_of_nothing_comes_nothing() -> None:
+    assert [one async for one in side_by_side(Calls(), (), 3)] == []
