@@ -37,7 +37,8 @@ for one in function_app.app.get_functions():
     if one.get_trigger().get_binding_name() == "eventGridTrigger":
         print(one.get_function_name())
 """],
-        cwd=ROOT, env={**os.environ, **settings, "WEBSITE_AUTH_ENABLED": "True"}, capture_output=True, text=True, check=True,
+        cwd=ROOT, env={**os.environ, **settings, "WEBSITE_AUTH_ENABLED": "True"},
+        capture_output=True, text=True, check=True,
     )  # fmt: skip
     return started.stdout.split()
 

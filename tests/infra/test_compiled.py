@@ -7,7 +7,7 @@ import pytest
 
 from tests.infra import compiled
 from tests.infra.az.vaults import vault
-from tests.infra.compiled import EXAMPLES, INFRA, VERSION, Infra
+from tests.infra.compiled import EXAMPLES, VERSION, Infra
 from tests.infra.shell import POLICY, Shell, package
 
 
