@@ -57,12 +57,12 @@ class Sight:
         self.took |= told["took"]  # type: ignore[arg-type]  # seconds, beside the lines
 
     def tests_for(self, mutation: Mutation, source: str) -> list[str]:
-        """The quickest first. What runs when the module is loaded is seen by whoever uses the module."""
+        """The quickest first. What runs when the module is loaded, such as a default, may be seen by any of them."""
         lines = self.lines.get(mutation.path, {})
         first, last = _statement(source, mutation.number)
         seeing: set[str] = set().union(*(lines.get(number, set()) for number in range(first, last + 1)))
         if not seeing:
-            seeing = set().union(*lines.values())
+            seeing = set(self.took)
         return sorted(seeing, key=lambda test: (self.took.get(test, 0.0), test))
 
 

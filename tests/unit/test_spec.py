@@ -234,7 +234,7 @@ def test_fifteen_tags_fit_and_each_one_more_is_counted_and_named() -> None:
 
 
 def test_one_tag_too_many_is_too_many() -> None:
-    with pytest.raises(Unusable, match="16 tags .* drop 1 "):
+    with pytest.raises(Unusable, match=r"16 tags .* drop 1 "):
         next_tags({f"t{n}": "x" for n in range(13)}, slot="b", rotated_at=NOW, rotated_from="v1")
 
 
