@@ -74,7 +74,8 @@ def modules(root: Path = ROOT) -> list[str]:
 def mutations_of(path: str, source: str) -> Iterator[Mutation]:
     """All of one module, in the order of its lines.
 
-    Annotations are left out, and what only type checkers or a command line run.
+    Annotations are left out, what only type checkers or a command line run, and what a dataclass is made with: that
+    nobody changes a frozen one is for the type checker to see.
     """
     lines = source.splitlines()
     about = _About(ast.parse(source))
@@ -136,6 +137,9 @@ class _About:
                 "TYPE_CHECKING" in ast.dump(child.test) or "__main__" in ast.dump(child.test)
             ):
                 self._leave_out(child)
+            for decorator in getattr(child, "decorator_list", ()):
+                if ast.unparse(decorator).startswith("dataclass("):
+                    self._leave_out(decorator)
             if isinstance(child, ast.BinOp) and isinstance(child.op, ast.Mult):
                 self._products.append(_span(child))
             for field in ("annotation", "returns"):

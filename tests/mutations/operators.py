@@ -41,6 +41,11 @@ def _span(node: Any) -> Position:
     return (node.start_pos, node.end_pos)
 
 
+def _ends_a_function(statement: Any) -> bool:
+    body = statement.parent
+    return body.type == "suite" and body.parent.type == "funcdef" and body.children[-1] is statement
+
+
 class DropStatement(Operator):  # type: ignore[misc]  # Cosmic Ray has no types
     """A call, a `raise` or a `return` becomes `pass`."""
 
@@ -52,6 +57,8 @@ class DropStatement(Operator):  # type: ignore[misc]  # Cosmic Ray has no types
         if node.type != "simple_stmt":
             return
         inner = node.children[0]
+        if _ends_a_function(node) and inner.get_code().split() in (["return"], ["return", "None"]):
+            return  # it would end there and so as well
         if (
             inner.type in {"raise_stmt", "return_stmt", "atom_expr", "yield_expr"}
             or inner.get_code().strip() == "return"

@@ -43,6 +43,11 @@ def test_statements_limits_and_memberships_change_and_annotations_do_not() -> No
     assert changes("BitOr_BitAnd") == []
 
 
+def test_a_return_that_changes_nothing_is_left_alone() -> None:
+    source = "def f(a):\n    if a:\n        return None\n    return None\n"
+    assert [one.number for one in mutations_of("m.py", source) if one.operator == "DropStatement"] == [3]
+
+
 def test_an_argument_by_name_is_dropped() -> None:
     source = "made = Permit(1, slots=(),\n    days=2,\n)\n"
     made = [one for one in mutations_of("m.py", source) if one.operator == "DropKeyword"]

@@ -10,7 +10,7 @@ from rotation.model import Force, Job
 from rotation.ports import LEASE_S
 from rotation.records import Record, Step
 from rotation.spec import companion
-from tests.fakes import FakeRotator, FakeServer, no_hook
+from tests.fakes import FakeRotator, FakeServer, no_hook, parts, value
 from tests.world import NAME, REF, World
 
 SECOND = timedelta(seconds=1)
@@ -62,6 +62,23 @@ async def test_a_slot_in_grace_keeps_no_other_from_being_retired() -> None:
     assert [record.slot for record in retired(world)] == ["k0"]
 
 
+async def test_a_slot_whose_grace_is_over_does_not_wait_for_another_that_comes_before_it() -> None:
+    world = await World("overlapping").start()
+
+    async def by_hand(slot: str) -> None:
+        world.server.passwords[slot] = "x"
+        await world.vault.set(NAME, value(slot, "x"), tags=world.tags, expires_on=world.now + timedelta(days=90))
+        await world.ask("sweep")
+        world.time.ahead(hours=50)
+
+    await world.ask()
+    await by_hand("a")
+    await by_hand("z")
+    await world.ask("sweep")
+    assert [record.slot for record in retired(world)] == ["k0", "k1"]
+    assert world.server.passwords["a"] == "x", "its own grace has 22 hours to go"
+
+
 async def test_all_versions_of_a_retired_slot_are_disabled() -> None:
     world = await rotated("overlapping")
     world.time.ahead(hours=73)
@@ -89,6 +106,24 @@ async def test_a_role_without_an_administrator_gets_a_parked_password_that_a_sec
     assert (await world.ask("sweep")).result == "retired"
     assert world.server.passwords["a"] == parked
     assert len(world.vault.all(companion(NAME))) == versions, "what was staged before is used"
+
+
+async def test_a_parked_password_that_is_gone_before_it_was_set_is_made_anew() -> None:
+    world = await rotated("alternating")
+    world.time.ahead(hours=73)
+
+    async def down(when: str, call: str, _name: str) -> None:
+        if (when, call) == ("before", "change"):
+            raise Unreachable("the server does not answer")
+
+    world.server.hook = down
+    with pytest.raises(Unreachable):
+        await world.ask("sweep")
+    world.server.hook = no_hook
+    world.vault.delete(companion(NAME))
+    assert (await world.ask("sweep")).result == "retired"
+    (kept,) = world.vault.all(companion(NAME))
+    assert world.server.passwords["a"] == parts(kept.value)[1]
 
 
 async def test_once_it_is_recorded_no_staged_password_can_be_read() -> None:
