@@ -46,8 +46,9 @@ def tried(pattern: str = "*", *, seed: str | None = None, count: int | None = DR
     survived = 0
     with lab() as at_work:
         at_work.look()
-        # Drawn from what quick tests run at all: for the rest, `--all` starts what has servers.
-        chosen = open_ones if count is None else drawn([one for one in open_ones if at_work.is_seen(one)], count, seed)
+        # Drawn from what quick tests run at all, and from modules whose survivors were gone through.
+        from_these = [one for one in open_ones if at_work.is_seen(one) and not survivors.is_open(one)]
+        chosen = open_ones if count is None else drawn(from_these, count, seed)
         for mutation, outcome in at_work.tried(chosen):
             if outcome == SURVIVED:
                 survived += 1

@@ -1,5 +1,6 @@
 """The mutations that no test notices, and why that is right: `survivors.toml`."""
 
+import fnmatch
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,13 +36,18 @@ class Survivors:
     """The whole list. It is read strictly: an entry that says less than it must would hide mutations."""
 
     def __init__(self, file: Path = LIST) -> None:
+        told = tomllib.loads(file.read_text())
+        self.open: list[str] = told.get("open", [])  # globs of modules whose survivors nobody has gone through yet
         self.entries: list[Listed] = []
-        for module in tomllib.loads(file.read_text()).get("module", []):
+        for module in told.get("module", []):
             for entry in module.get("survivors", []):
                 self.entries.append(_entry(module["path"], entry))
 
     def covers(self, mutation: Mutation) -> bool:
         return any(entry.covers(mutation) for entry in self.entries)
+
+    def is_open(self, mutation: Mutation) -> bool:
+        return any(fnmatch.fnmatch(mutation.path, glob) for glob in self.open)
 
     def stale(self, mutations: Iterable[Mutation]) -> Sequence[Listed]:
         """Entries that are about nothing any more: their lines were changed, and so must be looked at again."""

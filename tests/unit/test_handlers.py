@@ -175,6 +175,23 @@ def test_what_is_put_back_comes_a_little_later_than_asked_and_not_all_at_once(se
     assert max(waits) == at_most
 
 
+@pytest.mark.parametrize("field", ["early", "demanded", "restore_tags"])
+def test_each_wish_of_a_request_is_in_its_message(field: str) -> None:
+    wishing = RotationRequest(REQUEST.ref, REQUEST.version, "sweep", "test", **{field: True})  # type: ignore[arg-type]
+    assert from_text(to_text(wishing)) == wishing
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [(field, told) for field in ("vault", "secret", "reason", "actor") for told in (None, "", 7, ["kv"])],
+)
+def test_a_message_with_no_text_where_some_must_be_is_none(field: str, told: object) -> None:
+    whole: dict[str, object] = {"vault": "kv", "secret": "a", "version": "b"}
+    with pytest.raises(Malformed) as raised:
+        from_text(json.dumps(whole | {field: told}))
+    assert raised.value.field == "message"
+
+
 async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:
     passing = Played(Unreachable("the server does not answer"))
     with pytest.raises(Unreachable):
