@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all the set-up they need; both are quick the second time.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-thorough test-all lint audit foreign-clients bench prove real-host package bicep bicep-snapshots lock setup clean
+.PHONY: help demo up test test-thorough test-all lint audit foreign-clients bench prove mutate real-host package bicep bicep-snapshots lock setup clean
 SHELL := /bin/bash
 
 VENV := .venv
@@ -56,6 +56,9 @@ bicep: $(READY) ## the deployment, compiled, linted and previewed by Azure's own
 
 bicep-snapshots: $(READY) ## the previews, written anew: look at their diff
 	@$(BIN)/python -m tests.infra.compiled snapshots
+
+mutate: $(READY) ## every rule changed in turn, for hours: a test must notice, or the list says why not
+	@$(BIN)/python -m tests.mutations --all $(ARGS)
 
 real-host: $(READY) ## the whole app on Microsoft's Functions host, where FUNCTIONS_HOST names one
 	@$(BIN)/python -m tests.real_host $(ARGS)

@@ -74,3 +74,9 @@ def test_nobody_is_believed_where_the_platform_does_not_say_that_it_stands_in_fr
             caller(headers, HttpAuth.CLOSED, role)
         assert refused.value.field == "WEBSITE_AUTH_ENABLED"
         assert "ROTATION_HTTP_AUTH" in refused.value.message
+
+
+def test_a_principal_with_anything_but_base64_in_it_names_nobody() -> None:
+    sent = header(("roles", "Rotation.Operator"))["x-ms-client-principal"]
+    with pytest.raises(Denied):
+        caller({"x-ms-client-principal": f"{sent[:8]}\n{sent[8:]}"}, HttpAuth.ENTRA, Role.OPERATOR)

@@ -140,14 +140,19 @@ async def test_a_password_changed_by_hand_is_set_anew_by_the_administrator() -> 
     assert world.works(world.latest)
 
 
-async def test_without_an_administrator_the_answer_says_what_to_do() -> None:
+async def test_without_an_administrator_nothing_is_changed_and_the_answer_of_the_rotator_is_recorded() -> None:
     world = await World().start()
     await world.ask()
     world.server.passwords["app"] = "by hand"
     world.time.ahead(hours=25)
-    with pytest.raises(Rejected, match="name an administrator"):
+    changes = list(world.server.changes)
+    with pytest.raises(Rejected) as refused:
         await world.ask("sweep")
-    assert [r.step for r in await world.ledger.read(REF)][-1] is Step.FAILED
+    last = (await world.ledger.read(REF))[-1]
+    assert last.step is Step.FAILED
+    assert last.detail is not None
+    assert refused.value.message in last.detail
+    assert world.server.changes == changes
 
 
 async def test_a_version_written_by_hand_that_does_not_work_is_repaired_by_the_sweep() -> None:

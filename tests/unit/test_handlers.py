@@ -22,7 +22,6 @@ from azure.functions.meta import Datum
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
-from handlers.callers import LONGEST_ACTOR
 from handlers.delay import LONGEST_S, Delay, visible_after
 from handlers.http import Ask
 from handlers.identity import Tokens, credential
@@ -126,7 +125,7 @@ def test_who_asked_is_noted_in_one_line_that_a_ledger_can_keep() -> None:
     message = '{"vault": "kv", "secret": "a", "version": "b", "actor": "zoë\\nb\\ud800%s"}' % ("x" * 999)
     actor = from_text(message).actor
     assert actor.startswith(r"zoë\nb\ud800x")
-    assert len(actor) == LONGEST_ACTOR
+    assert len(actor) == 200
     assert from_text(to_text(from_text(message))).actor == actor
 
 
@@ -174,6 +173,23 @@ def test_what_is_put_back_comes_a_little_later_than_asked_and_not_all_at_once(se
     waits = {visible_after(seconds, random.Random(seed)) for seed in range(200)}
     assert min(waits) == min(seconds, LONGEST_S) + 1
     assert max(waits) == at_most
+
+
+@pytest.mark.parametrize("field", ["early", "demanded", "restore_tags"])
+def test_each_wish_of_a_request_is_in_its_message(field: str) -> None:
+    wishing = RotationRequest(REQUEST.ref, REQUEST.version, "sweep", "test", **{field: True})  # type: ignore[arg-type]
+    assert from_text(to_text(wishing)) == wishing
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [(field, told) for field in ("vault", "secret", "reason", "actor") for told in (None, "", 7, ["kv"])],
+)
+def test_a_message_with_no_text_where_some_must_be_is_none(field: str, told: object) -> None:
+    whole: dict[str, object] = {"vault": "kv", "secret": "a", "version": "b"}
+    with pytest.raises(Malformed) as raised:
+        from_text(json.dumps(whole | {field: told}))
+    assert raised.value.field == "message"
 
 
 async def test_what_may_pass_comes_back_by_the_queue_and_what_will_not_is_told_once() -> None:

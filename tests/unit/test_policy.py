@@ -116,6 +116,28 @@ def test_a_rotator_that_the_rule_does_not_name_is_denied_by_name() -> None:
     assert denied.field == "rotator"
 
 
+def test_of_several_rules_the_one_that_came_closest_is_named_whatever_their_order() -> None:
+    far = {
+        "rotator": rule(1, rotators=("storage-key",)),
+        "target": rule(2, targets=("other.example.com",)),
+        "slots": rule(3, slots=("other",)),
+        "pair": rule(4, slots=("orders_a", "orders_b", "c"), pairs=(("orders_a", "c"),)),
+        "life": rule(5, max_validity_days=1),
+    }
+    nearer = list(far.values())
+    for place, one in enumerate(nearer):
+        for other in nearer[place + 1 :]:
+            for order in ((one, other), (other, one)):
+                assert f"rule {other.permit.rule}" in denial(Policy(order), spec(), claim()).message
+
+
+def test_a_target_that_would_not_be_shown_in_one_word_is_hidden_though_its_tag_names_it() -> None:
+    asked = replace(spec(), target="db example; drop")
+    assert HIDDEN in denial(Policy((rule(),)), asked, claim("db example; drop")).message
+    shown = replace(spec(), target="other.example.com")
+    assert "other.example.com" in denial(Policy((rule(),)), shown, claim("other.example.com")).message
+
+
 HIDDEN = "(not shown: no rule lists it)"
 
 

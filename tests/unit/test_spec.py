@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotation.errors import Unusable
+from rotation.errors import Malformed, Unusable
 from rotation.model import Spec
 from rotation.spec import (
+    checked_name,
+    checked_word,
     companion,
     companion_tags,
     due_at,
@@ -229,6 +231,33 @@ def test_fifteen_tags_fit_and_each_one_more_is_counted_and_named() -> None:
     assert "drop 2" in raised.value.message
     assert "'t11', 't12'" in raised.value.message
     assert "rotator" not in raised.value.message
+
+
+def test_one_tag_too_many_is_too_many() -> None:
+    with pytest.raises(Unusable, match=r"16 tags .* drop 1 "):
+        next_tags({f"t{n}": "x" for n in range(13)}, slot="b", rotated_at=NOW, rotated_from="v1")
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "a" * 128, "orders.db", "orders\n"])
+def test_what_can_be_no_secret_s_name_is_refused_by_its_field(name: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        checked_name(name)
+    assert raised.value.field == "name"
+
+
+@pytest.mark.parametrize("text", ["", "a b", "a" * 128, "kv\n", "\x7f"])
+def test_what_can_be_no_vault_and_no_version_is_refused_by_its_field(text: str) -> None:
+    with pytest.raises(Malformed) as raised:
+        checked_word(text, "if_version")
+    assert raised.value.field == "if_version"
+    assert raised.value.message.startswith("if_version has 1 to 127 ")
+
+
+def test_names_of_one_to_127_characters_are_taken_as_they_are() -> None:
+    for name in ("a", "A-1", "z" * 127):
+        assert checked_name(name) == name
+    for word in ("!", "~", "9" * 127):
+        assert checked_word(word, "vault") == word
 
 
 def test_names_and_values_of_256_characters_fit_and_longer_ones_are_named() -> None:
