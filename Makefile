@@ -58,7 +58,7 @@ bicep-snapshots: $(READY) ## the previews, written anew: look at their diff
 	@$(BIN)/python -m tests.infra.compiled snapshots
 
 mutate: $(READY) ## every rule changed in turn, for hours: a test must notice, or the list says why not
-	@$(BIN)/python -m tests.mutations --all $(ARGS)
+	@$(BIN)/python -m tests.proof.mutations --all $(ARGS)
 
 real-host: $(READY) ## the whole app on Microsoft's Functions host, where FUNCTIONS_HOST names one
 	@$(BIN)/python -m tests.real_host $(ARGS)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, List
 
 import azure.functions as func
 
-from handlers.settings import QUEUE, HttpAuth
-from handlers.start import started
+from app.bootstrap import started
+from app.settings import QUEUE, HttpAuth
 
 if TYPE_CHECKING:
     from handlers.http import Answer, Ask

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from local.host.__main__ import main
-from rotation.bindings import Binding, Bindings
+from rotation.ledger.bindings import Binding, Bindings
+from rotation.ledger.records import Record
 from rotation.model import SecretRef
 from rotation.ports import Lease, Ledger, LedgerEntry
-from rotation.records import Record
 from rotation.stores import file_ledger
 from rotation.stores.file_ledger import FileLedger
 

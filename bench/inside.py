@@ -19,11 +19,11 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
+from app.bootstrap import load_policy
+from app.settings import from_environment
+from app.wiring import App, build
 from bench.figures import Figure, median
 from bench.owner import admin, role, url
-from handlers.settings import from_environment
-from handlers.start import load_policy
-from handlers.wiring import App, build
 from local.stack import Control
 from rotation.model import Reason, Result, RotationRequest, SecretRef, SecretValue
 from rotation.ports import Vault

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from handlers.callers import closed
+from app.bootstrap import package_number
+from app.settings import HttpAuth, Settings, http_closed
 from handlers.http import Answer, Ask
-from handlers.settings import HttpAuth, Settings
-from handlers.start import package_number
 from handlers.strict import looks_only
 
 
@@ -17,7 +16,7 @@ async def health(settings: Settings, ask: Ask) -> Answer:
     number = package_number()
     deployed = {} if number is None else {"package": number}
     refused = settings.http_auth is HttpAuth.CLOSED
-    status = {"status": "http_closed", "detail": closed().message} if refused else {"status": "ok"}
+    status = {"status": "http_closed", "detail": http_closed().message} if refused else {"status": "ok"}
     return Answer(200, {**status, "vaults": len(settings.vaults), **deployed})
 
 

@@ -12,16 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from handlers.dimensions import one_line
-from handlers.settings import HttpAuth
-from rotation.addresses import is_guid
-from rotation.errors import Denied, HttpClosed
+from app.actors import noted, object_id
+from app.settings import HttpAuth, http_closed
+from rotation.errors import Denied
 
 # As Entra's tokens name the claim, and as App Service may rename it; no claim that only ends alike.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 # The directory's own id of a person or a pipeline, which stays where a name is given to another.
 _ID_CLAIMS = ("oid", "http://schemas.microsoft.com/identity/claims/objectidentifier")
-LONGEST_ACTOR = 200  # characters in a record: each history keeps them for good
 
 
 class Role(StrEnum):
@@ -47,7 +45,7 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> Caller:
         HttpClosed: nothing says that App Service authentication is there to name anybody.
     """
     if auth is HttpAuth.CLOSED:
-        raise closed()
+        raise http_closed()
     if auth is HttpAuth.KEY:
         return Caller("function-key")
     claims = _claims(headers.get("x-ms-client-principal", ""))
@@ -58,25 +56,6 @@ def caller(headers: Mapping[str, str], auth: HttpAuth, needs: Role) -> Caller:
     by_kind = dict(reversed(claims))
     name = next((by_kind[kind] for kind in wanted if kind in by_kind), "somebody with the role")
     return Caller(noted(name), object_id(next((by_kind[kind] for kind in _ID_CLAIMS if kind in by_kind), None)))
-
-
-def closed() -> HttpClosed:
-    """What every caller is told, and the log and health say as well."""
-    return HttpClosed(
-        "HTTP calls are refused: ROTATION_HTTP_AUTH is entra, and WEBSITE_AUTH_ENABLED, which the platform sets, does "
-        "not say that App Service authentication is on: turn it on, or set ROTATION_HTTP_AUTH to key",
-        field="WEBSITE_AUTH_ENABLED",
-    )
-
-
-def noted(name: str) -> str:
-    """A caller's name as the ledger keeps it, whatever the directory or a message says."""
-    return one_line(name)[:LONGEST_ACTOR]
-
-
-def object_id(told: object) -> str | None:
-    """The id of a directory's object; None where it is none."""
-    return told.lower() if isinstance(told, str) and is_guid(told.lower()) else None
 
 
 def _claims(header: str) -> list[tuple[str, str]]:

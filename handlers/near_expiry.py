@@ -10,8 +10,8 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from handlers.dimensions import dimensions
-from handlers.messages import to_text
+from app.log_fields import dimensions
+from app.messages import to_text
 from rotation.errors import Malformed
 from rotation.model import Reason, RotationRequest, SecretRef
 from rotation.spec import checked_name, checked_word

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
+from app.bootstrap import Running
+from app.log_fields import result_of
+from app.messages import to_text
+from app.notifier import as_json
+from app.outgoing import Outgoing
 from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
-from handlers.messages import to_text
-from handlers.outcomes import as_json
-from handlers.outgoing import Outgoing
-from handlers.problems import result_of
 from handlers.reading import rotator_of, vault_of
-from handlers.start import Running
 from handlers.strict import json_object, no_body, query
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
 from rotation.model import Adopt, Force, Outcome, Reason, Result, RotationRequest, SecretItem, SecretRef

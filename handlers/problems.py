@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.log_fields import result_of
 from rotation.errors import (
     BoundElsewhere,
     Busy,
@@ -17,11 +18,9 @@ from rotation.errors import (
     Refused,
     RotationError,
     Stale,
-    Stopping,
     Transient,
     Unusable,
 )
-from rotation.model import Result
 
 # The first that fits counts: what is more special stands before what it is a kind of.
 _STATUS: tuple[tuple[type[RotationError], int], ...] = (
@@ -76,10 +75,3 @@ def problem(error: RotationError) -> Problem:
         body["field"] = error.field
     wait = error.retry_after_s or (DEFAULT_RETRY_S if error.transient else None)
     return Problem(status, body, wait)
-
-
-def result_of(error: RotationError) -> Result:
-    """The outcome that an error is."""
-    if isinstance(error, Denied):
-        return Result.DENIED
-    return Result.BUSY if isinstance(error, Busy | Stopping) else Result.FAILED

@@ -6,16 +6,16 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from app.bootstrap import Running
+from app.wiring import App
 from handlers.callers import Role, caller
 from handlers.http import Answer, Ask
-from handlers.start import Running
 from handlers.strict import looks_only
-from handlers.wiring import App
 from rotation.errors import Disabled, NotFound, RotationError
-from rotation.history import History
+from rotation.ledger.history import History
+from rotation.ledger.records import Record
 from rotation.model import SecretItem, SecretRef
 from rotation.ports import Vault
-from rotation.records import Record
 from rotation.side_by_side import side_by_side
 from rotation.spec import checked_name, due_at, is_companion, parse
 

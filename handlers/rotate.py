@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from handlers.dimensions import dimensions
-from handlers.messages import from_text
-from handlers.problems import result_of
-from handlers.wiring import App
+from app.log_fields import dimensions, result_of
+from app.messages import from_text
+from app.wiring import App
+from rotation.engine.reminders import UNFINISHED
 from rotation.errors import Busy, Malformed, RotationError, Stopping, Throttled
 from rotation.model import Outcome, Result, RotationRequest
-from rotation.reminders import UNFINISHED
 
 log = logging.getLogger("keyturn.rotate")
 SOON_S = 300  # what is deferred for longer is found again by the sweep

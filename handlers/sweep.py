@@ -6,15 +6,15 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from handlers.delay import Delay
-from handlers.dimensions import dimensions, one_line
-from handlers.messages import to_text
-from handlers.outgoing import Outgoing
-from handlers.telemetry import OK
-from handlers.wiring import App
+from app.log_fields import dimensions, one_line
+from app.messages import to_text
+from app.outgoing import Outgoing
+from app.request_queue import Delay
+from app.telemetry import OK
+from app.wiring import App
+from rotation.engine.sharing import shared
 from rotation.errors import RotationError
 from rotation.ports import Vault
-from rotation.sharing import shared
 from rotation.side_by_side import side_by_side
 
 log = logging.getLogger("keyturn.sweep")

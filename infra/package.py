@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 # What the app is made of; all else stays here.
 FILES = ("function_app.py", "host.json", "policy.toml", "requirements.txt")
-FOLDERS = ("rotation", "handlers")
+FOLDERS = ("rotation", "handlers", "app")
 LOCK = "requirements.lock"  # `make lock` makes it for this very platform: no marker is left in it
 # Microsoft Learn, "Azure Functions Python developer guide": where the worker looks for an app's packages.
 PACKAGES = ".python_packages/lib/site-packages"

@@ -28,8 +28,8 @@ from local.postgres import LocalPostgres
 from local.rights import Rights, deployed
 from rotation.errors import Misconfigured
 from rotation.policy import Policy
-from rotation.policy_file import check, read_text
-from rotation.policy_known import known_names
+from rotation.policy.file import check, read_text
+from rotation.policy.known import known_names
 
 WAITS_FOR_PREDECESSOR_S = 20.0
 # A shell's own settings for Azure or PostgreSQL must not reach a stack that is meant for this machine alone.

@@ -11,9 +11,10 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
-from rotation.bindings import Binding, Bindings
+from rotation.ledger.bindings import Binding, Bindings
+from rotation.ledger.records import Record
 from rotation.model import (
     Applied,
     Claim,
@@ -29,7 +30,6 @@ from rotation.model import (
     Spec,
     Versions,
 )
-from rotation.records import Record
 
 
 class Rotator(Protocol):
@@ -233,7 +233,7 @@ class Ledger(Protocol):
         ...
 
     async def bindings(self, credential: str) -> Bindings:
-        """Who owned a credential, without any lease. credential: a key of `rotation.bindings`."""
+        """Who owned a credential, without any lease. credential: a key of `rotation.ledger.bindings`."""
         ...
 
     async def bind(self, credential: str, position: int, binding: Binding) -> None:
@@ -286,57 +286,6 @@ class Services:
     sleep: Callable[[float], Awaitable[None]]
     random: random.Random  # SystemRandom outside the simulation
     connections: Connections = field(default_factory=lambda: Connections(8))
-
-
-@runtime_checkable
-class ParksPassword(Protocol):
-    """What only some rotators can do: retire a slot by a new password, which no consumer is told.
-
-    It is for those whose next rotation has to log in to the slot. The engine stages and records the password, hands it
-    to `retire` as `job.standby`, and offers it as a login later.
-    """
-
-    def standby(self, job: Job, slot: str) -> SecretValue | None:
-        """The value, with a new password, that `slot` gets when it is retired. None: it needs none. No I/O.
-
-        Raises:
-            Unusable: the current value does not allow one.
-        """
-        ...
-
-
-@runtime_checkable
-class RemovesOrphans(Protocol):
-    """What only some rotators can do: find credentials at the provider that no version names.
-
-    They come of a run that was killed between the provider's answer and the staging of it.
-    """
-
-    async def orphans(
-        self, job: Job, known: frozenset[str], before: datetime, operations: frozenset[str]
-    ) -> Sequence[str]:
-        """Slots made before `before` by one of `operations`, and not `known`; the engine retires each."""
-        ...
-
-
-@runtime_checkable
-class TellsProvidersApart(Protocol):
-    """What only some rotators can do, and need: a copy of a provider goes by the same name of its own (`Proof.realm`).
-
-    A server that was restored from another's backup is one, and its roles are other credentials.
-    """
-
-    async def same_provider(self, job: Job, target: str) -> bool:
-        """Is the provider behind `target` the very one where job's change would be made? Changes nothing.
-
-        target: as another secret's binding recorded it (`Claim.targets`). `job.current.value` is proven there too, so
-        only a target that the policy permits to this secret may be asked about.
-
-        Raises:
-            Rejected: the value is refused where its own change would be made; where `target` refuses it, that is no.
-            Unreachable, Refused: nobody can tell.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ class Reason(StrEnum):
     EXPIRED = "expired"
     SWEEP = "sweep"
     OPERATOR = "operator"
-    UNFINISHED = "unfinished"  # a run's own reminder: see `rotation.reminders`
+    UNFINISHED = "unfinished"  # a run's own reminder: see `rotation.engine.reminders`
     OTHER = "other"  # a message has a word that is not known here
 
     @classmethod

@@ -21,7 +21,7 @@ FOLDERS = frozenset({"ledger", "host", "__blobstorage__", "__queuestorage__"})  
 # them in memory alone; they look for theirs themselves, in what each of them led to. So do the readers' tests, whose
 # values are what anybody writes, down to a lone "postgresql://".
 BY_THEMSELVES = (
-    "tests/fuzz/", "tests/simulation/",
+    "tests/proof/fuzz/", "tests/proof/simulation/",
     "tests/unit/test_formats", "tests/unit/test_storage_value", "tests/unit/test_entra_value",
     "tests/unit/test_generated_values", "tests/drivers/",
 )  # fmt: skip

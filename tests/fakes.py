@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from rotation.bindings import Binding, Bindings, vault_folder
 from rotation.errors import (
     Busy,
     Disabled,
@@ -23,6 +22,8 @@ from rotation.errors import (
     Unreachable,
     Unusable,
 )
+from rotation.ledger.bindings import Binding, Bindings, vault_folder
+from rotation.ledger.records import Record
 from rotation.model import (
     Applied,
     Claim,
@@ -41,7 +42,6 @@ from rotation.model import (
     Versions,
 )
 from rotation.ports import LEASE_S, Clock, LedgerEntry
-from rotation.records import Record
 
 Hook = Callable[[str, str, str], Awaitable[None]]
 # Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name

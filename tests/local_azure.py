@@ -18,8 +18,8 @@ from local.rights import APP_OID, deployed
 from local.tokens import TokenAuthority
 from rotation.model import Endpoints, SecretValue
 from rotation.policy import Permit, Policy, Rule
+from rotation.policy.targets import parse_target
 from rotation.ports import Services
-from rotation.targets import parse_target
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Local.1"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from rotation.records import AboutTo, Record, Step
+from rotation.ledger.records import AboutTo, Record, Step
 from rotation.spec import companion
 
 ENDS_A_SLOT = frozenset({AboutTo.RETIRE, AboutTo.REMOVE})

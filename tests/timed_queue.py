@@ -12,7 +12,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from handlers.messages import to_text
+from app.messages import to_text
 from rotation.errors import RotationError
 from rotation.model import RotationRequest
 from tests.fakes import FakeClock, Hook, no_hook
@@ -43,7 +43,7 @@ class Message:
 
 @dataclass
 class TimedQueue:
-    """Keeps `rotation.reminders.Reminders`, and `handlers.delay.Delay`'s `put_back`.
+    """Keeps `rotation.engine.reminders.Reminders`, and `app.request_queue.Delay`'s `put_back`.
 
     left, called_off, put_backs: how often. down: it takes nothing.
     """

@@ -3,7 +3,8 @@
 import random
 from datetime import datetime, timedelta
 
-from rotation.engine import Engine, Parts
+from rotation.engine.engine import Engine, Parts
+from rotation.engine.reminders import Nowhere
 from rotation.errors import Rejected, Unusable
 from rotation.model import (
     Admin,
@@ -16,10 +17,9 @@ from rotation.model import (
     SecretValue,
 )
 from rotation.policy import Permit, Policy, Rule
+from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
-from rotation.reminders import Nowhere
 from rotation.spec import companion
-from rotation.targets import parse_target
 from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
 from tests.recorded import Recorded
 from tests.timed_queue import TimedQueue

@@ -17,8 +17,8 @@ from infra.rights.needed import Needed, as_json, derive
 from infra.rights.steps import steps
 from infra.rights.table import Table, load
 from rotation.errors import Misconfigured
-from rotation.policy_file import check, read_text
-from rotation.policy_known import known_names
+from rotation.policy.file import check, read_text
+from rotation.policy.known import known_names
 
 SOUND, WRONG = 0, 2
 _T = TypeVar("_T")

@@ -9,8 +9,8 @@ from typing import Any
 from infra.rights.table import Grant, Table
 from rotation.addresses import group_of, may_hold, type_of
 from rotation.policy import Policy, Rule
+from rotation.policy.targets import Application, Host, Resource, Scope
 from rotation.rotators import APPLICATION, HOST, ROTATORS
-from rotation.targets import Application, Host, Resource, Scope
 
 NO_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"  # as examples have it
 

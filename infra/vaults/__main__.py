@@ -18,7 +18,7 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from handlers.schedule import checked
+from app.schedule import checked
 from infra.vaults.judged import There, Vault, group_of, judge, topic_of, wanted
 from infra.vaults.left import in_the_way, last, left
 from infra.vaults.place import Around, place, tags_of

@@ -42,25 +42,25 @@ class Kind(Frozen):
 
 
 def _postgres(services: "Services") -> "Rotator":
-    from rotation.rotators.postgres import Postgres  # noqa: PLC0415  imported when used
+    from rotation.rotators.postgres.in_place import Postgres  # noqa: PLC0415  imported when used
 
     return Postgres(services)
 
 
 def _postgres_alternating(services: "Services") -> "Rotator":
-    from rotation.rotators.postgres_alternating import PostgresAlternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.postgres.alternating import PostgresAlternating  # noqa: PLC0415  imported when used
 
     return PostgresAlternating(services)
 
 
 def _storage_key(services: "Services") -> "Rotator":
-    from rotation.rotators.storage_key import StorageKey  # noqa: PLC0415  imported when used
+    from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
     return StorageKey(services)
 
 
 def _entra_app_secret(services: "Services") -> "Rotator":
-    from rotation.rotators.entra_app_secret import EntraAppSecret  # noqa: PLC0415  imported when used
+    from rotation.rotators.azure.entra_app_secret import EntraAppSecret  # noqa: PLC0415  imported when used
 
     return EntraAppSecret(services)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rotation.bindings import Binding, Bindings, parse_bindings
 from rotation.errors import LeaseLost, Overtaken, RotationError, Unreachable
+from rotation.ledger.bindings import Binding, Bindings, parse_bindings
 from rotation.stores.blob_calls import NoBlobError, create_missing, translated
 
 if TYPE_CHECKING:

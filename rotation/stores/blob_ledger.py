@@ -12,11 +12,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rotation.bindings import FOLDER, Binding, Bindings, vault_folder
 from rotation.errors import LeaseLost, RotationError
+from rotation.ledger.bindings import FOLDER, Binding, Bindings, vault_folder
+from rotation.ledger.records import Record, parse_lines
 from rotation.model import SecretRef
 from rotation.ports import LEASE_S, LedgerEntry
-from rotation.records import Record, parse_lines
 from rotation.stores import blob_bindings
 from rotation.stores.blob_calls import NoBlobError, create_missing, translated
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rotation.bindings import Binding, Bindings, parse_bindings
 from rotation.errors import Overtaken
+from rotation.ledger.bindings import Binding, Bindings, parse_bindings
 from rotation.stores.disk import append_whole, mend
 
 

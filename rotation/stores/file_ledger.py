@@ -18,11 +18,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from rotation.bindings import FOLDER, Binding, Bindings, vault_folder
 from rotation.errors import Busy, LeaseLost, Unreachable
+from rotation.ledger.bindings import FOLDER, Binding, Bindings, vault_folder
+from rotation.ledger.records import Record, parse_lines
 from rotation.model import SecretRef
 from rotation.ports import LEASE_S, LedgerEntry
-from rotation.records import Record, parse_lines
 from rotation.stores import file_bindings
 from rotation.stores.disk import append_whole, mend, on_disk
 

@@ -24,7 +24,7 @@ import aiohttp
 from rotation.errors import Conflict, Throttled
 from rotation.model import Secret, SecretItem, SecretRef, SecretValue, Version, Versions
 from rotation.stores.keyvault_refusals import LimitMet, translated
-from rotation.stores.pace import Pace
+from rotation.stores.rate_limiter import Pace
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential

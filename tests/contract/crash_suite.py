@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rotation.engine import Engine, Parts
+from rotation.engine.engine import Engine, Parts
+from rotation.ledger.records import Step
 from rotation.model import Outcome, Reason, RotationRequest, Secret, SecretRef
 from rotation.policy import ANY_SLOT, Permit, Policy, Rule
-from rotation.records import Step
+from rotation.policy.targets import parse_target
 from rotation.spec import companion
-from rotation.targets import parse_target
 from tests.contract.harness import Harness
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault, no_hook
 

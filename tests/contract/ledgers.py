@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from azure.storage.blob import ContainerSasPermissions
 
+from rotation.ledger.records import Record, Step
 from rotation.model import SecretRef
 from rotation.ports import Lease, Ledger
-from rotation.records import Record, Step
 
 REF = SecretRef("kv-demo", "orders-db")
 SHORTEST_LEASE_S = 15  # that blob storage grants

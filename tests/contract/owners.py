@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from rotation.bindings import Binding, credential_key
+from rotation.ledger.bindings import Binding, credential_key
 from rotation.model import SecretRef
 from rotation.ports import Ledger
 from tests.contract.ledgers import REF

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
+from rotation.capabilities import ParksPassword
 from rotation.model import Claim, Credential, Draft, Job, Login, LoginSource, Secret, SecretValue, Spec
-from rotation.ports import ParksPassword, Rotator
+from rotation.ports import Rotator
 from tests.contract.harness import Harness
 
 

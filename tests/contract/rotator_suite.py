@@ -11,9 +11,9 @@ from urllib.parse import quote, quote_plus
 
 import pytest
 
+from rotation.capabilities import ParksPassword
 from rotation.errors import SHORTEST_SCRUBBED, Rejected, RotationError, Unreachable
 from rotation.model import Credential, Draft, Login, SecretValue
-from rotation.ports import ParksPassword
 from tests.contract.harness import Harness
 from tests.contract.played_engine import PlayedEngine
 

@@ -10,8 +10,8 @@ from azure.core.credentials import AzureNamedKeyCredential
 from azure.storage.blob.aio import ContainerClient
 
 from local.azurite import ACCOUNT
-from rotation.bindings import FOLDER, credential_key
 from rotation.errors import Overtaken, Refused
+from rotation.ledger.bindings import FOLDER, credential_key
 from rotation.model import SecretRef
 from rotation.ports import Ledger
 from rotation.stores.file_ledger import FileLedger

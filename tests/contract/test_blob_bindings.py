@@ -13,8 +13,8 @@ from azure.storage.blob._shared.policies_async import AsyncStorageRetryPolicy
 from azure.storage.blob.aio import ContainerClient
 
 from local.azurite import ACCOUNT, LocalAzurite
-from rotation.bindings import FOLDER
 from rotation.errors import Overtaken, Refused, Unreachable
+from rotation.ledger.bindings import FOLDER
 from rotation.stores.blob_ledger import BlobLedger
 from tests.contract.ledgers import REF
 from tests.contract.owners import KEY, OTHER, bind, binding, owner

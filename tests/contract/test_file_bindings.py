@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rotation.bindings import FOLDER
 from rotation.errors import Overtaken, Unreachable
+from rotation.ledger.bindings import FOLDER
 from rotation.stores.file_ledger import FileLedger
 from tests.contract.owners import KEY, OTHER, bind, binding, owner
 

@@ -13,8 +13,8 @@ from azure.storage.blob.aio import BlobLeaseClient, ContainerClient
 
 from local.azurite import ACCOUNT, LocalAzurite
 from rotation.errors import Busy, LeaseLost, Refused, Unreachable
+from rotation.ledger.records import Step
 from rotation.model import SecretRef
-from rotation.records import Step
 from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
 from tests.contract.ledgers import REF, Opened, record

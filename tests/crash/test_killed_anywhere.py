@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from rotation.ledger.records import AboutTo, Step
 from rotation.model import Result
-from rotation.records import AboutTo, Step
 from rotation.spec import companion
 from tests.fakes import parts, value
 from tests.unit.test_engine_edges import FindsOne

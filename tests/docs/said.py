@@ -23,7 +23,7 @@ class Sentence:
 
 def sentences() -> list[Sentence]:
     """The messages of every error of ours."""
-    trees = {path: ast.parse(path.read_text()) for folder in ("rotation", "handlers") for path in _files(folder)}
+    trees = {path: ast.parse(path.read_text()) for folder in ("rotation", "handlers", "app") for path in _files(folder)}
     kinds = _kinds(list(trees.values())) | {"Objection"}
     found = []
     for path, tree in trees.items():

@@ -26,7 +26,7 @@ TESTS = sorted(set(re.findall(r"(tests/[\w/]+\.py)::(test_\w+)", TEXT)))
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_file_that_it_names_is_there(file: str) -> None:
-    beside = [path for path in ROOT.glob("tests/*/") if (path / file).is_file()]  # named beside another of its folder
+    beside = [path for path in ROOT.glob("tests/**/") if (path / file).is_file()]  # named beside another of its folder
     assert (ROOT / file).is_file() or ("/" not in file and beside)
 
 

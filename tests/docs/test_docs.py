@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import rotation.engine  # noqa: F401  its errors are told to users too
+import rotation.engine.engine  # noqa: F401  its errors are told to users too
 from handlers.problems import problem
 from rotation import errors
 from rotation.errors import RotationError
@@ -87,7 +87,7 @@ def test_every_query_flag_exists(page: Path) -> None:
 
 @pytest.mark.parametrize("page", ALL, ids=lambda page: page.name)
 def test_every_setting_of_the_apps_exists(page: Path) -> None:
-    settings = (ROOT / "handlers" / "settings.py").read_text()
+    settings = (ROOT / "app" / "settings.py").read_text()
     named = set(re.findall(r"\bROTATION_[A-Z_]+\b", page.read_text()))
     assert [name for name in sorted(named) if f'"{name}"' not in settings] == []
 

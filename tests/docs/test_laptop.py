@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from handlers.settings import HttpAuth, from_environment
-from handlers.start import started
+from app.bootstrap import started
+from app.settings import HttpAuth, from_environment
 from rotation.errors import Misconfigured
 from tests.docs.said import ROOT
 
@@ -34,7 +34,7 @@ def test_what_the_sample_names_beside_the_least_is_what_would_be_taken_without_i
 
 
 def test_the_sample_names_each_setting_of_ours_and_no_other() -> None:
-    ours = set(re.findall(r'"(ROTATION_[A-Z_]+)"', (ROOT / "handlers" / "settings.py").read_text()))
+    ours = set(re.findall(r'"(ROTATION_[A-Z_]+)"', (ROOT / "app" / "settings.py").read_text()))
     assert {name for name in SAMPLE if name.startswith("ROTATION_")} == ours
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from azure.identity.aio import ManagedIdentityCredential
 from azure.storage.queue.aio import QueueClient
 
-from handlers.messages import to_text
-from handlers.poison import POISON_QUEUE
+from app.messages import to_text
+from app.poison import POISON_QUEUE
 from local.stack import Stack
 from rotation.model import Reason, RotationRequest, SecretRef
 from tests.e2e.deployment import opened

@@ -86,7 +86,7 @@ class Agent:
     def prepare(self) -> None:
         """A checkout without a build of its own: what is uploaded is what the build handed over."""
         self.checkout.mkdir()
-        for name in ("infra", "rotation", "handlers", "policy.toml"):
+        for name in ("infra", "rotation", "handlers", "app", "policy.toml"):
             (self.checkout / name).symlink_to(ROOT / name)
         for folder in (self.checkout / "dist", self.shell.home / "package"):
             folder.mkdir(exist_ok=True)

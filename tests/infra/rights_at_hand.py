@@ -10,8 +10,8 @@ import pytest
 from infra.rights.__main__ import main
 from infra.rights.needed import Needed, derive
 from infra.rights.table import load
-from rotation.policy_file import check
-from rotation.policy_known import known_names
+from rotation.policy.file import check
+from rotation.policy.known import known_names
 
 SUBSCRIPTION = "00000000-0000-0000-0000-00000000000a"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Orders"

@@ -15,7 +15,7 @@ from pathlib import Path
 LATE = (
     "azure.identity.aio",
     "handlers.sweep",
-    "handlers.wiring",
+    "app.wiring",
     "rotation.stores.blob_ledger",
     "rotation.stores.keyvault",
 )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from app.settings import from_environment
 from handlers.callers import Role
-from handlers.settings import from_environment
 from rotation.errors import Misconfigured
 from tests.infra.compiled import EXAMPLES, INFRA, ROOT
 from tests.infra.preview import CLOUDS, Preview

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from handlers.settings import QUEUE
+from app.settings import QUEUE
 from tests.infra.compiled import INFRA, PREVIEWS, ROOT, Infra
 from tests.infra.preview import Preview
 

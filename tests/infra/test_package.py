@@ -103,7 +103,7 @@ def listed_from_the_sources() -> dict[str, Any]:
     return {one["name"]: triggers(one["bindings"])[0] for one in json.loads(done.stdout)}
 
 
-@pytest.mark.parametrize("gone", ["rotation/engine.py", ".python_packages/lib/site-packages/msal/__init__.py"])
+@pytest.mark.parametrize("gone", ["rotation/engine/engine.py", ".python_packages/lib/site-packages/msal/__init__.py"])
 def test_a_package_without_one_of_its_files_does_not_start(
     worker: Path, unpacked: Path, tmp_path: Path, gone: str
 ) -> None:
@@ -116,7 +116,7 @@ def test_a_package_without_one_of_its_files_does_not_start(
 def test_it_holds_the_app_and_its_packages_and_nothing_of_ours_besides(built: Path) -> None:
     names = contents(built)
     top = {name.split("/")[0] for name in names if not name.endswith(".pyc")}
-    assert top == {*OURS, "rotation", "handlers", ".python_packages"}
+    assert top == {*OURS, "rotation", "handlers", "app", ".python_packages"}
     ours = {name for name in names if not name.startswith(".python_packages/") and not name.endswith(".pyc")}
     assert ours == {*OURS, *(name for name in tracked() if name.split("/")[0] in package.FOLDERS)}
     assert [name for name in names if "/tests/" in name or "/bin/" in name or "local.settings" in name] == []

@@ -10,8 +10,8 @@ import pytest
 from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import Misconfigured, Unreachable
-from rotation.rotators import azure_rest
-from rotation.rotators.azure_rest import Answer, Plane, session
+from rotation.rotators.azure import rest as azure_rest
+from rotation.rotators.azure.rest import Answer, Plane, session
 from tests.local_azure import Place, opened
 
 

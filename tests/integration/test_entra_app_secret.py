@@ -15,8 +15,8 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import Credential, Draft, Job, SecretRef, SecretValue
-from rotation.rotators.azure_rest import Answer, Plane
-from rotation.rotators.entra_app_secret import EntraAppSecret
+from rotation.rotators.azure.entra_app_secret import EntraAppSecret
+from rotation.rotators.azure.rest import Answer, Plane
 from tests.contract.harness_entra import as_json
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.local_azure import APPLICATION, CLIENT_ID, Place, opened

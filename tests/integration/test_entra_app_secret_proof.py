@@ -13,7 +13,7 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Draft, Job, Proof
-from rotation.rotators.entra_app_secret import EntraAppSecret
+from rotation.rotators.azure.entra_app_secret import EntraAppSecret
 from tests.contract.harness_entra import as_json
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.local_azure import APPLICATION, CLIENT_ID, Place, opened

@@ -12,8 +12,8 @@ from azure.keyvault.secrets.aio import SecretClient
 from local.identity import APP_CLIENT_ID
 from local.vault import LocalVaults
 from local.vault.faults import Code, Fault, Kind
+from rotation.engine.fence import Limits
 from rotation.errors import Conflict, Refused, RotationError, Unreachable
-from rotation.fence import Limits
 from rotation.model import SecretValue
 from rotation.stores import keyvault
 from rotation.stores.keyvault import KeyVaultStore

@@ -20,15 +20,15 @@ from local.azure.faults import Fault, Kind
 from local.azure.graph import LIFETIME
 from local.certificates import Certificates
 from local.tokens import TENANT
-from rotation.engine import Engine, Parts
+from rotation.engine.engine import Engine, Parts
 from rotation.errors import NotYet, Rejected
+from rotation.ledger.records import Step
 from rotation.model import Applied, Credential, Draft, Job, Reason, Result, RotationRequest, SecretRef
 from rotation.policy import Permit, Policy, Rule
+from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
-from rotation.records import Step
-from rotation.rotators.entra_app_secret import EntraAppSecret
-from rotation.rotators.storage_key import SETTLES_AFTER, StorageKey
-from rotation.targets import parse_target
+from rotation.rotators.azure.entra_app_secret import EntraAppSecret
+from rotation.rotators.azure.storage_key import SETTLES_AFTER, StorageKey
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 from tests.local_azure import ACCOUNT, APPLICATION, CLIENT_ID, Place, opened

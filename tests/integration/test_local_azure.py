@@ -22,8 +22,8 @@ from local.azure.arm import SERVER_VERSIONS, STORAGE_VERSIONS
 from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from local.tokens import TENANT, TokenAuthority
-from rotation.rotators.azure_rest import session as trusting_session
-from rotation.rotators.storage_key import API_VERSION
+from rotation.rotators.azure.rest import session as trusting_session
+from rotation.rotators.azure.storage_key import API_VERSION
 from tests.contract.harness_storage_key import key_works
 from tests.local_azure import ACCOUNT, APPLICATION, CLIENT_ID, GROUP, Place, opened
 

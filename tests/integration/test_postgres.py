@@ -10,7 +10,7 @@ import pytest
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Admin, Credential, Draft, SecretValue
-from rotation.rotators.postgres import Postgres
+from rotation.rotators.postgres.in_place import Postgres
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
@@ -168,7 +168,7 @@ async def test_a_change_that_was_not_made_is_made_when_it_is_resumed(owner: Owne
 async def test_an_answer_lost_in_the_middle_is_found_when_it_is_resumed(
     owner: Owner, rotator: Postgres, silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres_session.ANSWER_S", 1.0)
+    monkeypatch.setattr("rotation.rotators.postgres.session.ANSWER_S", 1.0)
     role = owner.role()
     async with Proxy(owner.server.port) as proxy:
         proxy.cut_after, proxy.silent = b"ALTER ROLE", silent
@@ -387,7 +387,7 @@ async def test_a_port_where_nobody_listens_is_told_at_once(owner: Owner, rotator
 
 
 async def test_a_server_that_never_answers_is_given_up(rotator: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres_connect.CONNECT_S", 0.2)
+    monkeypatch.setattr("rotation.rotators.postgres.connect.CONNECT_S", 0.2)
 
     async def listen_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while await reader.read(1024):

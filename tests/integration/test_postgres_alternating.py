@@ -8,7 +8,7 @@ import pytest
 
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, Draft, Job, Login, LoginSource, SecretValue, Spec
-from rotation.rotators.postgres_alternating import PostgresAlternating
+from rotation.rotators.postgres.alternating import PostgresAlternating
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import Offered, Owner, Proxy, Role, by_admin, job_of, make_services, running
 

@@ -15,7 +15,7 @@ import pytest
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, Endpoints, Job, Login, LoginSource, SecretValue, Tls
-from rotation.rotators.postgres import Postgres
+from rotation.rotators.postgres.in_place import Postgres
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
     Offered,
@@ -145,7 +145,7 @@ async def test_a_certificate_of_another_name_is_refused(
     async def here(_endpoint: object) -> list[str]:
         return ["127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", here)
+    monkeypatch.setattr("rotation.rotators.postgres.connect._addresses", here)
     job = job_of(rotator, owner.value(owner.role(), host="db.example.com"), tls=Tls.VERIFY_FULL)
     with pytest.raises(Refused, match="not valid for this name"):
         await rotator.verify(job, job.current)
@@ -251,7 +251,7 @@ async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
         asked.append(str(endpoint))
         raise Unreachable("as far as it goes")
 
-    monkeypatch.setattr("rotation.rotators.postgres_login.connect", connect)
+    monkeypatch.setattr("rotation.rotators.postgres.login.connect", connect)
     tokens = Tokens(token(upn="admin"))
     rotator = Postgres(make_services(tokens, Endpoints(arm=arm)))
     value = f"postgresql://app:secret@{host}/app"
@@ -345,7 +345,7 @@ def test_libpq_knows_no_variable_that_leads_astray_and_is_not_tried_here() -> No
 
 
 def test_the_driver_is_loaded_when_somebody_connects_and_not_before() -> None:
-    modules = "rotation.rotators.postgres, rotation.rotators.postgres_alternating"
+    modules = "rotation.rotators.postgres.in_place, rotation.rotators.postgres.alternating"
     code = f"import sys, {modules}; print('psycopg' in sys.modules)"
     root = Path(__file__).parents[2]
     told = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
@@ -397,7 +397,7 @@ async def test_a_name_with_several_addresses_is_tried_at_each(
     async def two(_endpoint: object) -> list[str]:
         return ["::1", "127.0.0.1"]
 
-    monkeypatch.setattr("rotation.rotators.postgres_connect._addresses", two)
+    monkeypatch.setattr("rotation.rotators.postgres.connect._addresses", two)
     job = job_of(rotator, plain.value(plain.role(), host="localhost"))
     await rotator.verify(job, job.current)
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from rotation.model import Admin
-from rotation.rotators import postgres_neutral
-from rotation.rotators.postgres import Postgres
-from rotation.rotators.postgres_alternating import PostgresAlternating
+from rotation.rotators.postgres import neutral as postgres_neutral
+from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.postgres.in_place import Postgres
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Owner,
@@ -191,8 +191,10 @@ async def test_nothing_of_it_stays_in_a_connection_that_others_use_afterwards(
 ) -> None:
     """As behind a pooler, whose server connections are consumers' again afterwards."""
     from rotation.model import SecretValue, Tls  # noqa: PLC0415
-    from rotation.rotators import postgres_connect, postgres_primary, postgres_role  # noqa: PLC0415
-    from rotation.rotators.postgres_session import Account, Endpoint  # noqa: PLC0415
+    from rotation.rotators.postgres import connect as postgres_connect  # noqa: PLC0415
+    from rotation.rotators.postgres import primary as postgres_primary  # noqa: PLC0415
+    from rotation.rotators.postgres import role as postgres_role  # noqa: PLC0415
+    from rotation.rotators.postgres.session import Account, Endpoint  # noqa: PLC0415
 
     role, boss = owner.role(), owner.role()
     owner.sql(f"GRANT {boss.name} TO {role.name}; ALTER ROLE {role.name} SET role = '{boss.name}'")

@@ -9,7 +9,7 @@ import pytest
 from local.postgres_binaries import installed
 from rotation.errors import Refused, Rejected
 from rotation.model import Admin
-from rotation.rotators.postgres import Postgres
+from rotation.rotators.postgres.in_place import Postgres
 from tests.integration.postgres_fixtures import Owner, by_admin, folder, job_of, make_services, running
 
 SOURCE = Path(__file__).parent / "password_check" / "password_check.c"

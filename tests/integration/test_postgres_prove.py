@@ -8,8 +8,8 @@ import pytest
 from local.postgres_binaries import installed
 from rotation.errors import MovedElsewhere, NotYet, Rejected, Unreachable
 from rotation.model import Admin, Credential, Login, LoginSource, SecretValue
-from rotation.rotators.postgres import Postgres
-from rotation.rotators.postgres_alternating import PostgresAlternating
+from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.postgres.in_place import Postgres
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Offered,

@@ -10,9 +10,9 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import Account
 from rotation.errors import Rejected, Unreachable, Unusable
 from rotation.model import Job
-from rotation.rotators import postgres_same_server
-from rotation.rotators.postgres import Postgres
-from rotation.rotators.postgres_primary import Primary
+from rotation.rotators.postgres import same_server as postgres_same_server
+from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.postgres.primary import Primary
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import Owner, Proxy, Role, folder, job_of, make_services, running
 

@@ -12,8 +12,9 @@ import pytest
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Tls
-from rotation.rotators import postgres_connect, postgres_scram
-from rotation.rotators.postgres import Postgres
+from rotation.rotators.postgres import connect as postgres_connect
+from rotation.rotators.postgres import scram as postgres_scram
+from rotation.rotators.postgres.in_place import Postgres
 from tests.integration.hostile_postgres import Manner, hostile
 from tests.integration.postgres_fixtures import Owner, job_of, make_services, running, until
 

@@ -20,10 +20,10 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import Account
 from rotation.errors import NotYet, Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, SecretValue
-from rotation.rotators import postgres_neutral
-from rotation.rotators.postgres import Postgres
-from rotation.rotators.postgres_alternating import PostgresAlternating
-from rotation.rotators.postgres_neutral import Setting
+from rotation.rotators.postgres import neutral as postgres_neutral
+from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.postgres.neutral import Setting
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Owner,
@@ -375,7 +375,7 @@ async def test_a_role_that_goes_between_look_and_change_is_told(
     async def no_look(*_arguments: object) -> None:
         pass
 
-    monkeypatch.setattr("rotation.rotators.postgres_change.check_lasts", no_look)
+    monkeypatch.setattr("rotation.rotators.postgres.change.check_lasts", no_look)
     value = owner.value(replace(owner.role(), name="gone"))
     job = job_of(rotator, value, logins=[by_admin(owner)], admin=ADMIN)
     with pytest.raises(Refused, match="CREATE ROLE"):
@@ -385,7 +385,7 @@ async def test_a_role_that_goes_between_look_and_change_is_told(
 async def test_any_other_refusal_is_told_by_its_code(
     owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres_role.PRIVILEGE", "not known")
+    monkeypatch.setattr("rotation.rotators.postgres.role.PRIVILEGE", "not known")
     weak = replace(by_admin(owner), value=SecretValue(owner.value(owner.role())))
     job = job_of(rotator, owner.value(owner.role()), logins=[weak], admin=ADMIN)
     with pytest.raises(Refused, match=r"refused the new password .*42501"):

@@ -13,8 +13,8 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import Credential, Draft, Job, SecretValue
-from rotation.rotators.azure_rest import Answer, Plane
-from rotation.rotators.storage_key import StorageKey
+from rotation.rotators.azure.rest import Answer, Plane
+from rotation.rotators.azure.storage_key import StorageKey
 from tests.contract.harness_storage_key import connection_string
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.local_azure import ACCOUNT, GROUP, SUBSCRIPTION, Place, opened

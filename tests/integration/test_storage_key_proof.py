@@ -11,7 +11,7 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Credential, Draft, Job, Proof, SecretValue
-from rotation.rotators.storage_key import StorageKey
+from rotation.rotators.azure.storage_key import StorageKey
 from tests.contract.harness_storage_key import connection_string
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.local_azure import ACCOUNT, Place, opened

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rotation.history import History
-from rotation.records import AboutTo, Record, Step, parse_lines
+from rotation.ledger.history import History
+from rotation.ledger.records import AboutTo, Record, Step, parse_lines
 from tests.previous_release import history as old_history
 from tests.previous_release import records as old_records
 

@@ -186,7 +186,7 @@ def app_folder(source: Path, place: Path, **host_json: Any) -> Path:
     for name in ("function_app.py", "policy.toml"):
         if (source / name).exists():
             shutil.copyfile(source / name, place / name)
-    for name in ("rotation", "handlers"):
+    for name in ("rotation", "handlers", "app"):
         if (source / name).exists():
             shutil.copytree(source / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
     told = json.loads((source / "host.json").read_text(encoding="utf-8"))

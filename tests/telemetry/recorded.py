@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from handlers.telemetry import SCOPE, Instruments
+from app.telemetry import SCOPE, Instruments
 
 
 @dataclass(frozen=True, slots=True)

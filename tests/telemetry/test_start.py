@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import from_environment
-from handlers.telemetry import Instruments, Off, telemetry
+from app.settings import from_environment
+from app.telemetry import Instruments, Off, telemetry
 
 ROOT = Path(__file__).parents[2]
 SETTINGS = {"ROTATION_VAULTS": "https://kv.vault.azure.net", "ROTATION_LEDGER": "file:.", "ROTATION_HTTP_AUTH": "key"}

@@ -7,8 +7,8 @@ from typing import Any
 from unittest.mock import AsyncMock
 
 from handlers.sweep import sweep
-from rotation.engine import Engine
-from rotation.sweeper import Sweeper
+from rotation.engine.engine import Engine
+from rotation.engine.sweep import Sweeper
 from tests.fakes import FakeRotator
 from tests.telemetry.recorded import Recorded
 from tests.world import World

@@ -6,9 +6,9 @@ import pytest
 
 from handlers.reading import _shown as shown
 from rotation.errors import Refused
-from rotation.history import History
+from rotation.ledger.history import History
+from rotation.ledger.records import AboutTo, Step
 from rotation.model import Force, Job, Result
-from rotation.records import AboutTo, Step
 from tests.fakes import FakeRotator, no_hook, value
 from tests.unit.test_engine_edges import FindsOne
 from tests.world import KINDS, NAME, REF, World

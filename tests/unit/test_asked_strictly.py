@@ -16,10 +16,10 @@ from azure.functions.http import HttpRequestConverter
 from azure.functions.meta import Datum
 from pytest_mock import MockerFixture
 
+from app.settings import HttpAuth
+from app.shutdown import Shutdown
 from handlers import on_demand, reading
 from handlers.http import Answer, Ask, answered
-from handlers.settings import HttpAuth
-from handlers.shutdown import Shutdown
 from rotation.model import Outcome, Result, SecretRef
 
 KEY = "the-function-key-that-nobody-may-read=="

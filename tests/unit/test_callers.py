@@ -5,8 +5,9 @@ import json
 
 import pytest
 
-from handlers.callers import Caller, Role, caller, object_id
-from handlers.settings import HttpAuth
+from app.actors import object_id
+from app.settings import HttpAuth
+from handlers.callers import Caller, Role, caller
 from rotation.errors import Denied, HttpClosed
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotation.engine.sweep import Sweeper
 from rotation.errors import RotationError, Unreachable
 from rotation.model import Force, Outcome, Reason, Result, RotationRequest
-from rotation.sweeper import Sweeper
-from rotation.windows import parse_window
+from rotation.policy.windows import parse_window
 from tests.world import KINDS, NAME, REF, World
 
 WORK = frozenset({Result.ROTATED, Result.RESUMED, Result.REPAIRED, Result.RETIRED})

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import Busy, Denied, NotFound, Rejected, RotationError, Unreachable, Unusable
+from rotation.ledger.records import Step
 from rotation.model import Force, Reason, Result, RotationRequest, SecretRef, SecretValue
-from rotation.records import Step
 from tests.fakes import value
 from tests.world import KINDS, NAME, REF, World
 

@@ -7,11 +7,11 @@ from datetime import datetime
 
 import pytest
 
+from rotation.engine.fence import Fence, Limits, within
 from rotation.errors import Denied, LeaseLost, NotFound, NotYet, Unreachable
-from rotation.fence import Fence, Limits, within
+from rotation.ledger.records import Step
 from rotation.model import Credential, Force, Job, Outcome, Reason, Result, RotationRequest, SecretRef
 from rotation.policy import Permit
-from rotation.records import Step
 from tests.fakes import FakeClock, FakeRotator, InMemoryLedger, value
 from tests.world import NAME, REF, World
 

@@ -11,7 +11,7 @@ from rotation.errors import Unusable
 from rotation.model import SecretValue
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
-from rotation.rotators.entra_value import client_ids, read_secret
+from rotation.rotators.azure.entra_value import client_ids, read_secret
 from tests.contract.harness_generated import SERVICES
 from tests.contract.secrets_at_hand import make_secret, make_spec
 

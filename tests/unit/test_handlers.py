@@ -22,21 +22,21 @@ from azure.functions.meta import Datum
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 from pytest_mock import MockerFixture
 
-from handlers.delay import LONGEST_S, Delay, visible_after
+from app.identity import Tokens, credential
+from app.messages import from_text, to_text
+from app.notifier import Notifier
+from app.request_queue import LONGEST_S, Delay, visible_after
+from app.settings import HttpAuth
+from app.shutdown import Shutdown
+from app.telemetry import Off
 from handlers.http import Ask
-from handlers.identity import Tokens, credential
-from handlers.messages import from_text, to_text
 from handlers.near_expiry import forward, message_of
 from handlers.on_demand import rotate_now
-from handlers.outcomes import Notifier
 from handlers.rotate import rotate
-from handlers.settings import HttpAuth
-from handlers.shutdown import Shutdown
 from handlers.sweep import sweep
-from handlers.telemetry import Off
+from rotation.engine.reminders import UNFINISHED
 from rotation.errors import Busy, Denied, Malformed, NotFound, Refused, RotationError, Stopping, Throttled, Unreachable
 from rotation.model import Force, Outcome, Reason, Result, RotationRequest, SecretRef, SecretValue
-from rotation.reminders import UNFINISHED
 
 REF = SecretRef("kv", "orders-db")
 REQUEST = RotationRequest(REF, "v1", Reason.NEAR_EXPIRY, "event-grid", Force.YES, early=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import Settings, from_environment
+from app.settings import Settings, from_environment
 from rotation.errors import Misconfigured
 
 LEAST = {

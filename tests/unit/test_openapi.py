@@ -12,8 +12,8 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from handlers.problems import _STATUS, problem
 from rotation import errors
 from rotation.errors import Misconfigured, RotationError
+from rotation.ledger.records import Record, Step
 from rotation.model import Force, Result
-from rotation.records import Record, Step
 from tests.e2e.contract import DOCUMENT, Contract
 
 ROOT = Path(__file__).parents[2]

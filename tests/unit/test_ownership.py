@@ -16,6 +16,7 @@ from rotation.errors import (
     Unreachable,
     Unusable,
 )
+from rotation.ledger.records import Record, Step
 from rotation.model import (
     Adopt,
     Claim,
@@ -32,9 +33,8 @@ from rotation.model import (
     Spec,
 )
 from rotation.policy import Policy, Rule
-from rotation.records import Record, Step
+from rotation.policy.targets import Target, parse_target
 from rotation.spec import companion
-from rotation.targets import Target, parse_target
 from tests.fakes import TARGET, FakeRotator, InMemoryVault, no_hook, value
 from tests.world import NAME, REF, World
 

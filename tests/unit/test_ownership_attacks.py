@@ -21,7 +21,7 @@ from rotation.model import (
     Spec,
 )
 from rotation.policy import Policy, Rule
-from rotation.targets import parse_target
+from rotation.policy.targets import parse_target
 from tests.fakes import TARGET, FakeRotator, value
 from tests.unit.test_ownership import (
     OTHER,
@@ -381,7 +381,7 @@ async def test_what_the_package_before_left_to_retire_and_nothing_proves_is_told
     world.time.ahead(hours=80)
     assert "k0" in (await ask(world, reason="sweep")).detail
     assert world.server.passwords["k0"] is not None
-    from rotation.sweeper import Sweeper  # noqa: PLC0415
+    from rotation.engine.sweep import Sweeper  # noqa: PLC0415
 
     world.vault._secrets[NAME][-1] = replace(world.latest, expires_on=world.now + timedelta(days=80))
     world.time.ahead(hours=1)

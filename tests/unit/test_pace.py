@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import pytest
 
 from rotation.errors import Throttled
-from rotation.stores.pace import AT_ONCE, PATIENCE_S, WINDOW_S, Pace
+from rotation.stores.rate_limiter import AT_ONCE, PATIENCE_S, WINDOW_S, Pace
 
 
 class Time:

@@ -7,8 +7,8 @@ import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from pytest_mock import MockerFixture
 
-from handlers.messages import to_text
-from handlers.poison import AT_MOST, POISON_QUEUE, Poison
+from app.messages import to_text
+from app.poison import AT_MOST, POISON_QUEUE, Poison
 from rotation.model import Reason, RotationRequest, SecretRef
 
 SERVICE = "https://st.queue.core.windows.net"

@@ -8,7 +8,7 @@ import pytest
 from rotation.errors import Denied
 from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.policy import Permit, Policy, Rule
-from rotation.targets import parse_target
+from rotation.policy.targets import parse_target
 
 ORDERS = SecretRef("kv-orders", "orders-db-web")
 SERVER = "db.example.com"

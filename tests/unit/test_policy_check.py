@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import from_environment
-from handlers.start import load_policy
+from app.bootstrap import load_policy
+from app.settings import from_environment
 from rotation.passwords import ALPHABETS
-from rotation.policy_check import main
-from rotation.policy_known import known_names
+from rotation.policy.check import main
+from rotation.policy.known import known_names
 from rotation.rotators import ROTATORS
 
 ROOT = Path(__file__).parents[2]

@@ -12,8 +12,8 @@ from local.postgres import ADMIN
 from rotation.errors import Denied, Misconfigured
 from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
 from rotation.policy import Permit, Policy
-from rotation.policy_file import Finding, check, load
-from rotation.policy_rules import KEYS, Known
+from rotation.policy.file import Finding, check, load
+from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
 

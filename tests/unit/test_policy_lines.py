@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotation.toml_lines import Lines, Path
+from rotation.policy.toml_lines import Lines, Path
 
 relaxed = settings(deadline=None, database=None)
 

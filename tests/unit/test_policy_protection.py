@@ -5,8 +5,8 @@ import pytest
 from rotation.errors import Denied, Misconfigured
 from rotation.model import Admin, Claim, SecretRef, Spec
 from rotation.policy import Permit, Policy, Rule
-from rotation.self_protection import OwnResources, protect
-from rotation.targets import parse_target
+from rotation.policy.self_protection import OwnResources, protect
+from rotation.policy.targets import parse_target
 
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-app"
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/StApp"

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rotation.targets import Application, Host, Resource, Scope, parse_target, permitted
+from rotation.policy.targets import Application, Host, Resource, Scope, parse_target, permitted
 
 relaxed = settings(deadline=None, database=None, max_examples=400)
 

@@ -6,8 +6,8 @@ import pytest
 
 from rotation.model import Tls
 from rotation.policy import Policy
-from rotation.policy_file import Finding, check
-from rotation.policy_known import known_names
+from rotation.policy.file import Finding, check
+from rotation.policy.known import known_names
 
 SERVER = "/subscriptions/s/resourceGroups/g/providers/Microsoft.DBforPostgreSQL/flexibleServers/orders"
 SOUND = """\

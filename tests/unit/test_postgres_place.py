@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from rotation.capabilities import ParksPassword
 from rotation.errors import Unusable
 from rotation.model import Admin, Claim, Credential, Endpoints, PasswordRules, SecretValue
-from rotation.ports import ParksPassword, Rotator, Services
+from rotation.policy.targets import parse_target
+from rotation.ports import Rotator, Services
 from rotation.rotators import ROTATORS
-from rotation.rotators.postgres import Postgres
-from rotation.rotators.postgres_alternating import PostgresAlternating
-from rotation.targets import parse_target
+from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.postgres.in_place import Postgres
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 
 ID = (

@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from pytest_mock import MockerFixture
 
-from handlers.messages import from_text
+from app.messages import from_text
+from rotation.engine.reminders import AFTER_LEASE_S, AT_MOST, UNFINISHED, OneReminder
 from rotation.errors import Busy, Stopping, Unreachable
+from rotation.ledger.records import Step
 from rotation.model import RotationRequest, SecretRef
 from rotation.ports import LEASE_S
-from rotation.records import Step
-from rotation.reminders import AFTER_LEASE_S, AT_MOST, UNFINISHED, OneReminder
 from tests.crash.test_killed_anywhere import Killed
 from tests.fakes import Hook, no_hook
 from tests.timed_queue import TimedQueue
@@ -188,7 +188,7 @@ class Faulty:
 async def test_a_reminder_that_never_comes_to_be_is_not_waited_for_long(
     reminders: Silent | Faulty, mocker: MockerFixture
 ) -> None:
-    mocker.patch("rotation.reminders.PATIENCE_S", 0.1)
+    mocker.patch("rotation.engine.reminders.PATIENCE_S", 0.1)
     one = OneReminder(reminders)
     one.send(RotationRequest(SecretRef("kv", "a"), "v", UNFINISHED, "x"), 60.0)
     async with asyncio.timeout(5):

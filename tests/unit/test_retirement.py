@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotation.errors import Unreachable
+from rotation.ledger.records import Record, Step
 from rotation.model import Force, Job
 from rotation.ports import LEASE_S
-from rotation.records import Record, Step
 from rotation.spec import companion
 from tests.fakes import FakeRotator, FakeServer, no_hook, parts, value
 from tests.world import NAME, REF, World

@@ -3,8 +3,8 @@
 import pytest
 
 from rotation.errors import Throttled
+from rotation.ledger.records import Step
 from rotation.model import Outcome, Result
-from rotation.records import Step
 from tests.world import REF, World
 
 

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotation.engine import Engine, Parts
+from rotation.engine.engine import Engine, Parts
 from rotation.errors import Denied, Unusable
-from rotation.history import History
+from rotation.ledger.history import History
+from rotation.ledger.records import Record, Step
 from rotation.model import Adopt, Force, Outcome, Reason, RotationRequest, SecretValue
-from rotation.records import Record, Step
-from rotation.windows import parse_window
+from rotation.policy.windows import parse_window
 from tests.fakes import value
 from tests.world import NAME, REF, World
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handlers.schedule import checked
-from handlers.settings import DEFAULT_SCHEDULE, from_environment
+from app.schedule import checked
+from app.settings import DEFAULT_SCHEDULE, from_environment
 from local.host.schedule import ScheduleError, schedule
 from rotation.errors import Misconfigured
 from tests.vectors.schedules import Judged, schedules

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from handlers.settings import HttpAuth, Settings, from_environment
-from handlers.start import check_library, load_policy, started
+from app.bootstrap import check_library, load_policy, started
+from app.settings import HttpAuth, Settings, from_environment
 from rotation.errors import Misconfigured
 
 ENOUGH = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:l", "ROTATION_HTTP_AUTH": "key"}

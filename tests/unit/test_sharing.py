@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from app.telemetry import Off
 from handlers.sweep import sweep
-from handlers.telemetry import Off
+from rotation.engine.sharing import Shared, shared
+from rotation.engine.sweep import Sweeper
+from rotation.ledger.records import Record, Step
 from rotation.model import RotationRequest, SecretRef, SecretValue
 from rotation.policy import Policy
-from rotation.records import Record, Step
-from rotation.sharing import Shared, shared
-from rotation.sweeper import Sweeper
 from tests.fakes import TARGET, value
 from tests.world import NAME, REF, World
 

@@ -10,7 +10,7 @@ import pytest
 # What the worker does: an event loop in the main thread, in which the app is built at the first call.
 WORKER = """
 import asyncio, signal, sys
-from handlers.shutdown import Shutdown
+from app.shutdown import Shutdown
 
 async def call(shutdown, seconds):
     with shutdown.at_work():
@@ -72,7 +72,7 @@ def test_a_worker_that_ignores_the_signal_goes_on_but_begins_nothing() -> None:
 
 def test_in_another_thread_nobody_listens_and_nothing_breaks() -> None:
     script = (
-        "import threading; from handlers.shutdown import Shutdown\n"
+        "import threading; from app.shutdown import Shutdown\n"
         "one = threading.Thread(target=Shutdown().listen); one.start(); one.join(); print('well')"
     )
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

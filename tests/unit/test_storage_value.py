@@ -15,7 +15,7 @@ from rotation.errors import Unusable
 from rotation.model import Claim, SecretValue
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
-from rotation.rotators.storage_value import read_key
+from rotation.rotators.azure.storage_value import read_key
 from tests.contract.harness_generated import SERVICES
 from tests.contract.secrets_at_hand import make_secret, make_spec
 

@@ -12,13 +12,13 @@ from unittest.mock import AsyncMock
 import pytest
 from pytest_mock import MockerFixture
 
+from app.messages import from_text
+from app.outgoing import MOST_BOUND
+from app.settings import HttpAuth
+from app.telemetry import Off
 from handlers.http import Ask
-from handlers.messages import from_text
 from handlers.on_demand import rotate_many
-from handlers.outgoing import MOST_BOUND
-from handlers.settings import HttpAuth
 from handlers.sweep import MOST_KEPT, sweep
-from handlers.telemetry import Off
 from rotation.model import Reason, RotationRequest, SecretItem, SecretRef
 
 

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 
+from rotation.engine.sweep import Sweeper
 from rotation.errors import Unreachable
+from rotation.ledger.records import Step
 from rotation.model import Reason, RotationRequest, SecretValue
-from rotation.records import Step
-from rotation.sweeper import Sweeper
 from tests.fakes import value
 from tests.world import NAME, REF, World
 

@@ -8,8 +8,8 @@ import pytest
 
 from rotation.errors import MovedElsewhere, Refused, RotationError, Unusable
 from rotation.model import Claim, Job, SecretValue, Spec
-from rotation.rotators.azure_rest import Answer, Plane
-from rotation.rotators.two_keys import Key, Keyed, TwoKeys
+from rotation.rotators.azure.rest import Answer, Plane
+from rotation.rotators.azure.two_keys import Key, Keyed, TwoKeys
 from tests.contract.harness_generated import NoTokens
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 

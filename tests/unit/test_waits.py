@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from rotation.model import Reason, RotationRequest
-from rotation.windows import parse_window
+from rotation.policy.windows import parse_window
 from tests.fakes import value
 from tests.world import NAME, REF, World
 

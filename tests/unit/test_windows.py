@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rotation.windows import parse_window
+from rotation.policy.windows import parse_window
 
 relaxed = settings(deadline=None, database=None, max_examples=60)
 

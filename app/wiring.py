@@ -1,0 +1,106 @@
+"""The composition root: the only place that knows which class stands behind which port, and that holds state."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.identity import Tokens, credential
+from app.notifier import Notifier
+from app.poison import Poison
+from app.request_queue import Delay
+from app.settings import Settings
+from app.shutdown import Shutdown
+from app.telemetry import Telemetry, telemetry
+from rotation.engine.engine import Engine, Parts
+from rotation.engine.sweep import Sweeper
+from rotation.errors import Unusable
+from rotation.policy import Policy
+from rotation.ports import Clock, Connections, Ledger, Rotator, Services, Vault
+from rotation.rotators import ROTATORS
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """All that the handlers need."""
+
+    settings: Settings
+    engine: Engine
+    sweeper: Sweeper
+    vaults: Mapping[str, Vault]
+    ledger: Ledger
+    policy: Policy
+    rotator: Callable[[str], Rotator]
+    notifier: Notifier
+    delay: Delay
+    telemetry: Telemetry
+    poison: Poison
+    shutdown: Shutdown
+
+
+async def build(settings: Settings, policy: Policy) -> App:
+    """The running app; its connections belong to the event loop that this runs in."""
+    import aiohttp  # noqa: PLC0415  400 ms that indexing and health need not pay
+
+    from rotation.stores.keyvault import KeyVaultStore, session_middlewares  # noqa: PLC0415  likewise
+
+    identity = credential(settings.client_id)
+    session = aiohttp.ClientSession(middlewares=session_middlewares())
+    vaults = {
+        name: KeyVaultStore(name, url, identity, session, creations=settings.vault_creations)
+        for name, url in settings.vaults.items()
+    }
+    ledger: Ledger
+    if isinstance(settings.ledger, Path):
+        from rotation.stores.file_ledger import FileLedger  # noqa: PLC0415  only one of the two is used
+
+        ledger = FileLedger(settings.ledger)
+    else:
+        from rotation.stores.blob_ledger import BlobLedger  # noqa: PLC0415  only one of the two is used
+
+        ledger = BlobLedger(settings.ledger, identity)
+    connections = Connections(settings.server_connections)
+    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections)
+    rotators: dict[str, Rotator] = {}
+
+    def rotator(name: str) -> Rotator:
+        if name not in ROTATORS:
+            raise Unusable(f"the tag rotator names none of {', '.join(ROTATORS)}", field="rotator")
+        if name not in rotators:
+            rotators[name] = ROTATORS[name].build(services)
+        return rotators[name]
+
+    clock = Clock(_now, time.monotonic)
+    watch = telemetry(on=settings.telemetry)
+    delay, shutdown = Delay(settings.queue_service, identity, session), Shutdown()
+    shutdown.listen()
+    engine = Engine(
+        Parts(
+            vaults, ledger, policy, rotator, clock, random.SystemRandom(), watch=watch, reminders=delay,
+            stopping=lambda: shutdown.asked,
+        )
+    )  # fmt: skip
+    notifier = Notifier(settings.outcome_topic, identity)
+    return App(
+        settings,
+        engine,
+        Sweeper(ledger, policy),
+        vaults,
+        ledger,
+        policy,
+        rotator,
+        notifier,
+        delay,
+        watch,
+        Poison(settings.queue_service, identity),
+        shutdown,
+    )

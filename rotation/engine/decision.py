@@ -1,0 +1,269 @@
+"""Is there anything to do for a secret, and when? The only place that decides it. Pure.
+
+A run's first look, the run under its lease, a plan and the sweep all ask here. A run asks again after each thing that
+it did, since that changes what the history says. See docs/adr/0038-one-decider.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum, auto
+
+from rotation.engine.grace import left_over, over_by_ledger
+from rotation.engine.managed_secret import operation_id, promise_h
+from rotation.ledger.asked import Asked
+from rotation.ledger.history import History
+from rotation.model import Claim, Force, Reason, RotationRequest, Secret, Spec
+from rotation.policy import Permit
+from rotation.spec import due_at
+
+EARLY = timedelta(days=1)  # a near-expiry event comes on the day, not on the second
+CHECK_SLACK = timedelta(minutes=15)  # a sweep comes on the hour, and the check before it ended a little later
+AT_ONCE, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+
+
+class Act(Enum):
+    """What is to be done next."""
+
+    SUPERSEDED = auto()  # nothing: the request is about a version that is no longer the latest
+    FINISH = auto()  # an operation on the latest version may have changed the provider: go on with it
+    RESTORE = auto()  # bring back the tags that a version written by hand lost
+    TAGS_LOST = auto()  # say that they are lost
+    UNMANAGED = auto()  # nothing: no tag asks for it
+    CHECK = auto()  # log in with the latest version, and write down whose it is
+    DENIED = auto()  # say that it is due, and that the policy permits no longer what was proven last
+    RETIRE = auto()  # end the old slots whose grace period is over
+    ROTATE = auto()
+    WAIT = auto()  # nothing now: `Decision.wait` says why
+
+
+NOTHING = frozenset({Act.SUPERSEDED, Act.UNMANAGED, Act.WAIT})
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Not now: why, and until when where that is known. `due` tells a deferral from "nothing to do yet"."""
+
+    detail: str
+    until: datetime | None
+    due: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """wait: with WAIT alone. settled: with CHECK, what was proven last, if it is what is asked for now and all ours."""
+
+    act: Act
+    wait: Wait | None = None
+    settled: Asked | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was seen outside the history; None: nobody looked, and the history's word stands.
+
+    claim: what tags and value ask for. ours: the slots that are bound to this secret.
+    over: of the slots that wait for their retirement, those whose grace period is over. A run leaves that to
+    `retirement.retire_due`, and says afterwards that nothing more is over.
+    checked: whether the latest version logged in just now.
+    """
+
+    claim: Claim | None = None
+    ours: frozenset[str] | None = None
+    over: frozenset[str] | None = None
+    checked: bool = False
+
+
+UNSEEN = Looked()
+
+
+def at_once(request: RotationRequest, secret: Secret, history: History) -> Decision | None:
+    """What comes before all that the tags say. None: nothing does."""
+    if request.version is not None and request.version != secret.version:
+        return Decision(Act.SUPERSEDED)
+    begun = history.open_operation()
+    if begun is not None and begun.operation_id == operation_id(secret.ref, secret.version):
+        # The provider may have changed already: finish, whatever due date, window, interval and grace say.
+        return Decision(Act.FINISH)
+    return None
+
+
+def decide(
+    request: RotationRequest,
+    secret: Secret,
+    spec: Spec | None,
+    permit: Permit | None,
+    history: History,
+    now: datetime,
+    looked: Looked = UNSEEN,
+) -> Decision:
+    """What is to be done next for a secret whose latest version is `secret`.
+
+    spec: None where no tag asks for anything. permit: None where the policy permits no longer what was proven last; a
+    run finds that out earlier, and raises `Denied`.
+    """
+    first = at_once(request, secret, history)
+    if first is not None:
+        return first
+    if spec is None:
+        return Decision(Act.RESTORE if _restores(request, history) else without_tags(secret, history))
+    wait = None if permit is None else why_wait(request, secret, spec, permit, history.last_rotated_at(), now)
+    if wait is not None and not history and request.reason != Reason.SWEEP:
+        return Decision(Act.WAIT, wait)  # so that no history is left behind for what is none of our business yet
+    settled = is_settled(history, spec, secret.version, looked)
+    if not looked.checked and (
+        settled is None or _is_unknown(history, secret.version) or now >= next_check(history, secret.version, permit)
+    ):
+        return Decision(Act.CHECK, settled=settled)
+    if permit is None:
+        due = now >= due_at(spec, secret.expires_on, secret.created_on)
+        return Decision(Act.DENIED) if due else Decision(Act.WAIT, Wait("not due, and not permitted", None, due=False))
+    return _when_sound(request, secret, spec, permit, history, wait, looked)
+
+
+def _when_sound(
+    request: RotationRequest,
+    secret: Secret,
+    spec: Spec,
+    permit: Permit,
+    history: History,
+    wait: Wait | None,
+    looked: Looked,
+) -> Decision:
+    """The latest version works: retire what is over, then rotate if it is time."""
+    left = left_over(history, permit, history.asked(), history.versions().get(secret.version), looked.ours)
+    may_be_over = looked.over is None or not looked.over.isdisjoint(left)
+    if left and may_be_over and (wait is None or request.reason == Reason.SWEEP):
+        return Decision(Act.RETIRE)
+    if wait is None and left and request.force != Force.GRACE:
+        promised = max(history.promised(version) for version in history.versions())
+        hours = max(promised, promise_h(spec, permit))
+        wait = Wait(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
+    return Decision(Act.ROTATE) if wait is None else Decision(Act.WAIT, wait)
+
+
+def _restores(request: RotationRequest, history: History) -> bool:
+    """Whether lost tags are to be brought back, and there are any."""
+    return (request.restore_tags or request.force != Force.NO) and history.tags() is not None
+
+
+def without_tags(secret: Secret, history: History) -> Act:
+    """No tag asks for anything: was it ever otherwise?"""
+    return Act.UNMANAGED if history.tags() is None or secret.version in history.versions() else Act.TAGS_LOST
+
+
+def is_settled(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
+    """What was proven last, if it is what is asked for now, and all of it is still bound to this secret.
+
+    None: the latest version must prove whose it is, and what it asks for be bound.
+    """
+    asked = history.asked()
+    if asked is None or history.gave_up() or asked.rotator != spec.rotator:
+        return None
+    if looked.claim is not None and not asked.is_asked_by(spec.rotator, looked.claim):
+        return None
+    slot = history.versions().get(version)
+    needed = frozenset(asked.slots or ((slot,) if slot else ()))
+    ours = asked.realm is None or looked.ours is None or (bool(needed) and needed <= looked.ours)
+    return asked if ours else None
+
+
+def _is_unknown(history: History, version: str) -> bool:
+    """Whether nobody knows what a version holds: written by hand, or while an operation on another one is open."""
+    return version not in history.versions() or history.open_operation() is not None
+
+
+def why_wait(
+    request: RotationRequest,
+    secret: Secret,
+    spec: Spec,
+    permit: Permit,
+    last_rotated_at: datetime | None,
+    now: datetime,
+) -> Wait | None:
+    """None: rotate now. Else what is waited for: the due date, the interval, or the window."""
+    if secret.not_before is not None and now < secret.not_before and not request.demanded:
+        begins = secret.not_before
+        return Wait(f"its latest version is not valid before {begins:%Y-%m-%d %H:%M} UTC", begins, due=False)
+    due = due_at(spec, secret.expires_on, secret.created_on)
+    early = EARLY if request.early else timedelta()
+    if not request.demanded and now < due - early:
+        return Wait(f"due on {due:%Y-%m-%d %H:%M} UTC", due, due=False)
+    if request.force != Force.NO:
+        return None
+    if last_rotated_at is not None and now < last_rotated_at + permit.min_interval:
+        until = last_rotated_at + permit.min_interval
+        return Wait(
+            f"rotated less than {permit.min_interval} ago; the policy waits until {until:%Y-%m-%d %H:%M} UTC",
+            until,
+            due=True,
+        )
+    expired = secret.expires_on is not None and secret.expires_on <= now
+    if permit.window is not None and not expired and not permit.window.contains(now):
+        until = permit.window.next_open(now)
+        return Wait(f"outside the policy's window, which opens {until:%Y-%m-%d %H:%M} UTC", until, due=True)
+    return None
+
+
+# checks
+
+
+def next_check(history: History, version: str, permit: Permit | None) -> datetime:
+    """When a version is to be checked again. permit: None where it is not permitted: only what was never proven is.
+
+    A little earlier than asked for: an hourly check would else wait for every second sweep.
+    """
+    proven = history.proven_at(version)
+    if proven is None:
+        return AT_ONCE
+    every = None if permit is None else permit.verify_every
+    return NEVER if every is None else proven + every - min(every / 4, CHECK_SLACK)
+
+
+# the sweep
+
+
+def next_look(history: History, spec: Spec | None, permit: Permit | None) -> datetime:
+    """When a history asks to be looked at again, whatever the vault's listing says: AT_ONCE, NEVER, or a moment.
+
+    Never later than `decide` has something to do, but for the due date, which the listing tells; it may be earlier.
+    permit: None where the policy permits no longer what was proven last. Then a run could do nothing but say so, which
+    it does when the secret is due.
+    """
+    if history.open_operation() is not None:
+        return AT_ONCE
+    if spec is None:
+        return NEVER
+    versions = history.versions()
+    latest = next(iter(versions), None)
+    if latest is None or is_settled(history, spec, latest, UNSEEN) is None:
+        return AT_ONCE
+    moments = [next_check(history, latest, permit)]
+    if permit is not None:
+        hours = promise_h(spec, permit)
+        left = left_over(history, permit, history.asked(), versions[latest], None)
+        moments += (over_by_ledger(history, slot, hours) for slot in left)
+    return min(moments)
+
+
+def sweep_asks(
+    request: RotationRequest,
+    secret: Secret,
+    spec: Spec | None,
+    permit: Permit | None,
+    history: History,
+    now: datetime,
+    ours: frozenset[str] | None = None,
+) -> bool:
+    """Whether a run by the sweep would do something, or say something that somebody must hear.
+
+    ours: the slots that are bound to this secret; None: nobody looked.
+    """
+    over: frozenset[str] = frozenset()
+    if spec is not None and permit is not None:
+        left = left_over(history, permit, history.asked(), history.versions().get(secret.version), ours)
+        hours = promise_h(spec, permit)
+        over = frozenset(slot for slot in left if now >= over_by_ledger(history, slot, hours))
+    looked = Looked(ours=ours, over=over)
+    return decide(request, secret, spec, permit, history, now, looked).act not in NOTHING

@@ -1,0 +1,267 @@
+"""The order of the steps; the only place that knows it.
+
+An event is a hint; the vault is the truth. A run looks at what the vault and the ledger really hold, and takes the
+steps that are missing. Killed anywhere, the next run goes on: a value is staged before it is applied, an operation is
+recorded before the provider changes, and failures roll forward, never back.
+
+There is no branch on the kind of credential. Two facts decide: a draft with a value is staged first; a credential in
+the current slot replaced the old one in place, so it is published at once, while one in another slot is proven first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+from rotation.engine.change import Change
+from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
+from rotation.engine.dependencies import Parts, Subjects, check_slot
+from rotation.engine.failures import record_failure
+from rotation.engine.fence import within
+from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.outcomes import nothing_to_do, outcome_of
+from rotation.engine.ownership import Owners
+from rotation.engine.plan import Plan
+from rotation.engine.proof import prove, published_slot, record_proven, verify
+from rotation.engine.repair import Mending
+from rotation.engine.resumption import Resumption
+from rotation.engine.retirement import retire_due, tidy
+from rotation.engine.run import Run
+from rotation.errors import NotFound, Redactor, Rejected, RotationError
+from rotation.ledger.asked import Asked
+from rotation.ledger.history import History, Open
+from rotation.ledger.records import AboutTo
+from rotation.model import Credential, Force, Outcome, Reason, Result, RotationRequest, Secret, Spec
+from rotation.ports import Lease, Vault
+from rotation.spec import parse
+
+__all__ = ["Engine", "Parts"]
+
+
+class Engine:
+    """Answers one request at a time; any number of them, in any number of processes, may run side by side."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._subjects = Subjects(parts)
+        self._owners = Owners(parts.vaults, parts.ledger, parts.policy, parts.rotator)
+        self._change = Change(parts, self._subjects, self._owners)
+        self._mending = Mending(parts, self._subjects, self._owners, self._change)
+        self._resumption = Resumption(self._subjects, self._owners, self._change)
+
+    async def handle(self, request: RotationRequest) -> Outcome:
+        """Take the steps that are missing for one secret.
+
+        Raises:
+            RotationError: permanent or transient, its message cleaned of every value that the run has seen.
+        """
+        return await self._cleaned("rotation", request, self._handle)
+
+    async def plan(self, request: RotationRequest) -> Outcome:
+        """What `handle` would do now. Reads the vault and the ledger, writes nothing, logs in nowhere.
+
+        Raises:
+            RotationError: as `handle`.
+        """
+        return await self._cleaned("plan", request, self._plan)
+
+    async def _cleaned(
+        self, kind: str, request: RotationRequest, work: Callable[[RotationRequest, Redactor], Awaitable[Outcome]]
+    ) -> Outcome:
+        redactor = Redactor()
+        with self._parts.watch.run(kind, request):
+            try:
+                outcome = await work(request, redactor)
+            except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
+                failure = redactor.clean(error)
+            else:
+                self._parts.watch.ended(outcome)
+                return outcome
+            raise failure  # outside the handler, so that no context with a foreign text hangs on it
+
+    # step 1 and 2
+
+    async def _handle(self, request: RotationRequest, redactor: Redactor) -> Outcome:
+        started = self._parts.clock.monotonic()
+        self._subjects.check_going_on()
+        vault = self._vault(request)
+        if not self._parts.policy.covers(request.ref):
+            return await self._not_covered(vault, request)
+        lease = None
+        if request.version is not None:
+            # A secret with a history goes straight to its lease: all that step 1 asks is asked again under it.
+            lease = await self._lease(request, create=False)
+        if lease is None:
+            first = await self._first_look(vault, request, redactor)
+            if isinstance(first, Outcome):
+                return first
+            request = replace(request, version=request.version or first.version)
+            lease = await self._lease(request, create=True)
+            assert lease is not None  # noqa: S101  create=True always gives one
+        parts = self._parts
+        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.watch, parts.reminders)
+        try:
+            outcome = await self._under_lease(run)
+        except RotationError as error:
+            await record_failure(run, redactor.clean(error))
+            raise
+        finally:
+            await run.end()
+        detail = "; ".join((outcome.detail, *run.told))
+        return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
+
+    async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:
+        with self._parts.watch.step("lease"):
+            return await self._parts.ledger.acquire(request.ref, create=create)
+
+    async def _not_covered(self, vault: Vault, request: RotationRequest) -> Outcome:
+        """No rule is about this secret, so its value is none of our business: its tags alone are looked at.
+
+        Raises:
+            Denied: it asks to be rotated. NotFound.
+        """
+        with self._parts.watch.step("list"):
+            listed = await within(self._parts.limits.vault_call, "the vault", vault.versions(request.ref.name))
+        if not listed.items:
+            raise NotFound(f"there is no secret {request.ref.name} in {vault.name}, or it is deleted", field="secret")
+        if parse(listed.items[0].tags) is None:
+            version = listed.items[0].version
+            return Outcome(Result.UNMANAGED, request.ref, "it has no `rotator` tag", version=version)
+        raise self._parts.policy.covered_by_none(request.ref)
+
+    async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
+        """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
+        with self._parts.watch.step("read"):
+            secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
+        redactor.add(secret.value)
+        now, nothing_known = self._parts.clock.now(), History(())
+        decision = at_once(request, secret, nothing_known)
+        if decision is None:
+            spec = parse(secret.tags)
+            known = await self._parts.ledger.read(request.ref) if request.version is None or spec is None else ()
+            if known:
+                return secret
+            permit = None if spec is None else self._subjects.of(secret, spec, redactor).permit
+            decision = decide(request, secret, spec, permit, nothing_known, now)
+        return secret if decision.act is Act.CHECK else nothing_to_do(decision, request, secret, None, now)
+
+    # step 3: what an open operation, the tags and the logins say
+
+    async def _under_lease(self, run: Run) -> Outcome:
+        secret, _ = await asyncio.gather(run.read(), self._owners.look_up(run, run.history.asked()))
+        # Followers come first here: a message that comes again after a crash still mends them.
+        first = at_once(run.request, secret, run.history)
+        if first is not None and first.act is Act.FINISH:
+            finished = await self._resumption.finish(run, secret)
+            if finished is not None:
+                return finished
+        elif first is not None:
+            return self._nothing(run, first, secret)
+
+        spec = parse(secret.tags)
+        result: Result | None = None
+        if spec is None:
+            secret, spec = await self._restore_tags(run, secret)
+            if spec is None:
+                return self._nothing(run, Decision(without_tags(secret, run.history)), secret)
+            result = Result.REPAIRED
+        subject = self._subjects.of(secret, spec, run.redactor)
+        self._subjects.check_room(subject)
+
+        slot, recorded, unfinished = (
+            run.history.versions().get(secret.version),
+            run.history.asked(),
+            run.history.open_operation(),
+        )
+        decision = self._decide(run, subject)
+        asked = decision.settled or recorded
+        if decision.act is Act.CHECK:
+            settled = decision.settled
+            try:
+                slot, asked, finishes = await self._proven(run, subject, slot, settled, unfinished)
+            except Rejected as rejected:
+                return await self._mending.rejected(run, subject, slot, settled, recorded, rejected)
+            if finishes:
+                result = Result.RESUMED
+        if slot is None or asked is None:  # nobody knows it yet, and it waits
+            return self._nothing(run, decision, secret)
+        return await self._when_sound(run, subject, asked, slot, result)
+
+    async def _proven(
+        self, run: Run, subject: Subject, known: str | None, settled: Asked | None, unfinished: Open | None
+    ) -> tuple[str, Asked, bool]:
+        """Log in with the latest version -> its slot, what is ours now, and whether that finished an operation.
+
+        Raises:
+            Rejected: it is refused. BoundElsewhere, Busy, Overtaken, Unreachable: as `Owners.take`.
+        """
+        if settled is not None and known is not None:
+            slot, asked = known, settled
+            await verify(run, subject, Credential(subject.secret.value, slot))
+        else:
+            proof = await prove(run, subject, slot=await published_slot(run, subject, unfinished))
+            slot = proof.slot
+            check_slot(subject, slot)
+            asked = await self._owners.take(run, subject, proof, lambda: prove(run, subject))
+        finished = await record_proven(run, subject, slot, asked, unfinished, anew=settled is None)
+        return slot, asked, finished
+
+    async def _when_sound(self, run: Run, subject: Subject, asked: Asked, slot: str, result: Result | None) -> Outcome:
+        """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""
+        secret = subject.secret
+        if not asked.slots:
+            await self._owners.look_up_more(run, asked, run.history.unretired(slot))
+        if self._decide(run, subject, checked=True).act is Act.RETIRE:
+            retired = await retire_due(run, subject, asked, slot)
+            result = result or (Result.RETIRED if retired else None)
+        if run.request.reason == Reason.SWEEP:
+            await tidy(run, subject, asked, slot)
+        decision = self._decide(run, subject, checked=True, over=frozenset())
+        if decision.act is Act.ROTATE:
+            return await self._change.rotate(run, subject, asked, slot, resumed=False)
+        if result is None:
+            return self._nothing(run, decision, secret, slot)
+        detail = {
+            Result.REPAIRED: "the lost tags were restored",
+            Result.RESUMED: "an interrupted rotation was finished",
+        }.get(result, "old credentials were retired")
+        return outcome_of(result, secret, detail, slot=slot, expires_on=secret.expires_on)
+
+    async def _restore_tags(self, run: Run, secret: Secret) -> tuple[Secret, Spec | None]:
+        """Bring back what a version written by hand lost, where that was asked for."""
+        wanted = run.request.restore_tags or run.request.force is not Force.NO
+        tags = run.history.tags()
+        if not wanted or tags is None:
+            return secret, None
+        merged = {**tags, **secret.tags}
+        operation = operation_id(secret.ref, secret.version, "restore")
+        await run.announce(run.about_to(AboutTo.SET_TAGS, operation, version=secret.version, tags=merged))
+        await run.fence.vault_write(lambda: run.vault.set_tags(secret.ref.name, secret.version, merged))
+        return replace(secret, tags=merged), parse(merged)
+
+    # deciding
+
+    def _vault(self, request: RotationRequest) -> Vault:
+        vault = self._parts.vaults.get(request.ref.vault)
+        if vault is None:
+            raise NotFound(f"vault {request.ref.vault} is not among ROTATION_VAULTS", field="vault")
+        return vault
+
+    def _decide(
+        self, run: Run, subject: Subject, *, checked: bool = False, over: frozenset[str] | None = None
+    ) -> Decision:
+        looked = Looked(subject.claim, run.ours(), over, checked)
+        now = self._parts.clock.now()
+        return decide(run.request, subject.secret, subject.spec, subject.permit, run.history, now, looked)
+
+    def _nothing(self, run: Run, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
+        return nothing_to_do(decision, run.request, secret, slot, self._parts.clock.now())
+
+    # dry run
+
+    async def _plan(self, request: RotationRequest, redactor: Redactor) -> Outcome:
+        vault = self._vault(request)
+        if not self._parts.policy.covers(request.ref):
+            return await self._not_covered(vault, request)
+        return await Plan(self._parts, self._subjects, vault, request, redactor).outcome()

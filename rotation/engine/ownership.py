@@ -1,0 +1,301 @@
+"""Who owns a credential: bindings in the ledger are the only authority over it.
+
+One is given by a login in the same run, or by an operator who names the slots. Where another secret holds it, that
+one's lease is taken first, so that it can't be in the middle of a change, and the two are looked at side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from rotation.capabilities import TellsProvidersApart
+from rotation.engine.fence import within
+from rotation.engine.jobs import job_of
+from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.run import Run
+from rotation.errors import (
+    BoundElsewhere,
+    Denied,
+    Disabled,
+    NotFound,
+    Overtaken,
+    Rejected,
+    RotationError,
+    Unproven,
+    Unreachable,
+)
+from rotation.ledger.asked import Asked
+from rotation.ledger.bindings import Binding, Bindings, credential_key
+from rotation.ledger.history import History
+from rotation.model import Adopt, Credential, Proof, Secret, SecretRef
+from rotation.policy import Policy
+from rotation.ports import Lease, Ledger, Rotator, Vault
+from rotation.spec import parse
+
+
+def folded(ref: SecretRef) -> SecretRef:
+    """Key Vault's names are case-insensitive."""
+    return SecretRef(ref.vault.lower(), ref.name.lower())
+
+
+async def read_bindings(ledger: Ledger, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
+    """The bindings of some slots, side by side; empty where nothing at a provider is owned."""
+    if asked.realm is None:
+        return {}
+    wanted = list(dict.fromkeys(slots))
+    keys = [credential_key(asked.realm, slot) for slot in wanted]
+    return dict(zip(wanted, await asyncio.gather(*map(ledger.bindings, keys)), strict=True))
+
+
+def owned_by(ref: SecretRef, bound: Mapping[str, Bindings]) -> frozenset[str]:
+    """The slots that are bound to this secret."""
+    owner = folded(ref)
+    return frozenset(slot for slot, bindings in bound.items() if bindings.owner == owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """Reads and writes bindings. `rotator` builds one by its name, and raises Unusable for a name it does not know."""
+
+    vaults: Mapping[str, Vault]
+    ledger: Ledger
+    policy: Policy
+    rotator: Callable[[str], Rotator]
+
+    async def look_up(self, run: Run, asked: Asked | None) -> None:
+        """Read who owns what was proven last, once for this run."""
+        if asked is None or asked.realm is None:
+            return
+        latest = next(iter(run.history.versions().values()), None)
+        slots = asked.slots or ([latest] if latest else [])
+        run.bound, run.bound_realm = await read_bindings(self.ledger, asked, slots), asked.realm
+
+    async def look_up_more(self, run: Run, asked: Asked, slots: Iterable[str]) -> None:
+        """Of slots that the provider assigned: those of older versions."""
+        run.bound = {
+            **run.bound,
+            **await read_bindings(self.ledger, asked, [slot for slot in slots if slot not in run.bound]),
+        }
+
+    async def take(self, run: Run, subject: Subject, proof: Proof, prove: Callable[[], Awaitable[Proof]]) -> Asked:
+        """Bind to this secret what it asks for, and what `proof` has shown to be its own.
+
+        prove: shows it again, once nobody else can be in the middle of a change.
+
+        Raises:
+            BoundElsewhere: another secret relies on it; names it and what ends that. Busy: that one is at work.
+            Overtaken: a binding was written since. Unreachable: the other one's vault can't be read.
+        """
+        targets = dict.fromkeys((*([proof.at] if proof.at else ()), *subject.claim.targets))
+        asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
+        slots = subject.claim.slots or (proof.slot,)
+        found = await self._read_once(run, asked, slots)
+        if isinstance(subject.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
+            apart = asked.apart(asked.targets[0])
+            theirs = await self._read_once(run, apart, slots)
+            # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+            known = any(bindings.records for bindings in theirs.values())
+            if known or await self._is_apart(run, subject, proof, found):
+                _refuse_if_owned_here(subject, found)
+                asked, found = apart, theirs
+        mine = folded(subject.ref)
+        others = sorted({b.owner for b in found.values() if b.owner is not None and b.owner != mine})
+        async with self._leases(others) as leases:
+            if run.request.adopt is not Adopt.TAKEOVER:
+                for slot, bindings in found.items():
+                    if bindings.owner in leases:
+                        await self._refuse_if_relied_on(run, subject, slot, bindings, leases[bindings.owner])
+            if others and await prove() != proof:
+                raise Overtaken("the credential was changed in between; it is proven again")
+            held = [lease for lease in leases.values() if lease is not None]
+            # In one order, whatever the tags' is: of two that meet, the first to get one gets both.
+            for slot, bindings in sorted(found.items()):
+                if bindings.owner != mine:
+                    found[slot] = await self._bind(run, subject, asked, slot, bindings, others=held)
+        run.bound, run.bound_realm = found, asked.realm
+        return asked
+
+    async def made(self, run: Run, subject: Subject, asked: Asked, slot: str) -> None:
+        """Bind a slot that the provider has just assigned, so that whoever finds it elsewhere is not its owner."""
+        if asked.realm is None or subject.claim.slots or slot in run.bound:
+            return
+        [(_, found)] = (await read_bindings(self.ledger, asked, [slot])).items()
+        if found.owner != folded(subject.ref):
+            found = await self._bind(run, subject, asked, slot, found, how="made")
+        run.bound = {**run.bound, slot: found}
+
+    async def _read_once(self, run: Run, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
+        """What this run has read already is not read again: an append says whether it is still so."""
+        if asked.realm == run.bound_realm and set(slots) <= run.bound.keys():
+            return {slot: run.bound[slot] for slot in slots}
+        return await read_bindings(self.ledger, asked, slots)
+
+    async def _bind(
+        self,
+        run: Run,
+        subject: Subject,
+        asked: Asked,
+        slot: str,
+        found: Bindings,
+        how: str | None = None,
+        others: Iterable[Lease] = (),
+    ) -> Bindings:
+        """others: the leases of the owners before, which have to outlive the call as ours has."""
+        assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
+        owner, actor = folded(subject.ref), run.request.actor
+        told = how or _how(run)
+        binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
+        key = credential_key(asked.realm, slot)
+
+        with run.watch.step("bind"):
+            await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
+        return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
+
+    async def _is_apart(self, run: Run, subject: Subject, proof: Proof, found: Mapping[str, Bindings]) -> bool:
+        """Whether the owner's provider is another one that says to be the same: a restored backup, a copied disk.
+
+        Only asked where the owner names it otherwise, and where the policy lets this secret log in at that name.
+        """
+        if not isinstance(subject.rotator, TellsProvidersApart):
+            return False
+        for bindings in found.values():
+            last = bindings.records[-1] if bindings.records else None
+            if last is None or last.owner == folded(subject.ref) or set(last.targets) & set(subject.claim.targets):
+                continue
+            theirs = last.targets[0]
+            try:
+                self.policy.permit(subject.ref, subject.spec, replace(subject.claim, targets=(theirs,)))
+            except Denied:
+                continue
+            current = Credential(subject.secret.value, proof.slot)
+            job = job_of(run, subject, current, operation_id(subject.ref, subject.secret.version), realm=proof.realm)
+            with run.watch.step("compare"):
+                same = subject.rotator.same_provider(job, theirs)
+                if not await within(run.fence.limits.provider_call, "the provider", same):
+                    return True
+        return False
+
+    def not_ours(self, run: Run, subject: Subject, rejected: Rejected) -> RotationError:
+        """Why a value that does not log in is left as it is."""
+        mine = folded(subject.ref)
+        others = sorted({b.owner for b in run.bound.values() if b.owner is not None and b.owner != mine})
+        if others:
+            return BoundElsewhere(
+                f"what it asks for belongs to {', '.join(map(str, others))} by now, and its own value does not log in "
+                "any more: remove its tag rotator, or write a value of its own"
+            )
+        return unproven(subject, rejected)
+
+    # another's
+
+    @contextlib.asynccontextmanager
+    async def _leases(self, others: Iterable[SecretRef]) -> AsyncIterator[dict[SecretRef, Lease | None]]:
+        """Of each, if it has a history. Busy where one is held: then all are let go."""
+        held: dict[SecretRef, Lease | None] = {}
+        try:
+            for other in others:
+                held[other] = await self.ledger.acquire(other, create=False)
+            yield held
+        finally:
+            for lease in held.values():
+                if lease is not None:
+                    await lease.release()
+
+    async def _refuse_if_relied_on(
+        self, run: Run, subject: Subject, slot: str, bindings: Bindings, lease: Lease | None
+    ) -> None:
+        owner = bindings.records[-1].owner
+        why = await self._why_relied_on(
+            run, subject, slot, bindings.records[-1], History(lease.records if lease else ())
+        )
+        if why is not None:
+            raise BoundElsewhere(
+                f"{slot!a:.80} at {', '.join(subject.claim.targets)} belongs to {owner}, {why}. One secret owns a "
+                f"credential: keep it in one of the two, or take it over by POST .../rotate?adopt=takeover"
+            )
+
+    async def _why_relied_on(
+        self, run: Run, subject: Subject, slot: str, binding: Binding, history: History
+    ) -> str | None:
+        """Why the owner needs the slot. None: it does not."""
+        owner = binding.owner
+        vault = self.vaults.get(owner.vault)
+        if vault is None:
+            return "whose vault is not among ROTATION_VAULTS any more, so that nobody can see whether it is in use"
+        try:
+            theirs = await within(run.fence.limits.vault_call, "the vault", vault.get(owner.name))
+        except NotFound:
+            return None
+        except Disabled:
+            return "whose latest version is disabled and may be enabled again"
+        except Unreachable:
+            raise Unreachable(
+                f"{slot!a:.80} belongs to {owner}, which can't be read now. If its vault is gone for good: "
+                "POST .../rotate?adopt=takeover"
+            ) from None
+        run.redactor.add(theirs.value)
+        unfinished, known = history.open_operation(), history.versions()
+        reasons = {
+            "which asks for it": self._asks_for(theirs, slot, binding, subject),
+            "whose latest version names it": (
+                known.get(theirs.version) == slot
+                or self._names(theirs, slot, binding, subject, sure=theirs.version in known)
+            ),
+            "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
+            "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
+                slot, run.clock.now(), theirs
+            ),
+        }
+        return next((reason for reason, holds in reasons.items() if holds), None)
+
+    def _asks_for(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
+        """By its tags and value. What can't be read as asking for anything may ask for just this."""
+        try:
+            spec = parse(theirs.tags)
+            if spec is None:
+                return False
+            claim = self.rotator(spec.rotator).claim(spec, theirs)
+        except RotationError:
+            return True
+        near = {*binding.targets, *subject.claim.targets}
+        wanted = claim.slots or ((claim.current_slot,) if claim.current_slot else ())
+        return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
+
+    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject, *, sure: bool) -> bool:
+        """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own.
+
+        sure: its history says whose it is. Else a value that names no slot, such as a bare key, may be that one.
+        """
+        near = {*binding.targets, *subject.claim.targets}
+        for spec in (subject.spec, replace(subject.spec, format=None)):
+            with contextlib.suppress(RotationError):
+                claim = subject.rotator.claim(spec, theirs)
+                named = claim.current_slot == slot or (claim.current_slot is None and not sure)
+                if named and near & set(claim.targets):
+                    return True
+        return False
+
+
+def _refuse_if_owned_here(subject: Subject, found: Mapping[str, Bindings]) -> None:
+    """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
+    for slot, bindings in found.items():
+        last = bindings.records[-1] if bindings.records else None
+        if last and last.owner != folded(subject.ref) and not set(last.targets).isdisjoint(subject.claim.targets):
+            raise BoundElsewhere(f"{slot!a:.80} at {', '.join(last.targets)} belongs to {last.owner}: ask for another")
+
+
+def unproven(subject: Subject, rejected: Rejected) -> Unproven:
+    """The value logs in nowhere, and nothing says that what it asks for is this secret's."""
+    slots = ",".join(subject.claim.slots)
+    named = f"&slots={slots}" if slots else ""
+    return Unproven(
+        f"{rejected.message}; nothing was changed, since nothing proves that this secret owns it: write the working "
+        f"value as a new version, or an operator sets it anew by POST .../rotate?adopt=reset{named}"
+    )
+
+
+def _how(run: Run) -> str:
+    return "proof" if run.request.adopt is Adopt.NO else run.request.adopt.value

@@ -1,0 +1,178 @@
+"""What a run would do now: reads the vault and the ledger, writes nothing, logs in nowhere.
+
+It goes the way of a run (`rotation.engine.engine`) and asks the same `rotation.engine.decision`, after each step as if the run had
+taken it. Where a run would log in, it is taken for granted that the latest version works and is this secret's own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+
+from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
+from rotation.engine.dependencies import Parts, Subjects
+from rotation.engine.fence import within
+from rotation.engine.grace import left_over, over_by_versions
+from rotation.engine.managed_secret import Subject
+from rotation.engine.outcomes import nothing_to_do, planned
+from rotation.engine.ownership import owned_by, read_bindings
+from rotation.engine.resumption import asking_of, asks_for_it_still, why_given_up
+from rotation.errors import Disabled, NotFound, Redactor
+from rotation.ledger.asked import Asked
+from rotation.ledger.history import History
+from rotation.ledger.records import Record, Step
+from rotation.model import Force, Outcome, RotationRequest, Secret
+from rotation.ports import Vault
+from rotation.spec import companion, parse
+
+
+@dataclass(slots=True)
+class Plan:
+    """Of one request."""
+
+    parts: Parts
+    subjects: Subjects
+    vault: Vault
+    request: RotationRequest
+    redactor: Redactor
+
+    async def outcome(self) -> Outcome:
+        """What a run would come to: PLANNED where it would do something.
+
+        Raises:
+            RotationError: as the run, but for what a login would show.
+        """
+        name = self.request.ref.name
+        secret = await within(self.parts.limits.vault_call, "the vault", self.vault.get(name))
+        self.redactor.add(secret.value)
+        history = History(await self.parts.ledger.read(self.request.ref))
+        first = at_once(self.request, secret, history)
+        if first is not None and first.act is Act.SUPERSEDED:
+            return self._nothing(first, secret)
+        if first is not None:
+            subject = await self._finished_for(secret, history)
+            if subject is not None:
+                return planned(subject, history, {Act.FINISH})
+            history = history.and_then(self._record(Step.FAILED, given_up=True))
+        acts: set[Act] = set()
+        spec = parse(secret.tags)
+        if spec is None:
+            decision = decide(self.request, secret, None, None, history, self.parts.clock.now())
+            if decision.act is Act.RESTORE:
+                secret = replace(secret, tags={**(history.tags() or {}), **secret.tags})
+                spec = parse(secret.tags)
+                decision = Decision(without_tags(secret, history))
+                acts.add(Act.RESTORE)
+            if spec is None:
+                return self._nothing(decision, secret)
+        subject = self.subjects.of(secret, spec, self.redactor)
+        self.subjects.check_room(subject)
+        return await self._of_subject(subject, history, acts)
+
+    async def _finished_for(self, secret: Secret, history: History) -> Subject | None:
+        """Whom an open operation would be finished for; None: it would be given up."""
+        begun = history.open_operation()
+        asking = None if begun is None else asking_of(begun, history, secret)
+        if begun is None or asking is None:
+            return None
+        subject = self.subjects.of(secret, asking, self.redactor)
+        self.subjects.check_room(subject)
+        repairing = begun.in_place and history.staged_for(begun.operation_id) is not None
+        repairing = repairing and not asks_for_it_still(subject, begun)
+        if why_given_up(subject, begun, repairing=repairing) is not None:
+            return None
+        slot = begun.slot or history.versions().get(secret.version)
+        if begun.asked is None or begun.asked.realm is None or slot is None:
+            return subject
+        return subject if slot in await self._ours(begun.asked, [slot]) else None
+
+    async def _of_subject(self, subject: Subject, history: History, acts: set[Act]) -> Outcome:
+        """acts: what would be done before."""
+        secret, claim, before = subject.secret, subject.claim, history
+        decision = self._decide(subject, history, Looked(claim))
+        if decision.act is Act.CHECK:
+            if await self._would_be_recorded(history, secret):
+                acts.add(Act.CHECK)
+            history = history.and_then(self._checked(subject, history, decision.settled))
+        asked = history.asked()
+        slots = history.unretired(history.versions().get(secret.version, ""))
+        # Of slots that a provider assigned only those that are still bound to this secret are retired.
+        ours = None if asked is None or asked.slots or not slots else await self._ours(asked, slots)
+        looked = Looked(claim, checked=True)
+        over: Collection[str] = ()
+        decision = self._decide(subject, history, looked, ours)
+        if decision.act is Act.RETIRE:
+            over = await self._over(subject, history, ours)
+            if over:
+                acts.add(Act.RETIRE)
+                history = history.and_then(*(self._record(Step.RETIRED, slot=slot) for slot in over))
+            decision = self._decide(subject, history, replace(looked, over=frozenset()), ours)
+        if decision.act is Act.ROTATE:
+            acts.add(Act.ROTATE)
+        if not acts:
+            return self._nothing(decision, secret, before.versions().get(secret.version) or claim.current_slot)
+        return planned(subject, before, acts, over)
+
+    async def _would_be_recorded(self, history: History, secret: Secret) -> bool:
+        """Whether a check would find that an interrupted rotation is done: killed before it could say so."""
+        publication = history.publication(secret.version)
+        if publication is not None:
+            return publication.step is Step.PUBLISHED and not history.was_finished(publication.operation_id)
+        begun = history.open_operation()
+        if begun is None:
+            return False
+        staged = history.staged_for(begun.operation_id)
+        if staged is not None:
+            call = self.vault.get(companion(secret.ref.name), staged.version)
+            with contextlib.suppress(Disabled, NotFound):
+                kept = await within(self.parts.limits.vault_call, "the vault", call)
+                self.redactor.add(kept.value)
+                return kept.value == secret.value
+        return secret.tags.get("rotated-from") == begun.base_version
+
+    async def _over(self, subject: Subject, history: History, ours: frozenset[str] | None) -> frozenset[str]:
+        """Of the older slots that wait, those that would be retired."""
+        latest_slot = history.versions()[subject.secret.version]
+        left = left_over(history, subject.permit, history.asked(), latest_slot, ours)
+        if self.request.force is Force.GRACE:
+            return frozenset(left)
+        listed = await within(self.parts.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name))
+        return over_by_versions(history, listed, left, subject.promise_h)
+
+    async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
+        return owned_by(self.request.ref, await read_bindings(self.parts.ledger, asked, slots))
+
+    def _decide(
+        self, subject: Subject, history: History, looked: Looked, ours: frozenset[str] | None = None
+    ) -> Decision:
+        now = self.parts.clock.now()
+        looked = replace(looked, ours=ours)
+        return decide(self.request, subject.secret, subject.spec, subject.permit, history, now, looked)
+
+    def _nothing(self, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
+        return nothing_to_do(decision, self.request, secret, slot, self.parts.clock.now())
+
+    # what a run would have written down
+
+    def _checked(self, subject: Subject, history: History, settled: Asked | None) -> Record:
+        secret, claim = subject.secret, subject.claim
+        known = history.versions().get(secret.version)
+        if settled is not None and known is not None:
+            return self._record(Step.VERIFIED, version=secret.version, slot=known)
+        slot = known or claim.current_slot or next(iter(claim.slots), secret.version)
+        proven = history.asked()
+        asked = Asked.of(subject.spec.rotator, claim, None if proven is None else proven.realm)
+        return replace(
+            self._record(Step.ADOPTED, version=secret.version, slot=slot),
+            tags=secret.tags,
+            asked=asked.to_record(),
+            grace_hours=subject.promise_h,
+        )
+
+    def _record(
+        self, step: Step, *, version: str | None = None, slot: str | None = None, given_up: bool | None = None
+    ) -> Record:
+        reason, actor = str(self.request.reason), self.request.actor
+        now = self.parts.clock.now()
+        return Record(now, step, "planned", reason, actor, version=version, slot=slot, given_up=given_up)

@@ -1,0 +1,203 @@
+"""Does the latest version work, whose is it, and if it does not: what does?"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import replace
+
+from rotation.engine.fence import within
+from rotation.engine.jobs import job_of
+from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.run import Run
+from rotation.errors import NotYet, RotationError, Unreachable
+from rotation.ledger.asked import Asked
+from rotation.ledger.history import Open
+from rotation.ledger.records import Record, Step
+from rotation.model import Credential, Proof, Secret, SecretValue, Spec
+from rotation.spec import parse
+
+Permits = Callable[[Secret, Spec], Subject]
+
+
+async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
+    """Whose the latest version (or `value`) is, by a login where consumers and changes go.
+
+    slot: what the ledger has it for; only what nobody but the vault knows is believed to be just that.
+
+    Raises:
+        Rejected: it is refused. Unreachable: nobody can tell, a provider that says "not yet" included.
+        Unusable: it works, and whose it is can't be told.
+    """
+    current = Credential(value or subject.secret.value, slot or subject.claim.current_slot or "")
+    job = job_of(run, subject, current, operation_id(subject.ref, subject.secret.version))
+    try:
+        with run.watch.step("prove", subject.secret.version):
+            return await within(run.fence.limits.provider_call, "the provider", subject.rotator.prove(job))
+    except NotYet as not_yet:
+        raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
+
+
+async def verify(run: Run, subject: Subject, credential: Credential) -> None:
+    """Prove a credential whose slot is known.
+
+    Raises:
+        Rejected, Unreachable: as `prove`.
+    """
+    job = job_of(run, subject, credential, operation_id(subject.ref, subject.secret.version))
+    try:
+        with run.watch.step("verify", subject.secret.version):
+            await within(run.fence.limits.provider_call, "the provider", subject.rotator.verify(job, credential))
+    except NotYet as not_yet:
+        raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
+
+
+async def record_proven(
+    run: Run, subject: Subject, slot: str, asked: Asked, unfinished: Open | None, *, anew: bool
+) -> bool:
+    """Write down whose the latest version is, now that it is proven and bound. -> whether that finished an operation.
+
+    anew: what is asked for was not proven before, or is another than it was.
+    """
+    secret = subject.secret
+    publication = run.history.publication(secret.version)
+    if publication is not None:
+        name = operation_id(secret.ref, secret.version, "adopt" if anew else "rotate")
+        ends = publication.step is Step.PUBLISHED and not run.history.was_finished(publication.operation_id)
+        staged = _staged_version(run, publication.operation_id) if ends else None
+        if anew:
+            why = "what it asks for is proven to be its own"
+            await run.append(_adopted(run, subject, name, slot, asked, why, unstages=staged))
+        else:
+            await run.append(run.note(Step.VERIFIED, name, version=secret.version, slot=slot, unstages=staged))
+        if ends:
+            await _finish(run, publication.operation_id, secret, slot)
+        return ends
+    if (
+        unfinished is not None
+        and _is_slot_of(unfinished, slot, secret)
+        and await _is_staged_value(run, subject, unfinished)
+    ):
+        # Killed between writing the new version and recording it.
+        await run.append(
+            run.note(
+                Step.PUBLISHED, unfinished.operation_id, version=secret.version,
+                previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
+                grace_hours=max(unfinished.grace_hours or 0, subject.promise_h),
+                unstages=_staged_version(run, unfinished.operation_id),
+            )
+        )  # fmt: skip
+        await _finish(run, unfinished.operation_id, secret, slot)
+        return True
+    name = operation_id(secret.ref, secret.version, "adopt")
+    await run.append(_adopted(run, subject, name, slot, asked, "written by somebody else; it works"))
+    return False
+
+
+def _adopted(
+    run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str, *, unstages: str | None = None
+) -> Record:
+    ours = frozenset(asked.slots) or run.history.named_since_proven()
+    left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
+    if left:
+        why = "is no longer asked for" if asked.slots else "was never proven to be this secret's"
+        run.told.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
+        detail = f"{detail}; {run.told[-1]}"
+    return run.note(
+        Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,
+        asked=asked, grace_hours=subject.promise_h, unstages=unstages,
+    )  # fmt: skip
+
+
+def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, value: SecretValue) -> Subject:
+    """An older value, with the tags that its version had when the ledger last saw it.
+
+    Raises:
+        Unusable, Denied: they can't be understood, or are not permitted any more.
+    """
+    tags: Mapping[str, str] = run.history.tags_of(version) or {}
+    spec = parse(tags)
+    if spec is None:  # it was not managed when it was written, and is now
+        tags, spec = subject.secret.tags, subject.spec
+    return permitted(replace(subject.secret, value=value, tags=tags), spec)
+
+
+async def working_value(
+    run: Run, subject: Subject, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
+) -> tuple[Credential, Subject] | None:
+    """The newest credential that works: staged values that the ledger names, then known versions.
+
+    slots: those that are bound to this secret, at `targets`; None: it owns nothing at a provider. Each value is read
+    and permitted anew, as it was: an old one may name another server, from which consumers were moved away, or another
+    secret's by now. None is written over a value of another form.
+
+    Raises:
+        Unreachable: nobody can tell.
+    """
+    async for credential, version in _candidates(run, subject):
+        if slots is not None and credential.slot not in slots:
+            continue
+        try:
+            candidate = as_it_was(run, subject, version, permitted, credential.value)
+            if candidate.claim.form != subject.claim.form:
+                continue
+            if slots is not None and set(targets).isdisjoint(candidate.claim.targets):
+                continue
+            await verify(run, candidate, credential)
+        except Unreachable:
+            raise
+        except RotationError:
+            continue
+        return credential, candidate
+    return None
+
+
+async def _candidates(run: Run, subject: Subject) -> AsyncIterator[tuple[Credential, str]]:
+    """With the version whose tags it goes by."""
+    latest = subject.secret
+    known = run.history.versions()
+    newest = next(iter(known), latest.version)
+    for one in [s for s in run.history.staged() if not s.settled]:
+        if one.slot is not None and (value := await run.staged_value(one)) is not None:
+            yield Credential(value, one.slot), newest
+    for version, slot in known.items():
+        if version != latest.version and (value := await run.older_value(version)) is not None:
+            yield Credential(value, slot), version
+
+
+async def published_slot(run: Run, subject: Subject, unfinished: Open | None) -> str | None:
+    """The slot of a latest version that is what the open operation staged: it was killed before it could say so."""
+    if unfinished is None or run.history.staged_for(unfinished.operation_id) is None:
+        return None
+    return unfinished.slot if await _is_staged_value(run, subject, unfinished) else None
+
+
+async def _is_staged_value(run: Run, subject: Subject, unfinished: Open) -> bool:
+    """Whether the latest version is what the open operation was about to publish. Nothing staged: it may be."""
+    staged = run.history.staged_for(unfinished.operation_id)
+    if staged is None:
+        return True
+    return await run.staged_value(staged) == subject.secret.value
+
+
+def _is_slot_of(unfinished: Open, slot: str, secret: Secret) -> bool:
+    """Whether the open operation was about to publish this slot.
+
+    One that the provider assigns was not known when the operation began. Then the version's own tag tells what it was
+    made from; were that forged, the history would call a working credential ours, and nothing else would change.
+    """
+    if unfinished.slot is not None:
+        return slot == unfinished.slot
+    return secret.tags.get("rotated-from") == unfinished.base_version
+
+
+def _staged_version(run: Run, operation: str) -> str | None:
+    staged = run.history.staged_for(operation)
+    return None if staged is None else staged.version
+
+
+async def _finish(run: Run, operation: str, secret: Secret, slot: str) -> None:
+    """The record before this one said that the staged value will be disabled."""
+    staged = _staged_version(run, operation)
+    if staged is not None:
+        await run.unstage(staged)
+    await run.append(run.note(Step.ROTATED, operation, version=secret.version, slot=slot))

@@ -1,0 +1,1 @@
+"""What the ledger says: its records, what they mean, and who owns a credential."""

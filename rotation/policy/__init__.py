@@ -1,0 +1,230 @@
+"""What tags ask for x what policy.toml permits: allowed or denied, and why.
+
+Tags request, the policy permits, since whoever may write a secret may write its tags (a confused deputy). Nothing is
+permitted that no rule names. `rotation.policy.file` reads the file; `python -m rotation.policy check FILE` checks one.
+"""
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from rotation.addresses import STORAGE_ACCOUNTS
+from rotation.errors import Denied
+from rotation.frozen import Frozen
+from rotation.policy.targets import Target, permitted
+from rotation.rotators import ROTATORS
+from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
+
+if TYPE_CHECKING:
+    from rotation.model import Claim, SecretRef, Spec
+    from rotation.policy.windows import Window
+
+ANY_SLOT = "*"  # stands in rules for this machine's own servers only
+TWO = 2  # slots that take turns
+# Where a rule says nothing; the other terms are those of a plain `Permit`.
+MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
+
+_PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
+
+
+class Permit(Frozen):
+    """The terms on which a rule lets a secret be rotated.
+
+    rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
+    ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
+    for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
+    jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    """
+
+    rule: int
+    slots: tuple[str, ...] = ()
+    admin: Admin | None = None
+    max_validity_days: int | None = MAX_VALIDITY_DAYS
+    min_interval: timedelta = timedelta(hours=24)
+    window: "Window | None" = None
+    verify_every: timedelta | None = VERIFY_EVERY
+    jitter_percent: int = 5
+    password: PasswordRules = PasswordRules()
+    tls: Tls = Tls.VERIFY_FULL
+    pairs: tuple[tuple[str, str], ...] = ()
+    min_grace_hours: int = 0
+
+    def allows(self, slot: str) -> bool:
+        """Whether it is one of those named, or none need be."""
+        return not self.slots or ANY_SLOT in self.slots or slot in self.slots
+
+    def permits_turn(self, slots: tuple[str, ...]) -> bool:
+        """Whether these two take turns: they are one of `pairs`, or without any the only two that are named.
+
+        Otherwise a secret could have the roles of two others take turns, and break both.
+        """
+        if not self.slots or ANY_SLOT in self.slots:
+            return True
+        turns = self.pairs or ((self.slots,) if len(set(self.slots)) == TWO else ())
+        return set(slots) in [set(turn) for turn in turns]
+
+
+class Rule(Frozen):
+    """One rule: which secrets, by what, against which targets; and on what terms.
+
+    vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
+    by a pattern in which `*` stands for any characters, and a pattern after `!` takes away what others cover.
+    """
+
+    vaults: tuple[str, ...]
+    secrets: tuple[str, ...]
+    rotators: tuple[str, ...]
+    permit: Permit
+    targets: tuple[Target, ...] = ()
+
+    def covers(self, ref: "SecretRef") -> bool:
+        """Whether the rule is about this secret."""
+        return self.names(ref.vault, ref.name)
+
+    def names(self, vault: str, secret: str) -> bool:
+        """Whether the rule is about the secret of that name in that vault."""
+        if vault.lower() not in self.vaults:
+            return False
+        if not secret.isascii():  # in lower case the Kelvin sign and its like are ordinary letters
+            return False
+        covered = False
+        for pattern in self.secrets:
+            if fnmatchcase(secret.lower(), pattern.removeprefix("!")):
+                if pattern.startswith("!"):
+                    return False
+                covered = True
+        return covered
+
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether a pattern after `!` is about this name.
+
+        One that takes out a secret and its companion alike, such as "!orders-*", leaves the secret to other rules, and
+        is not about the companion.
+        """
+        name = ref.name.lower()
+        whose = name.removesuffix(COMPANION_SUFFIX)
+        return ref.vault.lower() in self.vaults and any(
+            fnmatchcase(name, pattern[1:]) and (whose == name or not fnmatchcase(whose, pattern[1:]))
+            for pattern in self.secrets
+            if pattern.startswith("!")
+        )
+
+    def objection(self, spec: "Spec", claim: "Claim", rules: "Iterable[Rule]" = ()) -> "Objection | None":
+        """The first thing that stands against it; None: the rule permits it. rules: what they list may be shown."""
+        which = f"of the policy's rule {self.permit.rule}"
+        if spec.rotator not in self.rotators:
+            return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
+        for target in claim.targets:
+            if not permitted(self.targets, target):
+                return Objection(
+                    1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
+                )
+        for slot in claim.slots:
+            if not self.permit.allows(slot):
+                return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
+        if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
+            two = " and ".join(_shown_slot(slot, spec, rules) for slot in claim.slots)
+            return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
+        most = self.permit.max_validity_days
+        if most is not None and spec.validity_days > most:
+            message = f"validity-days {spec.validity_days} is above the `max-validity-days` {most} {which}"
+            return Objection(4, "validity-days", message)
+        return None
+
+
+# A target or a slot may be read from the value, where a password may stand in the wrong place: it is shown only where a
+# rule lists the same, or a tag, which is no secret, says it.
+_HIDDEN = "(not shown: no rule lists it)"
+
+
+def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
+    told = (spec.target or "").lower()
+    # The port that a target has where the tag names none tells nothing.
+    kind = ROTATORS.get(spec.rotator)
+    by_tag = told != "" and target in {told, *(f"{told}:{port}" for port in (kind.ports[:1] if kind else ()))}
+    listed = by_tag or any(permitted(rule.targets, target) for rule in rules)
+    return target if listed and re.fullmatch(_PRESENTABLE, target) else _HIDDEN
+
+
+def _shown_slot(slot: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
+    listed = slot in spec.slots or any(slot in rule.permit.slots for rule in rules)
+    return f"{slot!a:.80}" if listed else _HIDDEN
+
+
+class Objection(Frozen):
+    """Why a rule does not permit something. passed: how many of the rule's conditions held before; field: the tag."""
+
+    passed: int
+    field: str
+    message: str
+
+
+class Policy(Frozen):
+    """All rules, in the order of the file. Without any, everything is denied.
+
+    own_accounts: names, in lower case, of the storage accounts that the app lives on; see `rotation.policy.self_protection`.
+    """
+
+    rules: tuple[Rule, ...] = ()
+    own_accounts: frozenset[str] = frozenset()
+
+    def covers(self, ref: "SecretRef") -> bool:
+        """Whether any rule is about this secret; what it permits is another question."""
+        return any(rule.covers(ref) for rule in self.rules)
+
+    def excludes(self, ref: "SecretRef") -> bool:
+        """Whether a rule takes this name out, so that nothing of the app's may be written there (a staged value)."""
+        return any(rule.excludes(ref) for rule in self.rules)
+
+    def covered_by_none(self, ref: "SecretRef") -> Denied:
+        """What to say where no rule is about this secret."""
+        return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
+
+    def permit(self, ref: "SecretRef", spec: "Spec", claim: "Claim") -> Permit:
+        """The terms of the first rule that permits all of it.
+
+        Raises:
+            Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
+                no rule can permit.
+        """
+        self._spare_own_accounts(claim)
+        self._spare_administrators(claim)
+        closest: Objection | None = None
+        for rule in self.rules:
+            if not rule.covers(ref):
+                continue
+            objection = rule.objection(spec, claim, self.rules)
+            if objection is None:
+                return rule.permit
+            if closest is None or objection.passed > closest.passed:
+                closest = objection
+        if closest is None:
+            raise self.covered_by_none(ref)
+        raise Denied(closest.message, field=closest.field)
+
+    def _spare_own_accounts(self, claim: "Claim") -> None:
+        """By name, which is unique in the world: where an account stands, a scope does not say. For any rotator."""
+        for target in claim.targets:
+            _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
+            name = rest.partition("/")[0]
+            if within and name in self.own_accounts:
+                raise Denied(
+                    f"this app lives on the storage account {name!a:.80}, so no rule can permit its keys: "
+                    "name another in the tag target",
+                    field="target",
+                )
+
+    def _spare_administrators(self, claim: "Claim") -> None:
+        """A new password would lock the app out, and stand in somebody's secret. Any rule may name it, or "*"."""
+        for rule in self.rules:
+            admin = rule.permit.admin
+            if admin is None or admin.user not in claim.slots:
+                continue
+            if any(permitted(rule.targets, target) for target in claim.targets):
+                raise Denied(
+                    f"slot {admin.user!a:.80} is the administrator of the policy's rule {rule.permit.rule}, "
+                    "so no rule can permit its password",
+                    field="slots",
+                )

@@ -1,0 +1,1 @@
+"""What Azure keeps: keys of resources, secrets of applications."""

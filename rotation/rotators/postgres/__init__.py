@@ -1,0 +1,1 @@
+"""PostgreSQL: roles whose password is set."""

@@ -1,1 +1,0 @@
-"""Clients that read the vault and log in without pause while rotations run. `python -m tests.consumers`."""

@@ -1,1 +1,0 @@
-"""Bad input by the hundred thousand: events, messages, requests, tags, values, policies. `python -m tests.fuzz`."""

@@ -1,1 +1,0 @@
-"""Mass rotation at Key Vault's real limits, and sweeps over very many secrets. `python -m tests.load`."""

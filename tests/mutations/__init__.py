@@ -1,1 +1,0 @@
-"""`python -m tests.mutations`: each rule is taken out in turn, and a test must notice."""

@@ -1,0 +1,1 @@
+"""Clients that read the vault and log in without pause while rotations run. `python -m tests.proof.consumers`."""

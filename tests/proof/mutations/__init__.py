@@ -1,0 +1,1 @@
+"""`python -m tests.proof.mutations`: each rule is taken out in turn, and a test must notice."""

@@ -1,0 +1,224 @@
+"""One story: a setting, up to four engines, faults, an owner who acts by hand, and what must hold in the end."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from rotation.engine.sweep import Sweeper
+from rotation.errors import RotationError, Transient
+from rotation.model import Adopt, Force, Reason, Result, RotationRequest, Secret
+from rotation.policy.windows import parse_window
+from tests.proof.simulation.promises import Facts, Promise, Promises, Violation
+from tests.proof.simulation.providers import FOUL, Weather
+from tests.proof.simulation.scheduler import Plan, Scheduler
+from tests.proof.simulation.setting import KINDS, NAME, REF, STAGED, Setting
+
+# Hours from sweep to sweep: those near the end of 72 hours tell one clock from another.
+NEAR_THE_GRACE_PERIODS_END = (32, 32, 1, 1, 1, 1, 1, 1, 1, 25, 25, 25, 25, 50)
+PAST_THE_GRACE_PERIOD = (60, 25, 25, 60)
+DELIVERIES_S = (31.0, 62.0)  # how long a message waits in the queue before each time that it comes again
+
+
+@dataclass
+class Story:
+    """`facts.told` is what happened, step by step, for whoever reads a seed that failed."""
+
+    seed: int
+    facts: Facts = field(default_factory=Facts)
+
+    async def run(self) -> None:
+        """Raises Violation."""
+        self._set_up()
+        with self.world.provider.simulated():
+            await self._run()
+
+    async def _run(self) -> None:
+        await self.world.start()
+        self.facts.first = frozenset(version.version for version in self.world.versions)
+        self.world.listen(self.scheduler.hook)
+        self.world.provider.on_change = self._changing
+        self.world.vault.on_write = self.promises.recorded.written
+        for number in range(self.random.randint(1, 4)):
+            self._add_engine(number)
+        if self.facts.act:
+            self.scheduler.add(f"owner: {self.facts.act}", self.random.uniform(0, 60), self._by_hand)
+        await self.scheduler.run()
+        await self._settle()
+        self.promises.check_end()
+        await self._check_goes_on()
+
+    # the beginning
+
+    def _set_up(self) -> None:
+        dice = self.random = random.Random(self.seed)
+        kind = KINDS[self.seed % len(KINDS)]
+        self.offset = timedelta(hours=dice.choice((0, 0, 0, -3, 3)))
+        # On Thursday at midnight, when it all begins, the window is open for ten minutes.
+        window = parse_window("Thu,Sat 00:00-00:10 UTC") if dice.random() < 0.2 else None
+        self.world = Setting(kind, dice, self.offset, window, self._unstaged)
+        self.promises = Promises(self.world, self.facts)
+        self.plan = Plan(
+            kills=dice.choice((0, 0, 1, 2)),
+            refusals=dice.choice((0, 0, 1, 2)),
+            lost_answers=dice.choice((0, 0, 1, 2)),
+            stalls=dice.choice((0, 0, 1, 2)),
+            outages=dice.choice((0, 0, 0, 1)),
+        )
+        self.facts.act = dice.choice(self.world.provider.acts) if dice.random() < 0.4 else None
+        self.again = False
+        self.facts.told.append(f"seed {self.seed}: {kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
+        check, told = self.promises.check_always, self.facts.told
+        self.scheduler = Scheduler(dice, self.world.time, self.plan, check, self._outage, told)
+
+    def _changing(self, slot: str) -> None:
+        self.facts.changed.append(slot)
+        self.promises.recorded.changed(slot)
+
+    def _unstaged(self, staged: Secret) -> None:
+        self.promises.check_unstaged(staged)  # which are made after the world that calls this
+
+    def _outage(self, begins: bool) -> str:
+        foul = self.random.choice(FOUL) if begins else Weather.FAIR
+        self.world.provider.weather = foul
+        return foul
+
+    def _add_engine(self, number: int) -> None:
+        dice, world = self.random, self.world
+        kind = dice.choice(("near-expiry", "near-expiry", "sweep", "sweep", "operator", "operator-force", "stale"))
+        # A late event is about a version that was superseded long ago, where there is one.
+        pinned = world.vault.all(NAME)[0].version if kind == "stale" else world.latest.version
+
+        async def work() -> None:
+            if kind == "sweep":
+                await self._sweep()
+                return
+            force = Force.NO
+            if kind == "operator-force":
+                force = Force.YES
+            demanded = kind.startswith("operator")
+            if demanded:
+                self.facts.demands += 1
+            reason = Reason.OPERATOR if demanded else Reason.NEAR_EXPIRY
+            version = None if demanded else pinned
+            await self._deliver(
+                RotationRequest(REF, version, reason, f"engine-{number}", force, early=not demanded, demanded=demanded)
+            )
+
+        self.scheduler.add(f"engine-{number} {kind}", dice.choice((0.0, 0.0, 5.0, 62.0, 140.0)), work)
+
+    async def _sweep(self) -> None:
+        sweeper = Sweeper(self.world.ledger, self.world.policy)  # of a cold instance, which remembers nothing
+        for vault in self.world.vaults.values():
+            try:
+                requests = [request async for request in sweeper.requests(vault, self.world.now)]
+            except RotationError as error:
+                self.facts.told.append(f"the sweep stopped: {error.message}")
+                return
+            for request in requests:
+                await self._deliver(request)
+
+    async def _deliver(self, request: RotationRequest) -> None:
+        """As the queue does: again a while later, where another was at work or a part did not answer."""
+        for wait_s in DELIVERIES_S:
+            if await self._ask(request) is not None or not self.again:
+                return
+            await self.scheduler.rest(wait_s)
+            self.facts.demands += request.demanded  # no queue delivers an operator's call again: he asks once more
+        await self._ask(request)
+
+    async def _ask(self, request: RotationRequest) -> Result | None:
+        self.facts.told.append(f"{self.world.time.monotonic():.1f} {request.actor} asks ({request.reason})")
+        try:
+            outcome = await self.world.engine.handle(request)
+        except RotationError as error:
+            self.facts.last = error.message
+            self.again = isinstance(error, Transient)
+            self.facts.told.append(f"{request.actor}: {type(error).__name__} {error.message}")
+            return None
+        self.facts.last = outcome.detail
+        self.facts.told.append(f"{request.actor}: {outcome.result} {outcome.detail}")
+        return outcome.result
+
+    # by hand
+
+    async def _by_hand(self) -> None:
+        world, provider, latest = self.world, self.world.provider, self.world.latest
+        self.facts.acted = True
+        match self.facts.act:
+            case "mistake":
+                await world.write(provider.mistaken(latest))
+            case "older":
+                oldest = world.versions[0]
+                if world.works(oldest):
+                    await world.write(oldest.value)
+            case "password":
+                provider.changed(latest)
+            case "password-and-write":
+                await world.write(provider.changed(latest))
+            case "no-tags":
+                await world.vault.set(NAME, latest.value, tags={})
+            case "plant":
+                self.facts.plant = provider.planted(latest)
+                await world.vault.set(STAGED, self.facts.plant, tags={})
+            case "credential-of-others":
+                provider.add_others()
+
+    # the end
+
+    async def _settle(self) -> None:
+        """Faults are over; sweeps come as they do."""
+        for minutes in (2, 31, 31, 31, 61, 61):
+            self.world.time.ahead(minutes=minutes)
+            await self._sweep()
+            await self._do_as_told()
+            self.promises.check_always()
+        self.promises.check_settled()
+        await self._days_pass(NEAR_THE_GRACE_PERIODS_END)
+
+    async def _do_as_told(self) -> None:
+        """What an outcome asks its reader for, he does."""
+        world, told = self.world, self.facts.last
+        if "restore_tags" in told:
+            await self._ask(RotationRequest(REF, None, Reason.OPERATOR, "owner", demanded=False, restore_tags=True))
+        elif "of somebody else's" in told:  # nothing is staged beside what somebody planted
+            world.vault.delete(STAGED)
+        elif "nothing proves that this secret owns it" in told:
+            self.promises.check_untouched()
+            if world.permit.admin is not None and self.random.random() < 0.5:
+                self.facts.demands += 1
+                request = RotationRequest(REF, None, Reason.OPERATOR, "owner", demanded=True, adopt=Adopt.RESET)
+                await self._ask(replace(request, slots=world.provider.slots))
+            else:
+                await world.write(world.provider.working())
+                self.facts.last = ""
+
+    async def _days_pass(self, hours_between: Sequence[int]) -> None:
+        for hours in hours_between:
+            self.world.time.ahead(hours=hours)
+            await self._sweep()
+            await self._do_as_told()
+            if hours == 1:  # a copy of a sweep's message that comes late
+                await self._ask(RotationRequest(REF, self.world.latest.version, Reason.SWEEP, "late-copy"))
+            self.promises.check_always()
+
+    async def _check_goes_on(self) -> None:
+        """A rotation that is asked for now succeeds: nothing is stuck."""
+        latest = self.world.latest
+        if "rotator" not in latest.tags:
+            return
+        request = RotationRequest(REF, latest.version, Reason.OPERATOR, "in-the-end", Force.YES, demanded=True)
+        patient = self.world.now + timedelta(minutes=5)
+        result = await self._ask(request)
+        if "of somebody else's" in self.facts.last:
+            await self._do_as_told()
+            result = await self._ask(request)
+        while result is Result.DEFERRED and self.world.now < patient:  # a new one is not accepted everywhere at once
+            self.world.time.ahead(seconds=30)
+            result = await self._ask(request)
+        if self.promises.blocked:
+            return
+        if result not in {Result.ROTATED, Result.REPAIRED, Result.RESUMED} or not self.world.works(self.world.latest):
+            raise Violation(Promise.WORKS, f"a rotation in the end came to {result}: {self.facts.last}")
+        await self._days_pass(PAST_THE_GRACE_PERIOD)
+        self.promises.check_retired()

@@ -1,0 +1,1 @@
+"""Tests of the tests: runs of pytest within a run."""
