@@ -16,7 +16,7 @@ from app.bootstrap import started
 from app.settings import QUEUE, HttpAuth
 
 if TYPE_CHECKING:
-    from handlers.http import Answer, Ask
+    from handlers.http import HttpRequest, HttpResponse
 
 running = started(func.__version__, os.environ, Path(__file__).parent)
 settings = running.settings
@@ -48,9 +48,9 @@ async def rotate(message: func.QueueMessage) -> None:
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
 async def sweep(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: ARG001  the binding's name
     """Due secrets, retirements and leftovers to the queue."""
-    from handlers.sweep import sweep as ask
+    from handlers.sweep import sweep as http_request
 
-    messages.set(await ask(await running.app()))
+    messages.set(await http_request(await running.app()))
 
 
 @app.route("vaults/{vault}/secrets/{name}/rotate", methods=["POST"])
@@ -59,7 +59,11 @@ async def rotate_now(req: func.HttpRequest) -> func.HttpResponse:
     from handlers import on_demand
 
     route = req.route_params
-    return _http(await _served(req, lambda ask: on_demand.rotate_now(running, ask, route["vault"], route["name"])))
+    return _http(
+        await _served(
+            req, lambda http_request: on_demand.rotate_now(running, http_request, route["vault"], route["name"])
+        )
+    )
 
 
 @app.route("rotations", methods=["POST"])
@@ -68,9 +72,9 @@ async def rotate_many(req: func.HttpRequest, messages: func.Out[List[str]]) -> f
     """Every secret that fits a filter, to the queue."""
     from handlers import on_demand
 
-    answer = await _served(req, lambda ask: on_demand.rotate_many(running, ask))
-    messages.set(list(answer.messages))
-    return _http(answer)
+    response = await _served(req, lambda http_request: on_demand.rotate_many(running, http_request))
+    messages.set(list(response.messages))
+    return _http(response)
 
 
 @app.route("vaults/{vault}/secrets", methods=["GET"])
@@ -79,7 +83,7 @@ async def list_secrets(req: func.HttpRequest) -> func.HttpResponse:
     from handlers import reading
 
     route = req.route_params
-    return _http(await _served(req, lambda ask: reading.list_secrets(running, ask, route["vault"])))
+    return _http(await _served(req, lambda http_request: reading.list_secrets(running, http_request, route["vault"])))
 
 
 @app.route("vaults/{vault}/secrets/{name}", methods=["GET"])
@@ -88,7 +92,11 @@ async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
     from handlers import reading
 
     route = req.route_params
-    return _http(await _served(req, lambda ask: reading.read_secret(running, ask, route["vault"], route["name"])))
+    return _http(
+        await _served(
+            req, lambda http_request: reading.read_secret(running, http_request, route["vault"], route["name"])
+        )
+    )
 
 
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -96,7 +104,7 @@ async def health(req: func.HttpRequest) -> func.HttpResponse:
     """The configuration was sound, or the app would not have started."""
     from handlers.about import health
 
-    return _http(await _served(req, lambda ask: health(settings, ask)))
+    return _http(await _served(req, lambda http_request: health(settings, http_request)))
 
 
 @app.route("openapi.json", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -107,13 +115,13 @@ async def openapi(req: func.HttpRequest) -> func.HttpResponse:
     return _http(await _served(req, document))
 
 
-async def _served(req: func.HttpRequest, call: "Callable[[Ask], Awaitable[Answer]]") -> "Answer":
-    from handlers.http import Ask, answered
+async def _served(req: func.HttpRequest, call: "Callable[[HttpRequest], Awaitable[HttpResponse]]") -> "HttpResponse":
+    from handlers.http import HttpRequest, answered
 
-    return await answered(lambda: call(Ask.of(req)))
+    return await answered(lambda: call(HttpRequest.of(req)))
 
 
-def _http(answer: "Answer") -> func.HttpResponse:
-    headers = {"Content-Type": "application/json", **answer.headers}
-    body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body)
-    return func.HttpResponse(body, status_code=answer.status, headers=headers)
+def _http(response: "HttpResponse") -> func.HttpResponse:
+    headers = {"Content-Type": "application/json", **response.headers}
+    body = response.body if isinstance(response.body, bytes) else json.dumps(response.body)
+    return func.HttpResponse(body, status_code=response.status, headers=headers)

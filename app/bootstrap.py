@@ -27,7 +27,7 @@ log = logging.getLogger("keyturn.start")
 _EVENTS_WITH_TYPES = (1, 25)
 
 
-def started(library: str, environment: Mapping[str, str], root: Path) -> Running:
+def started(library: str, environment: Mapping[str, str], root: Path) -> LazyApp:
     """The app, with settings and policy read. library: the version of azure-functions. root: the app's folder.
 
     Raises:
@@ -41,7 +41,7 @@ def started(library: str, environment: Mapping[str, str], root: Path) -> Running
     try:
         check_library(library)
         settings = from_environment(environment, root)
-        return Running(settings, load_policy(settings))
+        return LazyApp(settings, load_policy(settings))
     except Misconfigured as error:
         print(f"error: the app does not start: {error.message}", file=sys.stderr, flush=True)  # noqa: T201  see above
         raise
@@ -81,7 +81,7 @@ def package_number() -> str | None:
         return None
 
 
-class Running:
+class LazyApp:
     """Builds the app at the first call that needs it, once."""
 
     def __init__(self, settings: Settings, policy: Policy) -> None:

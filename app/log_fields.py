@@ -6,7 +6,7 @@ from rotation.errors import Busy, Denied, RotationError, Stopping
 from rotation.model import Outcome, Result, SecretRef
 
 
-def dimensions(event: str, ref: SecretRef | None = None, **more: str | None) -> dict[str, str]:
+def log_fields(event: str, ref: SecretRef | None = None, **more: str | None) -> dict[str, str]:
     """`extra` of a log call. event: which line it is, by a name that stays when its words change."""
     facts = {"event": event, **more}
     if ref is not None:
@@ -21,7 +21,7 @@ def one_line(text: str) -> str:
 
 def of_outcome(outcome: Outcome) -> dict[str, str]:
     """Of the one line that each outcome gets."""
-    return dimensions(
+    return log_fields(
         "outcome",
         outcome.ref,
         outcome=outcome.result.value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from app.log_fields import dimensions, of_outcome, one_line
+from app.log_fields import log_fields, of_outcome, one_line
 from rotation.model import Outcome, Result
 
 if TYPE_CHECKING:
@@ -67,4 +67,4 @@ class Notifier:
                 await client.send(event)
         except AzureError as error:
             kind = type(error).__name__
-            log.warning("the outcome topic took no event (%s)", kind, extra=dimensions("topic_failed", outcome.ref))
+            log.warning("the outcome topic took no event (%s)", kind, extra=log_fields("topic_failed", outcome.ref))

@@ -6,19 +6,19 @@ asked for nothing, and all that it found lay in memory until there.
 
 from __future__ import annotations
 
-from app.request_queue import Delay
+from app.request_queue import RequestQueue
 
-MOST_BOUND = 1_000  # messages that the output binding carries
+MAX_BOUND = 1_000  # messages that the output binding carries
 
 
 class Outgoing:
     """Those of one call. messages: what was not sent yet, for the binding. count: of all."""
 
-    def __init__(self, queue: Delay) -> None:
+    def __init__(self, queue: RequestQueue) -> None:
         self.messages: list[str] = []
         self.count = 0
         self._queue = queue
-        self._send_at = MOST_BOUND
+        self._send_at = MAX_BOUND
 
     async def add(self, message: str) -> None:
         """Beyond a thousand, all go to the queue; what it does not take stays, and is tried a thousand later."""
@@ -30,4 +30,4 @@ class Outgoing:
         sending, self.messages = self.messages, []
         left = await self._queue.send(sending)
         self.messages = left + self.messages
-        self._send_at = len(self.messages) + MOST_BOUND
+        self._send_at = len(self.messages) + MAX_BOUND

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from app.log_fields import dimensions
+from app.log_fields import log_fields
 from app.messages import from_text
 from app.settings import QUEUE
 from rotation.errors import Malformed
@@ -20,7 +20,7 @@ AT_MOST = 32  # what one look shows: Storage REST, "Peek Messages"
 WAIT_S = 10  # for one answer, once: the sweep's own messages are sent only after this
 
 
-class Poison:
+class PoisonQueueMonitor:
     """Looks at messages that were given up on; takes none away.
 
     service: the queue service's URL; None where the app's storage is told by a connection string alone.
@@ -51,12 +51,12 @@ class Poison:
             return  # the platform makes the queue with its first message
         except AzureError as error:
             kind = type(error).__name__
-            log.warning("%s could not be looked at (%s)", POISON_QUEUE, kind, extra=dimensions("poison_unseen"))
+            log.warning("%s could not be looked at (%s)", POISON_QUEUE, kind, extra=log_fields("poison_unseen"))
             return
         if found:
             count = f"{AT_MOST} messages or more" if len(found) == AT_MOST else f"{len(found)} message(s)"
             secrets = ", ".join(sorted({_secret(message.content) for message in found}))
-            log.error("%s given up on lie in %s: %s", count, POISON_QUEUE, secrets, extra=dimensions("poison"))
+            log.error("%s given up on lie in %s: %s", count, POISON_QUEUE, secrets, extra=log_fields("poison"))
 
 
 def _secret(text: str) -> str:

@@ -12,7 +12,7 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from app.log_fields import dimensions
+from app.log_fields import log_fields
 from app.messages import to_text
 from app.settings import QUEUE
 from rotation.engine.reminders import PATIENCE_S
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("keyturn.rotate")
 LONGEST_S = 300
-AT_ONCE = 16
+MAX_CONCURRENT = 16
 
 
-def visible_after(seconds: int, dice: random.Random) -> int:
+def visible_after(seconds: int, rng: random.Random) -> int:
     """How long a message put back for so long stays out of sight: a little longer, so that fifty don't come at once.
 
     A little: where a vault's limit is what all wait for, time in which nobody comes is lost.
     """
     seconds = min(seconds, LONGEST_S)
-    return seconds + dice.randrange(1, 3 + min(seconds // 4, 7))
+    return seconds + rng.randrange(1, 3 + min(seconds // 4, 7))
 
 
 class QueuedReminder:
-    """See `rotation.engine.reminders.Reminder`. receipt: as the message was sent; a host that took it has made another."""
+    """See `rotation.engine.reminders.Reminder`. receipt: as the message was sent; a host that took it made another."""
 
     def __init__(self, queue: QueueClient, message: str, receipt: str) -> None:
         self._queue = queue
@@ -56,7 +56,7 @@ class QueuedReminder:
                 await self._queue.delete_message(self._message, self._receipt)
 
 
-class Delay:
+class RequestQueue:
     """Sends messages to the queue, at once or such that they become visible after a while.
 
     service: the queue service's URL; None where the app's storage is told by a connection string alone, and then a
@@ -86,7 +86,7 @@ class Delay:
             queue = self._queue(self._service)
             sent = await queue.send_message(to_text(request), visibility_timeout=after_s)
         except Exception as error:  # noqa: BLE001  whatever it is, it stops no rotation
-            kind, seen = type(error).__name__, dimensions("unreminded", request.ref)
+            kind, seen = type(error).__name__, log_fields("unreminded", request.ref)
             log.warning(
                 "no reminder of %s (%s): if this run is killed, the queue is slow", request.ref, kind, extra=seen
             )
@@ -95,7 +95,7 @@ class Delay:
 
     async def send(self, messages: Sequence[str]) -> list[str]:
         """Send all of them now -> those that could not be sent."""
-        sent = side_by_side(lambda message: self._sent(message, None), messages, AT_ONCE)
+        sent = side_by_side(lambda message: self._sent(message, None), messages, MAX_CONCURRENT)
         return [message async for message, done in sent if not done]
 
     async def _sent(self, text: str, wait: int | None) -> bool:

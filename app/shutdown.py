@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from app.log_fields import dimensions
+from app.log_fields import log_fields
 
 log = logging.getLogger("keyturn.rotate")
 LAST_WORDS_S = 1.0  # in which the worker tells the host what its last calls came to
@@ -33,7 +33,7 @@ class Shutdown:
     def listen(self) -> None:
         """Begin. To be called where the app's calls run: outside of the main thread Python lets nobody listen."""
         if threading.current_thread() is not threading.main_thread():
-            log.warning("SIGTERM is heard in the main thread alone, and this is another", extra=dimensions("unheard"))
+            log.warning("SIGTERM is heard in the main thread alone, and this is another", extra=log_fields("unheard"))
             return
         self._before = signal.getsignal(signal.SIGTERM)
         signal.signal(signal.SIGTERM, self._heard)
@@ -51,7 +51,7 @@ class Shutdown:
 
     def _heard(self, _number: int, _frame: FrameType | None) -> None:
         self.asked = True
-        log.warning("stopping: %d under way are finished first", self._at_work, extra=dimensions("stopping"))
+        log.warning("stopping: %d under way are finished first", self._at_work, extra=log_fields("stopping"))
         self._pass_on()
 
     def _pass_on(self) -> None:

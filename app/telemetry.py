@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
 
 from app.log_fields import result_of
-from rotation.engine.observer import Nobody, Watch
+from rotation.engine.observer import NoObserver, Observer
 from rotation.errors import RotationError, Unexpected
 from rotation.model import Outcome, RotationRequest
 
@@ -31,7 +31,7 @@ INTERRUPTED = "interrupted"  # the host stopped the call, at its time-out or for
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
 
-class Telemetry(Watch, Protocol):
+class Telemetry(Observer, Protocol):
     """Hears of sweeps as well."""
 
     def swept(self, vault: str, *, asked: int, expiring: int, outcome: str) -> None:
@@ -39,7 +39,7 @@ class Telemetry(Watch, Protocol):
         ...
 
 
-class Off(Nobody):
+class Off(NoObserver):
     """No telemetry."""
 
     def swept(self, vault: str, *, asked: int, expiring: int, outcome: str) -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from app.identity import Tokens, credential
 from app.notifier import Notifier
-from app.poison import Poison
-from app.request_queue import Delay
+from app.poison import PoisonQueueMonitor
+from app.request_queue import RequestQueue
 from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import Telemetry, telemetry
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
-from rotation.ports import Clock, Connections, Ledger, Rotator, Services, Vault
+from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
 from rotation.rotators import ROTATORS
 
 
@@ -41,9 +41,9 @@ class App:
     policy: Policy
     rotator: Callable[[str], Rotator]
     notifier: Notifier
-    delay: Delay
+    request_queue: RequestQueue
     telemetry: Telemetry
-    poison: Poison
+    poison: PoisonQueueMonitor
     shutdown: Shutdown
 
 
@@ -69,7 +69,9 @@ async def build(settings: Settings, policy: Policy) -> App:
 
         ledger = BlobLedger(settings.ledger, identity)
     connections = Connections(settings.server_connections)
-    services = Services(Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections)
+    services = RotatorDependencies(
+        Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections
+    )
     rotators: dict[str, Rotator] = {}
 
     def rotator(name: str) -> Rotator:
@@ -80,12 +82,12 @@ async def build(settings: Settings, policy: Policy) -> App:
         return rotators[name]
 
     clock = Clock(_now, time.monotonic)
-    watch = telemetry(on=settings.telemetry)
-    delay, shutdown = Delay(settings.queue_service, identity, session), Shutdown()
+    observer = telemetry(on=settings.telemetry)
+    request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
     shutdown.listen()
     engine = Engine(
-        Parts(
-            vaults, ledger, policy, rotator, clock, random.SystemRandom(), watch=watch, reminders=delay,
+        EngineDependencies(
+            vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
             stopping=lambda: shutdown.asked,
         )
     )  # fmt: skip
@@ -99,8 +101,8 @@ async def build(settings: Settings, policy: Policy) -> App:
         policy,
         rotator,
         notifier,
-        delay,
-        watch,
-        Poison(settings.queue_service, identity),
+        request_queue,
+        observer,
+        PoisonQueueMonitor(settings.queue_service, identity),
         shutdown,
     )

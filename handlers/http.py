@@ -1,4 +1,4 @@
-"""HTTP without the Functions library: text and mappings in, an `Answer` out."""
+"""HTTP without the Functions library: text and mappings in, an `HttpResponse` out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Received(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class HttpRequest:
     """An HTTP request: header names in lower case, and the whole URL; what it holds is never told or logged."""
 
     headers: Mapping[str, str]
@@ -29,14 +29,14 @@ class Ask:
     body: bytes = b""
 
     @classmethod
-    def of(cls, request: Received) -> Ask:
+    def of(cls, request: Received) -> HttpRequest:
         """What a function received."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         return cls(headers, request.url, request.get_body())
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An HTTP answer; the body becomes JSON, or is the bytes of one."""
 
     status: int
@@ -45,7 +45,7 @@ class Answer:
     messages: tuple[str, ...] = ()
 
 
-async def answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
+async def answered(call: Callable[[], Awaitable[HttpResponse]]) -> HttpResponse:
     """The answer of `call`, or the problem that it raised."""
     try:
         return await call()
@@ -54,4 +54,4 @@ async def answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
         headers = {"Content-Type": "application/problem+json"}
         if told.retry_after_s is not None:
             headers["Retry-After"] = str(told.retry_after_s)
-        return Answer(told.status, told.body, headers)
+        return HttpResponse(told.status, told.body, headers)

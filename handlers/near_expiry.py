@@ -10,14 +10,14 @@ import logging
 from collections.abc import Collection, Mapping
 from typing import Protocol
 
-from app.log_fields import dimensions
+from app.log_fields import log_fields
 from app.messages import to_text
 from rotation.errors import Malformed
 from rotation.model import Reason, RotationRequest, SecretRef
 from rotation.spec import checked_name, checked_word
 
 log = logging.getLogger("keyturn.near_expiry")
-IGNORED = dimensions("ignored")
+IGNORED = log_fields("ignored")
 
 REASONS = {
     "microsoft.keyvault.secretnearexpiry": Reason.NEAR_EXPIRY,
@@ -77,7 +77,7 @@ def _reason(kind: object) -> Reason | None:
     if not isinstance(kind, str) or not kind.strip():
         log.error(
             "an event without a type is acknowledged, and nobody can say what it asks for; the sweep finds what is due",
-            extra=dimensions("unreadable"),
+            extra=log_fields("unreadable"),
         )
         return None
     reason = REASONS.get(kind.strip().lower())

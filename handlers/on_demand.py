@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 
-from app.bootstrap import Running
+from app.bootstrap import LazyApp
 from app.log_fields import result_of
 from app.messages import to_text
 from app.notifier import as_json
 from app.outgoing import Outgoing
 from handlers.callers import Role, caller
-from handlers.http import Answer, Ask
+from handlers.http import HttpRequest, HttpResponse
 from handlers.reading import rotator_of, vault_of
 from handlers.strict import json_object, no_body, query
 from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
@@ -23,15 +23,15 @@ from rotation.spec import checked_name, checked_word, is_companion
 
 PARAMETERS = ("dry_run", "if_version", "force", "restore_tags", "adopt", "slots")
 FILTERS = ("vaults", "names", "rotators")
-AT_ONCE = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
+MAX_CONCURRENT = 16  # reads side by side; a vault takes 4,000 calls in ten seconds
 
 
-async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answer:
+async def rotate_now(running: LazyApp, http_request: HttpRequest, vault: str, name: str) -> HttpResponse:
     """One secret, rotated or planned, answered when it is done."""
-    asked = query(ask, *PARAMETERS)
-    no_body(ask, "write what it shall do into the URL, such as ?dry_run=true, or send nothing")
+    asked = query(http_request, *PARAMETERS)
+    no_body(http_request, "write what it shall do into the URL, such as ?dry_run=true, or send nothing")
     app = await running.app()
-    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(http_request.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(asked, "dry_run")
     force = _force(asked.get("force", "false"))
     vault_of(app, vault)  # before anybody is told of a vault that there is not
@@ -45,7 +45,7 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         adopt=adopt, slots=slots, actor_id=who.object_id,
     )  # fmt: skip
     if dry_run:
-        return Answer(200, as_json(await app.engine.plan(request)))
+        return HttpResponse(200, as_json(await app.engine.plan(request)))
     with app.shutdown.at_work():
         try:
             outcome = await app.engine.handle(request)
@@ -55,34 +55,34 @@ async def rotate_now(running: Running, ask: Ask, vault: str, name: str) -> Answe
         await app.notifier.tell(outcome)
     if outcome.result is Result.SUPERSEDED:
         raise Stale(f"if_version is not the latest any more: {outcome.version} is", field="if_version")
-    return Answer(200, as_json(outcome))
+    return HttpResponse(200, as_json(outcome))
 
 
-async def rotate_many(running: Running, ask: Ask) -> Answer:
+async def rotate_many(running: LazyApp, http_request: HttpRequest) -> HttpResponse:
     """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version.
 
     Sent in parts while it goes on: a vault that fails in the middle is told, and asking once more asks for none twice.
     """
-    query(ask)
-    wish, force = _filter(json_object(ask, *FILTERS, "force"))
+    query(http_request)
+    wish, force = _filter(json_object(http_request, *FILTERS, "force"))
     app = await running.app()
-    who = caller(ask.headers, app.settings.http_auth, Role.OPERATOR)
+    who = caller(http_request.headers, app.settings.http_auth, Role.OPERATOR)
     unknown = [name for name in wish["vaults"] if name not in app.vaults]
     if unknown:
         raise NotFound("`vaults` names one that is not among ROTATION_VAULTS", field="vaults")
-    outgoing = Outgoing(app.delay)
+    outgoing = Outgoing(app.request_queue)
     for name, vault in app.vaults.items():
         if wish["vaults"] and name not in wish["vaults"]:
             continue
         chosen = [item.ref async for item in vault.secrets() if _fits(item, wish)]
-        async for ref, version in side_by_side(partial(_version, vault), chosen, AT_ONCE):
+        async for ref, version in side_by_side(partial(_version, vault), chosen, MAX_CONCURRENT):
             if version is not None:
                 request = RotationRequest(
                     ref, version, Reason.OPERATOR, who.name, force, demanded=True, actor_id=who.object_id
                 )
                 await outgoing.add(to_text(request))
-    answer = {"accepted": outgoing.count, "count": outgoing.count}
-    return Answer(202, answer, messages=tuple(outgoing.messages))
+    response = {"accepted": outgoing.count, "count": outgoing.count}
+    return HttpResponse(202, response, messages=tuple(outgoing.messages))
 
 
 async def _version(vault: Vault, ref: SecretRef) -> str | None:

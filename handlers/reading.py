@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from app.bootstrap import Running
+from app.bootstrap import LazyApp
 from app.wiring import App
 from handlers.callers import Role, caller
-from handlers.http import Answer, Ask
+from handlers.http import HttpRequest, HttpResponse
 from handlers.strict import looks_only
 from rotation.errors import Disabled, NotFound, RotationError
 from rotation.ledger.history import History
@@ -19,32 +19,36 @@ from rotation.ports import Vault
 from rotation.side_by_side import side_by_side
 from rotation.spec import checked_name, due_at, is_companion, parse
 
-AT_ONCE = 16  # reads side by side
+MAX_CONCURRENT = 16  # reads side by side
 
 
-async def list_secrets(running: Running, ask: Ask, vault: str) -> Answer:
+async def list_secrets(running: LazyApp, http_request: HttpRequest, vault: str) -> HttpResponse:
     """Every managed secret of a vault with its state."""
-    looks_only(ask)
+    looks_only(http_request)
     app = await running.app()
-    caller(ask.headers, app.settings.http_auth, Role.READER)
+    caller(http_request.headers, app.settings.http_auth, Role.READER)
     found = vault_of(app, vault)
     items = [item async for item in found.secrets() if rotator_of(item) and not is_companion(item.ref.name)]
-    read = side_by_side(lambda item: app.ledger.read(item.ref), items, AT_ONCE)
-    return Answer(200, {"vault": vault.lower(), "secrets": [_shown(item, records) async for item, records in read]})
+    read = side_by_side(lambda item: app.ledger.read(item.ref), items, MAX_CONCURRENT)
+    return HttpResponse(
+        200, {"vault": vault.lower(), "secrets": [_shown(item, records) async for item, records in read]}
+    )
 
 
-async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answer:
+async def read_secret(running: LazyApp, http_request: HttpRequest, vault: str, name: str) -> HttpResponse:
     """One secret: state, expiry, slot, last outcome, history."""
-    looks_only(ask)
+    looks_only(http_request)
     app = await running.app()
-    caller(ask.headers, app.settings.http_auth, Role.READER)
+    caller(http_request.headers, app.settings.http_auth, Role.READER)
     found = vault_of(app, vault)
     ref = SecretRef(vault.lower(), checked_name(name))
     records = await app.ledger.read(ref)
     try:
         secret = await found.get(name)
     except Disabled:
-        return Answer(200, {"vault": ref.vault, "secret": name, "state": "disabled", "history": _history(records)})
+        return HttpResponse(
+            200, {"vault": ref.vault, "secret": name, "state": "disabled", "history": _history(records)}
+        )
     item = SecretItem(secret.ref, secret.enabled, secret.expires_on, secret.created_on, secret.tags)
     slot = History(records).versions().get(secret.version)
     body = _shown(item, records, secret.version) | {
@@ -52,7 +56,7 @@ async def read_secret(running: Running, ask: Ask, vault: str, name: str) -> Answ
         "slot": slot,
         "history": _history(records),
     }
-    return Answer(200, body)
+    return HttpResponse(200, body)
 
 
 def _history(records: Sequence[Record]) -> list[object]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from app.log_fields import dimensions, result_of
+from app.log_fields import log_fields, result_of
 from app.messages import from_text
 from app.wiring import App
 from rotation.engine.reminders import UNFINISHED
@@ -30,25 +30,25 @@ async def _rotate(app: App, message: str) -> None:
     try:
         request = from_text(message)
     except Malformed as error:
-        dropped = dimensions("dropped")
+        dropped = log_fields("dropped")
         log.error("a message is dropped: %s", error.message, extra=dropped)  # noqa: TRY400  a traceback would show it
         return
     try:
         outcome = await app.engine.handle(request)
     except Busy as busy:
         wait = busy.retry_after_s or 30
-        await app.delay.put_back(request, min(wait, UNFINISHED_S) if request.reason == UNFINISHED else wait)
-        seen = dimensions("busy", request.ref, outcome=Result.BUSY.value)
+        await app.request_queue.put_back(request, min(wait, UNFINISHED_S) if request.reason == UNFINISHED else wait)
+        seen = log_fields("busy", request.ref, outcome=Result.BUSY.value)
         log.info("busy %s: another run works on it; asked again shortly", request.ref, extra=seen)
         return
     except Stopping as stopping:
-        await app.delay.put_back(request, stopping.retry_after_s or 1)
-        seen = dimensions("stopping", request.ref, outcome=stopping.code)
+        await app.request_queue.put_back(request, stopping.retry_after_s or 1)
+        seen = log_fields("stopping", request.ref, outcome=stopping.code)
         log.info("stopping, so %s is put back: another instance takes it up", request.ref, extra=seen)
         return
     except Throttled as throttled:
-        await app.delay.put_back(request, throttled.retry_after_s or 30)
-        seen = dimensions("throttled", request.ref, outcome=throttled.code)
+        await app.request_queue.put_back(request, throttled.retry_after_s or 30)
+        seen = log_fields("throttled", request.ref, outcome=throttled.code)
         log.warning("throttled %s: %s; asked again shortly", request.ref, throttled.message, extra=seen)
         return
     except RotationError as error:
@@ -58,7 +58,7 @@ async def _rotate(app: App, message: str) -> None:
         return
     await app.notifier.tell(outcome)
     if outcome.result is Result.DEFERRED and outcome.retry_after_s is not None and outcome.retry_after_s <= SOON_S:
-        await app.delay.put_back(request, outcome.retry_after_s)
+        await app.request_queue.put_back(request, outcome.retry_after_s)
 
 
 def _failed(request: RotationRequest, error: RotationError) -> Outcome:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import unquote_to_bytes
 
-from handlers.http import Ask
+from handlers.http import HttpRequest
 from rotation.errors import LengthRequired, Malformed
 
 # The function key's name, in any case (AuthenticationLevelHandler.cs of Azure/azure-functions-host). It is passed over.
@@ -22,20 +22,20 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
-def query(ask: Ask, *known: str) -> Mapping[str, str]:
+def query(http_request: HttpRequest, *known: str) -> Mapping[str, str]:
     """The parameters of the URL, each of them known, with a value and there once; without the function key.
 
     Raises:
         Malformed: `field` names the parameter; "query" where it has no name that may be repeated.
         LengthRequired: a body was sent that the host does not hand over.
     """
-    if "transfer-encoding" in ask.headers:
+    if "transfer-encoding" in http_request.headers:
         raise LengthRequired(
             "a body that is sent in chunks does not reach the app: send it with a Content-Length, or send none",
             field="body",
         )
     found: dict[str, str] = {}
-    _, mark, text = ask.url.partition("?")
+    _, mark, text = http_request.url.partition("?")
     for part in text.split("&") if mark else ():
         if not part:
             raise Malformed(
@@ -55,35 +55,35 @@ def query(ask: Ask, *known: str) -> Mapping[str, str]:
     return found
 
 
-def no_body(ask: Ask, remedy: str) -> None:
+def no_body(http_request: HttpRequest, remedy: str) -> None:
     """Nothing was sent beside the URL. remedy: where what is asked for belongs.
 
     Raises:
         Malformed: of the field "body".
     """
-    if ask.body or ask.headers.get("content-length", "0").strip("0 "):
+    if http_request.body or http_request.headers.get("content-length", "0").strip("0 "):
         raise Malformed(f"this call takes no body: {remedy}", field="body")
 
 
-def looks_only(ask: Ask) -> None:
+def looks_only(http_request: HttpRequest) -> None:
     """A call that asks for nothing but what its path names.
 
     Raises:
         Malformed: it says something else.
         LengthRequired: as `query`.
     """
-    query(ask)
-    no_body(ask, "send nothing")
+    query(http_request)
+    no_body(http_request, "send nothing")
 
 
-def json_object(ask: Ask, *known: str) -> Mapping[str, object]:
+def json_object(http_request: HttpRequest, *known: str) -> Mapping[str, object]:
     """The fields of the body, each of them known and there once.
 
     Raises:
         Malformed: `field` names the field; "body" where it has no name that may be repeated.
     """
     try:
-        told = json.loads(ask.body, object_pairs_hook=_once)
+        told = json.loads(http_request.body, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         told = None
     if not isinstance(told, dict) or not told:

@@ -6,10 +6,10 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from app.log_fields import dimensions, one_line
+from app.log_fields import log_fields, one_line
 from app.messages import to_text
 from app.outgoing import Outgoing
-from app.request_queue import Delay
+from app.request_queue import RequestQueue
 from app.telemetry import OK
 from app.wiring import App
 from rotation.engine.sharing import shared
@@ -18,8 +18,8 @@ from rotation.ports import Vault
 from rotation.side_by_side import side_by_side
 
 log = logging.getLogger("keyturn.sweep")
-AT_ONCE = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
-MOST_KEPT = 20_000  # where the queue can't be reached but by the binding
+MAX_CONCURRENT = 2  # vaults: they keep one processor busy; each more holds the names of all its histories in memory
+MAX_KEPT = 20_000  # where the queue can't be reached but by the binding
 WITHIN_S = 480.0  # of host.json's function time-out of ten minutes
 
 
@@ -28,8 +28,8 @@ async def sweep(app: App) -> list[str]:
 
     A vault that can't be read is reported, and does not keep the others waiting.
     """
-    asked = _Asked(app.delay, time.monotonic() + WITHIN_S)
-    async for _ in side_by_side(lambda one: _sweep(app, *one, asked), app.vaults.items(), AT_ONCE):
+    asked = _Asked(app.request_queue, time.monotonic() + WITHIN_S)
+    async for _ in side_by_side(lambda one: _sweep(app, *one, asked), app.vaults.items(), MAX_CONCURRENT):
         pass
     await _tell_shared(app, asked)
     await app.poison.tell()
@@ -45,7 +45,7 @@ async def _tell_shared(app: App, asked: _Asked) -> None:
         names, slot = ", ".join(map(str, one.secrets)), one_line(one.slot)
         log.warning(
             "shared: %s ask for %s at %s; one secret owns a credential, and only the first of them to run keeps it",
-            names, slot, one.target, extra=dimensions("shared", one.secrets[0]),
+            names, slot, one.target, extra=log_fields("shared", one.secrets[0]),
         )  # fmt: skip
 
 
@@ -57,15 +57,15 @@ async def _sweep(app: App, name: str, vault: Vault, asked: _Asked) -> None:
             await asked.add(to_text(request))
             count += 1
             if asked.enough:
-                early = dimensions("swept_early", vault=name)
+                early = log_fields("swept_early", vault=name)
                 log.warning("the sweep of %s ends early; the next one finds what is still due", name, extra=early)
                 break
     except RotationError as error:
         outcome = error.code
-        stopped = dimensions("sweep_failed", vault=name, outcome=outcome)
+        stopped = log_fields("sweep_failed", vault=name, outcome=outcome)
         log.error("the sweep of %s stopped: %s", name, error.message, extra=stopped)  # noqa: TRY400  one line, ours
     if outcome == OK:
-        log.info("swept %s: %d asked for", name, count, extra=dimensions("swept", vault=name))
+        log.info("swept %s: %d asked for", name, count, extra=log_fields("swept", vault=name))
     app.telemetry.swept(name, asked=count, expiring=_expiring(app, name), outcome=outcome)
 
 
@@ -73,20 +73,20 @@ def _expiring(app: App, vault: str) -> int:
     """Say which managed secrets end soon and are not rotated: the last call before their consumers are locked out."""
     ending = app.sweeper.expiring.get(vault, [])
     for item in ending:
-        log.warning("expiring %s: it ends on %s", item.ref, item.expires_on, extra=dimensions("expiring", item.ref))
+        log.warning("expiring %s: it ends on %s", item.ref, item.expires_on, extra=log_fields("expiring", item.ref))
     return len(ending)
 
 
 class _Asked(Outgoing):
     """The messages of one sweep, which ends in time."""
 
-    def __init__(self, queue: Delay, until: float) -> None:
+    def __init__(self, queue: RequestQueue, until: float) -> None:
         super().__init__(queue)
         self._until = until
 
     @property
     def enough(self) -> bool:
-        return len(self.messages) >= MOST_KEPT or self.late()
+        return len(self.messages) >= MAX_KEPT or self.late()
 
     def late(self) -> bool:
         return time.monotonic() > self._until

@@ -35,7 +35,7 @@ PYTHON = "3.13"
 PLATFORMS = ("manylinux_2_34_x86_64", "manylinux_2_28_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
 # Of no use where the app runs. pip writes the path of this machine's Python into bin/.
 LEFT_OUT = ("bin", "__pycache__", "*.pyc", "*.pyi", "*.pyx", "*.pxd", "*.c", "*.h", "*.a", "tests", "test")
-MOST_BYTES = 60 * 1024 * 1024
+MAX_BYTES = 60 * 1024 * 1024
 WWWROOT = "/home/site/wwwroot"  # where the host mounts the package
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell
 UNIX = 3
@@ -148,9 +148,9 @@ def write_zip(folder: Path, target: Path) -> int:
             entry.compress_type = zipfile.ZIP_DEFLATED
             out.writestr(entry, file.read_bytes())
     size = unfinished.stat().st_size
-    if size > MOST_BYTES:
+    if size > MAX_BYTES:
         unfinished.unlink()
-        raise PackageError(f"{size} bytes are more than {MOST_BYTES}: look for what grew in {folder}")
+        raise PackageError(f"{size} bytes are more than {MAX_BYTES}: look for what grew in {folder}")
     unfinished.replace(target)
     return size
 

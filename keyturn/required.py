@@ -13,7 +13,7 @@ from keyturn.secret import RotatingSecret
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
 
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 
 
 def variable_name(secret: str) -> str:
@@ -46,7 +46,7 @@ def require(
     for name in names:
         parse(f"{address}/secrets/{name}")
     found = {name: make(f"{address}/secrets/{name}") for name in names}
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(found)), thread_name_prefix="keyturn-require") as pool:
+    with ThreadPoolExecutor(max_workers=min(MAX_CONCURRENT, len(found)), thread_name_prefix="keyturn-require") as pool:
         causes = {name: cause for name, cause in zip(found, pool.map(_cause, found.values()), strict=True) if cause}
     if causes:
         for one in found.values():

@@ -6,7 +6,7 @@ All here take a text as it stands and say what it is; none folds its case but wh
 import re
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
-MOST_PORT = 65535
+MAX_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
 STORAGE_ACCOUNTS = "microsoft.storage/storageaccounts"
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
@@ -32,8 +32,8 @@ _IN_GROUP = rf"/subscriptions/{_GUID}/resourcegroups/(?!\.)(?:[a-z0-9_()-]|\.(?!
 
 def port_number(text: str) -> int | None:
     """A port as it is written; None where it is no number from 1 to 65535. No sign, blank or zero before it."""
-    well_formed = text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(MOST_PORT))
-    return int(text) if well_formed and int(text) <= MOST_PORT else None
+    well_formed = text.isascii() and text.isdigit() and text[0] != "0" and len(text) <= len(str(MAX_PORT))
+    return int(text) if well_formed and int(text) <= MAX_PORT else None
 
 
 def is_host(text: str) -> bool:

@@ -50,8 +50,8 @@ class TellsProvidersApart(Protocol):
     async def same_provider(self, job: Job, target: str) -> bool:
         """Is the provider behind `target` the very one where job's change would be made? Changes nothing.
 
-        target: as another secret's binding recorded it (`Claim.targets`). `job.current.value` is proven there too, so
-        only a target that the policy permits to this secret may be asked about.
+        target: as another secret's binding recorded it (`RequestedAccess.targets`). `job.current.value` is proven
+        there too, so only a target that the policy permits to this secret may be asked about.
 
         Raises:
             Rejected: the value is refused where its own change would be made; where `target` refuses it, that is no.

@@ -14,7 +14,6 @@ __all__ = [
     "Admin",
     "Adopt",
     "Applied",
-    "Claim",
     "Credential",
     "Draft",
     "Endpoints",
@@ -26,6 +25,7 @@ __all__ = [
     "PasswordRules",
     "Proof",
     "Reason",
+    "RequestedAccess",
     "Result",
     "RotationRequest",
     "Secret",
@@ -65,7 +65,7 @@ class Spec:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class RequestedAccess:
     """What a rotator would touch for a secret, read from its tags and value without any I/O.
 
     targets: `host:port` in lower case, or ARM resource ids, or an Entra application's object id: all of them.
@@ -225,7 +225,7 @@ class Job:
     operation_id: str
     ref: SecretRef
     spec: Spec
-    claim: Claim
+    access: RequestedAccess
     current: Credential
     password: PasswordRules = field(default_factory=PasswordRules)
     tls: Tls = Tls.VERIFY_FULL
@@ -238,7 +238,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class RotationRequest:
-    """A hint that a secret may need something. `version` is the latest one when the wish was made; None: unknown.
+    """A request to look at a secret. `version` is the latest one when the wish was made; None: unknown.
 
     actor: who asked ("event-grid", "sweep", a caller).
     actor_id: a caller's object id in the directory, where it is known.

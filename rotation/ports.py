@@ -17,12 +17,12 @@ from rotation.ledger.bindings import Binding, Bindings
 from rotation.ledger.records import Record
 from rotation.model import (
     Applied,
-    Claim,
     Credential,
     Draft,
     Endpoints,
     Job,
     Proof,
+    RequestedAccess,
     Secret,
     SecretItem,
     SecretRef,
@@ -35,11 +35,11 @@ from rotation.model import (
 class Rotator(Protocol):
     """One kind of credential. Stateless between calls: it may be another process that goes on.
 
-    The engine calls `claim` (the policy decides on it), `draft`, stages the draft's value, `apply`, `verify`, and
-    after the grace period `retire`. What only some can do besides is a protocol of its own, below.
+    The engine calls `requested_access` (the policy decides on it), `draft`, stages the draft's value, `apply`,
+    `verify`, and after the grace period `retire`. What only some can do besides is in `rotation.capabilities`.
     """
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         """What this would touch. No I/O.
 
         Raises:
@@ -130,7 +130,7 @@ class Vault(Protocol):
         """Every secret of the vault, page by page, without values. Companions (`--staged`) are among them."""
         ...
 
-    async def room(self, creations: int) -> None:
+    async def reserve_writes(self, creations: int) -> None:
         """Wait until the vault takes so many new versions, and keep that room for the caller; 0: it takes any again.
 
         Asked before anything changes, so that `set` need not wait for it: a new version that waits while the old
@@ -277,7 +277,7 @@ class Connections:
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
+class RotatorDependencies:
     """What rotators are built from. Clock, randomness and sleep are handed in so that tests decide them."""
 
     tokens: TokenProvider

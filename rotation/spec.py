@@ -25,7 +25,7 @@ OURS = frozenset({*ASKING, *INFORMING, *(name.lower() for name in SAMPLE_NAMES.v
 DEFAULT_VALIDITY_DAYS, DEFAULT_LEAD_DAYS, DEFAULT_GRACE_HOURS = 90, 30, 72
 
 # "About Azure Key Vault secrets", Secret tags: 15 of them, names and values of 256 characters each.
-MOST_TAGS, LONGEST_TAG = 15, 256
+MAX_TAGS, LONGEST_TAG = 15, 256
 # "Azure Key Vault keys, secrets, and certificates overview", Object identifiers: names of 1 to 127 characters.
 LONGEST_NAME = 127
 _NAME = re.compile(r"[0-9A-Za-z-]{1,127}")
@@ -157,11 +157,11 @@ def next_tags(tags: Mapping[str, str], *, slot: str, rotated_at: datetime, rotat
 
 
 def _check_limits(tags: Mapping[str, str]) -> None:
-    too_many = len(tags) - MOST_TAGS
+    too_many = len(tags) - MAX_TAGS
     if too_many > 0:
         spare = ", ".join(f"{name!a:.40}" for name in tags if _known(name) is None)
         raise Unusable(
-            f"the next version would have {len(tags)} tags and a vault keeps {MOST_TAGS}: "
+            f"the next version would have {len(tags)} tags and a vault keeps {MAX_TAGS}: "
             f"drop {too_many} of those that mean nothing here: {spare}",
             field="tags",
         )

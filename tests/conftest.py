@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from local.rights import LOG_SETTING
@@ -15,6 +16,11 @@ from tests.rights_used import read
 TOLD = pytest.StashKey[list[str]]()
 CANARIES = pytest.StashKey[Canaries]()
 _HALVES = ("thorough", "not thorough")
+
+
+# No test is judged by its time: a busy machine would fail it.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

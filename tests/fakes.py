@@ -26,13 +26,13 @@ from rotation.ledger.bindings import Binding, Bindings, vault_folder
 from rotation.ledger.records import Record
 from rotation.model import (
     Applied,
-    Claim,
     Credential,
     Draft,
     Job,
     Login,
     LoginSource,
     Proof,
+    RequestedAccess,
     Secret,
     SecretItem,
     SecretRef,
@@ -118,7 +118,7 @@ class InMemoryVault:
             created, updated = latest.created_on, self._updated.get(latest.version, latest.created_on)
             yield SecretItem(latest.ref, latest.enabled, latest.expires_on, updated, latest.tags, created)
 
-    async def room(self, creations: int) -> None:
+    async def reserve_writes(self, creations: int) -> None:
         """There is always some, unless a test says otherwise."""
         self.rooms.append(creations)
 
@@ -353,13 +353,13 @@ class FakeRotator:
     def _password(self) -> str:
         return f"{self._random.getrandbits(64):016x}"
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         slot, password = parts(secret.value)
         slots = {"in-place": (slot,), "alternating": spec.slots, "two-keys": ("key1", "key2")}.get(self.kind, ())
         if self.kind == "made-here":  # as `generated` does: a value from before has no name of its own
             slot = secret.version
         targets = () if self.kind == "made-here" else (TARGET,)
-        return Claim(targets, slots, slot, form="plain", confidential=(SecretValue(password),))
+        return RequestedAccess(targets, slots, slot, form="plain", confidential=(SecretValue(password),))
 
     async def prove(self, job: Job) -> Proof:
         slot, password = parts(job.current.value)
@@ -385,7 +385,7 @@ class FakeRotator:
             return Draft(slot, value(slot, self._password()))
         slot = job.current.slot
         if self.kind != "in-place":
-            slot = next(other for other in job.claim.slots if other != job.current.slot)
+            slot = next(other for other in job.access.slots if other != job.current.slot)
         return Draft(slot, None if self.kind == "two-keys" else value(slot, self._password()))
 
     async def apply(self, job: Job, draft: Draft) -> Applied:

@@ -17,9 +17,9 @@ from local.identity import APP_CLIENT_ID
 from local.rights import APP_OID, deployed
 from local.tokens import TokenAuthority
 from rotation.model import Endpoints, SecretValue
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Local.1"
@@ -34,7 +34,7 @@ POLICY = Policy(
             vaults=("kv-demo",),
             secrets=("*",),
             rotators=("storage-key", "entra-app-secret"),
-            permit=Permit(rule=1),
+            terms=RuleTerms(rule=1),
             targets=(parse_target(f"{GROUP}/*"), parse_target(APPLICATION)),
         ),
     )
@@ -64,13 +64,13 @@ class Place:
     later: timedelta = timedelta()
 
     @property
-    def services(self) -> Services:
+    def services(self) -> RotatorDependencies:
         async def no_sleep(_seconds: float) -> None:
             pytest.fail("no rotator here sleeps")
 
         urls = self.azure
         endpoints = Endpoints(arm=urls.arm_url, graph=urls.graph_url, login=urls.login_url)
-        return Services(self.tokens, endpoints, self.now, no_sleep, random.SystemRandom())
+        return RotatorDependencies(self.tokens, endpoints, self.now, no_sleep, random.SystemRandom())
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.later

@@ -18,7 +18,7 @@ from rotation.model import RotationRequest
 from tests.fakes import FakeClock, Hook, no_hook
 
 _QUEUES = json.loads((Path(__file__).parents[1] / "host.json").read_text())["extensions"]["queues"]
-MOST_TRIES = int(_QUEUES["maxDequeueCount"])
+MAX_TRIES = int(_QUEUES["maxDequeueCount"])
 OUT_OF_SIGHT_S = 600.0
 _HOURS, _MINUTES, _SECONDS = (float(part) for part in _QUEUES["visibilityTimeout"].split(":"))
 AGAIN_S = _HOURS * 3600 + _MINUTES * 60 + _SECONDS
@@ -86,7 +86,7 @@ class TimedQueue:
 
     def failed(self, message: Message) -> None:
         """The function raised, or its worker died and the host did not."""
-        if message.tries >= MOST_TRIES:
+        if message.tries >= MAX_TRIES:
             self.messages.remove(message)
             self.poison.append(message)
             return

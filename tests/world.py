@@ -3,8 +3,8 @@
 import random
 from datetime import datetime, timedelta
 
-from rotation.engine.engine import Engine, Parts
-from rotation.engine.reminders import Nowhere
+from rotation.engine.engine import Engine, EngineDependencies
+from rotation.engine.reminders import NoReminders
 from rotation.errors import Rejected, Unusable
 from rotation.model import (
     Admin,
@@ -16,7 +16,7 @@ from rotation.model import (
     SecretRef,
     SecretValue,
 )
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
 from rotation.spec import companion
@@ -48,7 +48,7 @@ class World:
             passwords["key2"] = "other"
         self.server = FakeServer(passwords, admin="admin-password")
         self.rotator = FakeRotator(self.server, self.kind)
-        self.permit = Permit(
+        self.terms = RuleTerms(
             rule=1,
             slots={"in-place": ("app",), "alternating": ("a", "b")}.get(self.kind, ()),
             admin=Admin("secret", "pg-admin") if admin else None,
@@ -61,8 +61,8 @@ class World:
 
     def allow(self, **terms: object) -> None:
         """Change terms of the rule."""
-        fields = {name: getattr(self.permit, name) for name in Permit.__annotations__}
-        self.permit = Permit(**(fields | terms))
+        fields = {name: getattr(self.terms, name) for name in RuleTerms.__annotations__}
+        self.terms = RuleTerms(**(fields | terms))
 
     async def start(self) -> "World":
         """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""
@@ -86,7 +86,7 @@ class World:
             vaults=("kv",),
             secrets=("*",),
             rotators=(self.kind,),
-            permit=self.permit,
+            terms=self.terms,
             targets=(parse_target(TARGET),),
         )
         return Policy((rule,))
@@ -94,9 +94,9 @@ class World:
     @property
     def engine(self) -> Engine:
         return Engine(
-            Parts(
+            EngineDependencies(
                 {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
-                reminders=self.queue or Nowhere(), stopping=lambda: self.stopping,
+                reminders=self.queue or NoReminders(), stopping=lambda: self.stopping,
             )
         )  # fmt: skip
 
@@ -121,7 +121,7 @@ class World:
         early: bool = False,
         restore_tags: bool = False,
     ) -> Outcome:
-        """One hint, pinned to the latest version unless told otherwise."""
+        """One request, pinned to the latest version unless told otherwise."""
         if version == "latest":
             version = self.vault.latest(NAME).version
         return await self.engine.handle(

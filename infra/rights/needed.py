@@ -9,7 +9,7 @@ from typing import Any
 from infra.rights.table import Grant, Table
 from rotation.addresses import group_of, may_hold, type_of
 from rotation.policy import Policy, Rule
-from rotation.policy.targets import Application, Host, Resource, Scope
+from rotation.policy.targets import Application, HostTarget, Resource, Scope
 from rotation.rotators import APPLICATION, HOST, ROTATORS
 
 NO_SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000000/"  # as examples have it
@@ -114,13 +114,13 @@ def _applications(rule: Rule) -> Iterator[str]:
 
 def _sql(rule: Rule, table: Table) -> Iterator[SqlNeed]:
     """Where this app's own identity is the administrator."""
-    admin = rule.permit.admin
+    admin = rule.terms.admin
     types = [row.resource_type for row in table.sql if row.rotators & set(rule.rotators)]
     if admin is None or admin.kind != "identity" or not types:
         return
     for target in rule.targets:
         match target:
-            case Host(name):
+            case HostTarget(name):
                 server = name
             case Resource(resource) if type_of(resource) in types:
                 server = resource.rsplit("/", 1)[1]
@@ -128,7 +128,7 @@ def _sql(rule: Rule, table: Table) -> Iterator[SqlNeed]:
                 server = f"each server in {scope}"
             case _:
                 continue
-        yield SqlNeed(server, admin.user, rule.permit.slots)
+        yield SqlNeed(server, admin.user, rule.terms.slots)
 
 
 def _mismatches(named: Collection[str], looked_after: Collection[str]) -> Iterator[str]:
@@ -143,7 +143,7 @@ def _idle(rule: Rule) -> Iterator[str]:
     kinds = _kinds_of_targets(rule)
     for target in rule.targets:
         match target:
-            case Host(shown):
+            case HostTarget(shown):
                 useful = HOST in kinds
             case Application(shown):
                 useful = APPLICATION in kinds
@@ -152,6 +152,6 @@ def _idle(rule: Rule) -> Iterator[str]:
             case Scope(shown):
                 useful = any(may_hold(shown, one) for one in kinds if "/" in one)
         if isinstance(target, Resource | Scope) and shown.startswith(NO_SUBSCRIPTION):
-            yield f"rule {rule.permit.rule}: target {shown} is an example's: put your own in, or take the rule out"
+            yield f"rule {rule.terms.rule}: target {shown} is an example's: put your own in, or take the rule out"
         elif not useful:
-            yield f"rule {rule.permit.rule}: target {shown} is of no use to its rotators, and no right is given for it"
+            yield f"rule {rule.terms.rule}: target {shown} is of no use to its rotators, and no right is given for it"

@@ -22,9 +22,9 @@ from local.host.urls import BadPath, decoded_path
 from local.host.worker import InvocationError, Worker
 
 log = logging.getLogger("keyturn.host.web")
-MOST_BYTES = 100 * 1024 * 1024  # as on Azure
+MAX_BYTES = 100 * 1024 * 1024  # as on Azure
 # Kestrel's limits, as the real host has them: bytes of the request line, bytes of all headers, and their number.
-LONGEST_LINE, MOST_HEADERS_BYTES, MOST_HEADERS = 8 * 1024, 32 * 1024, 100
+LONGEST_LINE, MAX_HEADERS_BYTES, MAX_HEADERS = 8 * 1024, 32 * 1024, 100
 PARSED = 1024 * 1024  # bytes of a line that are read before it is refused
 WEBHOOK = "/runtime/webhooks/eventgrid"
 
@@ -40,7 +40,7 @@ class Site:
 
     def app(self) -> web.Application:
         """To be served; paths are looked at here, since aiohttp's router knows no such rules."""
-        app = web.Application(client_max_size=MOST_BYTES)
+        app = web.Application(client_max_size=MAX_BYTES)
         app.router.add_route("*", r"/{path:[\s\S]*}", self._answer)
         return app
 
@@ -109,7 +109,7 @@ def _refused(request: web.Request) -> int | None:
     if len(f"{request.method} {request.raw_path} HTTP/1.1\r\n") > LONGEST_LINE:
         return 414
     sizes = [len(name) + len(value) + len(": \r\n") for name, value in request.headers.items()]
-    if len(sizes) > MOST_HEADERS or sum(sizes) > MOST_HEADERS_BYTES:
+    if len(sizes) > MAX_HEADERS or sum(sizes) > MAX_HEADERS_BYTES:
         return 431
     if any("\udc80" <= letter <= "\udcff" for value in request.headers.values() for letter in value):
         return 400  # bytes that are no UTF-8

@@ -20,7 +20,7 @@ from rotation.model import SecretValue
 NAME = re.compile(r"[0-9a-zA-Z-]{1,127}")
 VERSION = re.compile(r"[0-9a-fA-F]{32}")
 LARGEST_VALUE = 25_600  # bytes
-MOST_TAGS = 15
+MAX_TAGS = 15
 LONGEST_TAG = 256
 LONGEST_CONTENT_TYPE = 255
 PAGE = 25
@@ -91,8 +91,8 @@ def _tags(tags: object) -> dict[str, str] | None:
         return None
     if not isinstance(tags, dict) or not all(isinstance(value, str) for value in tags.values()):
         raise errors.bad_parameter("The parameter tags is not an object of strings.")
-    if len(tags) > MOST_TAGS:
-        raise errors.bad_parameter(f"The parameter tags has more than {MOST_TAGS} entries.")
+    if len(tags) > MAX_TAGS:
+        raise errors.bad_parameter(f"The parameter tags has more than {MAX_TAGS} entries.")
     if any(len(text) > LONGEST_TAG for pair in tags.items() for text in pair):
         raise errors.bad_parameter(f"A tag's name or value is longer than {LONGEST_TAG} characters.")
     return tags

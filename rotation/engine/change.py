@@ -10,10 +10,10 @@ import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from rotation.engine.dependencies import Parts, Subjects, check_slot, remember
+from rotation.engine.dependencies import EngineDependencies, ManagedSecrets, check_slot, remember
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
-from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.run import Run
@@ -47,15 +47,15 @@ class PublishedUnproven(Transient):
 class Change:
     """Takes the steps, each of which may be repeated without harm."""
 
-    def __init__(self, parts: Parts, subjects: Subjects, owners: Owners) -> None:
+    def __init__(self, parts: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
         self._parts = parts
-        self._subjects = subjects
+        self._managed_secrets = managed_secrets
         self._owners = owners
 
     async def rotate(
         self,
         run: Run,
-        subject: Subject,
+        managed: ManagedSecret,
         asked: Asked,
         slot: str,
         *,
@@ -64,20 +64,20 @@ class Change:
         promised: int = 0,
     ) -> Outcome:
         """asked: what is bound to this secret. promised: hours of grace, if an operation is resumed."""
-        secret, rotator = subject.secret, subject.rotator
+        secret, rotator = managed.secret, managed.rotator
         operation = operation_id(secret.ref, secret.version)
         current = Credential(secret.value, slot)
-        job = job_of(run, subject, current, operation, resumed=resumed, realm=asked.provider)
+        job = job_of(run, managed, current, operation, resumed=resumed, realm=asked.provider)
         # One that was given up may have made its change all the same; asked for again, it goes on with what it staged.
         applying = replace(job, resumed=operation in run.history.operations())
-        grace = max(promised, subject.promise_h)
+        grace = max(promised, managed.promise_h)
 
-        draft, staged_version = await self._stage(run, job, subject, asked, grace)
+        draft, staged_version = await self._stage(run, job, managed, asked, grace)
 
         # 6. Whoever else writes to the vault may have used its limit up; then nothing changes that could not be told.
-        await run.make_room(0)
+        await run.reserve_writes(0)
         try:
-            with run.watch.step("apply"):
+            with run.observer.step("apply"):
                 applied = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
@@ -85,22 +85,22 @@ class Change:
         except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
             return _deferred(not_yet, secret, slot, operation)
         credential = applied.credential
-        remember(run.redactor, subject, credential.value)
-        check_slot(subject, credential.slot)
+        remember(run.redactor, managed, credential.value)
+        check_slot(managed, credential.slot)
 
         # 7 and 8
         if credential.slot == slot:
-            written = await self._publish_then_verify(run, subject, job, credential, grace, staged_version)
+            written = await self._publish_then_verify(run, managed, job, credential, grace, staged_version)
         else:
-            await self._owners.made(run, subject, asked, credential.slot)
+            await self._owners.made(run, managed, asked, credential.slot)
             try:
-                await self._verify(run, subject, job, credential)
+                await self._verify(run, managed, job, credential)
             except NotYet as not_yet:
                 if staged_version is None:  # the provider told its value once; keep it for the next look
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)
-            written = await self._publish(run, subject, credential, operation, grace, staged_version)
+            written = await self._publish(run, managed, credential, operation, grace, staged_version)
 
         # 9
         if staged_version is not None:
@@ -121,37 +121,39 @@ class Change:
             expires_on=written.expires_on,
         )  # fmt: skip
 
-    async def _stage(self, run: Run, job: Job, subject: Subject, asked: Asked, grace: int) -> tuple[Draft, str | None]:
+    async def _stage(
+        self, run: Run, job: Job, managed: ManagedSecret, asked: Asked, grace: int
+    ) -> tuple[Draft, str | None]:
         """Steps 4 and 5 -> the draft, and the version under which its value is staged (None: it has no value)."""
         operation = job.operation_id
         staged = run.history.staged_for(operation)
-        if staged is not None and staged.slot is not None and not _is_wanted_still(subject, job, staged.slot):
+        if staged is not None and staged.slot is not None and not _is_wanted_still(managed, job, staged.slot):
             staged = None  # of a try that was given up: another slot is asked for by now
         value = await run.staged_value(staged) if staged else None
         notes = []
         if staged is not None and value is not None:
             draft, staged_version = Draft(staged.slot, value, staged.at), staged.version
-            _check_bound(run, subject, asked, draft.slot)
+            _check_bound(run, managed, asked, draft.slot)
             self._check_going_on(job)
-            await run.make_room(1)
-            _remind(run, job, subject, draft)
+            await run.reserve_writes(1)
+            _remind(run, job, managed, draft)
         else:
-            draft, staged_version = subject.rotator.draft(job), None
-            check_slot(subject, draft.slot)
-            _check_bound(run, subject, asked, draft.slot)
-            await run.make_room(1 if draft.value is None else 2)  # the one to publish is kept from here on
+            draft, staged_version = managed.rotator.draft(job), None
+            check_slot(managed, draft.slot)
+            _check_bound(run, managed, asked, draft.slot)
+            await run.reserve_writes(1 if draft.value is None else 2)  # the one to publish is kept from here on
             self._check_going_on(job)
-            _remind(run, job, subject, draft)
+            _remind(run, job, managed, draft)
             if draft.value is not None:
-                self._subjects.check_companion(subject)
-                remember(run.redactor, subject, draft.value)
+                self._managed_secrets.check_companion(managed)
+                remember(run.redactor, managed, draft.value)
                 notes.append(await run.stage(operation, draft))
                 staged_version = notes[0].staged_version
         # From here on the operation is open. Both records are one append: a value that is not named is not applied.
-        previous = subject.secret.version
+        previous = managed.secret.version
         notes.append(
             run.note(
-                Step.APPLYING, operation, previous_version=previous, slot=draft.slot, tags=subject.secret.tags,
+                Step.APPLYING, operation, previous_version=previous, slot=draft.slot, tags=managed.secret.tags,
                 asked=asked, grace_hours=grace,
             )
         )  # fmt: skip
@@ -162,20 +164,20 @@ class Change:
     def _check_going_on(self, job: Job) -> None:
         """What was begun already goes on to its publication: its consumers may be locked out."""
         if not job.resumed:
-            self._subjects.check_going_on()
+            self._managed_secrets.check_going_on()
 
-    async def _verify(self, run: Run, subject: Subject, job: Job, credential: Credential) -> None:
-        call = subject.rotator.verify(job, credential)
-        with run.watch.step("verify"):
+    async def _verify(self, run: Run, managed: ManagedSecret, job: Job, credential: Credential) -> None:
+        call = managed.rotator.verify(job, credential)
+        with run.observer.step("verify"):
             await within(run.fence.limits.provider_call, "the provider", call)
 
     async def _publish_then_verify(
-        self, run: Run, subject: Subject, job: Job, credential: Credential, grace: int, staged_version: str | None
+        self, run: Run, managed: ManagedSecret, job: Job, credential: Credential, grace: int, staged_version: str | None
     ) -> Secret:
         """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
         written, proof = await asyncio.gather(
-            self._publish(run, subject, credential, job.operation_id, grace, staged_version),
-            self._verify(run, subject, job, credential),
+            self._publish(run, managed, credential, job.operation_id, grace, staged_version),
+            self._verify(run, managed, job, credential),
             return_exceptions=True,
         )
         if isinstance(written, BaseException):
@@ -189,26 +191,26 @@ class Change:
     async def _publish(
         self,
         run: Run,
-        subject: Subject,
+        managed: ManagedSecret,
         credential: Credential,
         operation: str,
         grace: int,
         staged_version: str | None = None,
     ) -> Secret:
         now = self._parts.clock.now()
-        tags = next_tags(subject.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=subject.secret.version)
-        written = await run.publish(subject, credential.value, tags, self._expiry(subject, now))
+        tags = next_tags(managed.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=managed.secret.version)
+        written = await run.publish(managed, credential.value, tags, self._expiry(managed, now))
         await run.append(
             run.note(
-                Step.PUBLISHED, operation, version=written.version, previous_version=subject.secret.version,
+                Step.PUBLISHED, operation, version=written.version, previous_version=managed.secret.version,
                 slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
             )
         )  # fmt: skip
         return written
 
-    def _expiry(self, subject: Subject, now: datetime) -> datetime:
-        life = timedelta(days=subject.spec.validity_days)
-        jitter = self._parts.random.random() * subject.permit.jitter_percent / 100
+    def _expiry(self, managed: ManagedSecret, now: datetime) -> datetime:
+        life = timedelta(days=managed.spec.validity_days)
+        jitter = self._parts.random.random() * managed.terms.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
 
 
@@ -221,13 +223,13 @@ def _was_refused(current: Credential, applied: Applied) -> bool:
     return in_place and applied.login is not None and applied.login.value != current.value
 
 
-def _remind(run: Run, job: Job, subject: Subject, draft: Draft) -> None:
+def _remind(run: Run, job: Job, managed: ManagedSecret, draft: Draft) -> None:
     """In place nobody has a working credential from the change until the publication, and a killed run publishes none.
 
     In another slot the old credential works on, so that nobody waits for what is finished ten minutes later.
     """
     if draft.slot == job.current.slot:
-        run.remind(subject.secret.version)
+        run.remind(managed.secret.version)
 
 
 def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:
@@ -235,18 +237,18 @@ def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Out
     return outcome_of(Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation, retry_after_s=wait)
 
 
-def _is_wanted_still(subject: Subject, job: Job, staged_slot: str) -> bool:
-    if staged_slot not in (subject.claim.slots or (staged_slot,)):
+def _is_wanted_still(managed: ManagedSecret, job: Job, staged_slot: str) -> bool:
+    if staged_slot not in (managed.access.slots or (staged_slot,)):
         return False
-    return job.resumed or subject.rotator.draft(job).slot in {None, staged_slot}
+    return job.resumed or managed.rotator.draft(job).slot in {None, staged_slot}
 
 
-def _check_bound(run: Run, subject: Subject, asked: Asked, slot: str | None) -> None:
+def _check_bound(run: Run, managed: ManagedSecret, asked: Asked, slot: str | None) -> None:
     """The last look before a change, by whatever way it came here.
 
     Raises:
         Refused: the slot is not this secret's, or what was proven is of another rotator.
     """
     bound = asked.realm is None or not asked.slots or slot is None or slot in run.ours()
-    if not bound or asked.rotator != subject.spec.rotator:
+    if not bound or asked.rotator != managed.spec.rotator:
         raise Refused(f"{slot or 'what is asked for'!a:.80} is not bound to this secret; nothing was changed")

@@ -14,13 +14,13 @@ from rotation.engine.grace import left_over, over_by_ledger
 from rotation.engine.managed_secret import operation_id, promise_h
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import History
-from rotation.model import Claim, Force, Reason, RotationRequest, Secret, Spec
-from rotation.policy import Permit
+from rotation.model import Force, Reason, RequestedAccess, RotationRequest, Secret, Spec
+from rotation.policy import RuleTerms
 from rotation.spec import due_at
 
 EARLY = timedelta(days=1)  # a near-expiry event comes on the day, not on the second
 CHECK_SLACK = timedelta(minutes=15)  # a sweep comes on the hour, and the check before it ended a little later
-AT_ONCE, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
+IMMEDIATELY, NEVER = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 class Act(Enum):
@@ -42,7 +42,7 @@ NOTHING = frozenset({Act.SUPERSEDED, Act.UNMANAGED, Act.WAIT})
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class Deferral:
     """Not now: why, and until when where that is known. `due` tells a deferral from "nothing to do yet"."""
 
     detail: str
@@ -55,8 +55,8 @@ class Decision:
     """wait: with WAIT alone. settled: with CHECK, what was proven last, if it is what is asked for now and all ours."""
 
     act: Act
-    wait: Wait | None = None
-    settled: Asked | None = None
+    wait: Deferral | None = None
+    confirmed: Asked | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Looked:
     checked: whether the latest version logged in just now.
     """
 
-    claim: Claim | None = None
+    access: RequestedAccess | None = None
     ours: frozenset[str] | None = None
     over: frozenset[str] | None = None
     checked: bool = False
@@ -93,7 +93,7 @@ def decide(
     request: RotationRequest,
     secret: Secret,
     spec: Spec | None,
-    permit: Permit | None,
+    terms: RuleTerms | None,
     history: History,
     now: datetime,
     looked: Looked = UNSEEN,
@@ -108,38 +108,40 @@ def decide(
         return first
     if spec is None:
         return Decision(Act.RESTORE if _restores(request, history) else without_tags(secret, history))
-    wait = None if permit is None else why_wait(request, secret, spec, permit, history.last_rotated_at(), now)
+    wait = None if terms is None else deferral_of(request, secret, spec, terms, history.last_rotated_at(), now)
     if wait is not None and not history and request.reason != Reason.SWEEP:
         return Decision(Act.WAIT, wait)  # so that no history is left behind for what is none of our business yet
-    settled = is_settled(history, spec, secret.version, looked)
+    confirmed = is_confirmed(history, spec, secret.version, looked)
     if not looked.checked and (
-        settled is None or _is_unknown(history, secret.version) or now >= next_check(history, secret.version, permit)
+        confirmed is None or _is_unknown(history, secret.version) or now >= next_check(history, secret.version, terms)
     ):
-        return Decision(Act.CHECK, settled=settled)
-    if permit is None:
+        return Decision(Act.CHECK, confirmed=confirmed)
+    if terms is None:
         due = now >= due_at(spec, secret.expires_on, secret.created_on)
-        return Decision(Act.DENIED) if due else Decision(Act.WAIT, Wait("not due, and not permitted", None, due=False))
-    return _when_sound(request, secret, spec, permit, history, wait, looked)
+        return (
+            Decision(Act.DENIED) if due else Decision(Act.WAIT, Deferral("not due, and not permitted", None, due=False))
+        )
+    return _when_sound(request, secret, spec, terms, history, wait, looked)
 
 
 def _when_sound(
     request: RotationRequest,
     secret: Secret,
     spec: Spec,
-    permit: Permit,
+    terms: RuleTerms,
     history: History,
-    wait: Wait | None,
+    wait: Deferral | None,
     looked: Looked,
 ) -> Decision:
     """The latest version works: retire what is over, then rotate if it is time."""
-    left = left_over(history, permit, history.asked(), history.versions().get(secret.version), looked.ours)
+    left = left_over(history, terms, history.asked(), history.versions().get(secret.version), looked.ours)
     may_be_over = looked.over is None or not looked.over.isdisjoint(left)
     if left and may_be_over and (wait is None or request.reason == Reason.SWEEP):
         return Decision(Act.RETIRE)
     if wait is None and left and request.force != Force.GRACE:
         promised = max(history.promised(version) for version in history.versions())
-        hours = max(promised, promise_h(spec, permit))
-        wait = Wait(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
+        hours = max(promised, promise_h(spec, terms))
+        wait = Deferral(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
     return Decision(Act.ROTATE) if wait is None else Decision(Act.WAIT, wait)
 
 
@@ -153,7 +155,7 @@ def without_tags(secret: Secret, history: History) -> Act:
     return Act.UNMANAGED if history.tags() is None or secret.version in history.versions() else Act.TAGS_LOST
 
 
-def is_settled(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
+def is_confirmed(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
     """What was proven last, if it is what is asked for now, and all of it is still bound to this secret.
 
     None: the latest version must prove whose it is, and what it asks for be bound.
@@ -161,7 +163,7 @@ def is_settled(history: History, spec: Spec, version: str, looked: Looked) -> As
     asked = history.asked()
     if asked is None or history.gave_up() or asked.rotator != spec.rotator:
         return None
-    if looked.claim is not None and not asked.is_asked_by(spec.rotator, looked.claim):
+    if looked.access is not None and not asked.is_asked_by(spec.rotator, looked.access):
         return None
     slot = history.versions().get(version)
     needed = frozenset(asked.slots or ((slot,) if slot else ()))
@@ -174,57 +176,57 @@ def _is_unknown(history: History, version: str) -> bool:
     return version not in history.versions() or history.open_operation() is not None
 
 
-def why_wait(
+def deferral_of(
     request: RotationRequest,
     secret: Secret,
     spec: Spec,
-    permit: Permit,
+    terms: RuleTerms,
     last_rotated_at: datetime | None,
     now: datetime,
-) -> Wait | None:
+) -> Deferral | None:
     """None: rotate now. Else what is waited for: the due date, the interval, or the window."""
     if secret.not_before is not None and now < secret.not_before and not request.demanded:
         begins = secret.not_before
-        return Wait(f"its latest version is not valid before {begins:%Y-%m-%d %H:%M} UTC", begins, due=False)
+        return Deferral(f"its latest version is not valid before {begins:%Y-%m-%d %H:%M} UTC", begins, due=False)
     due = due_at(spec, secret.expires_on, secret.created_on)
     early = EARLY if request.early else timedelta()
     if not request.demanded and now < due - early:
-        return Wait(f"due on {due:%Y-%m-%d %H:%M} UTC", due, due=False)
+        return Deferral(f"due on {due:%Y-%m-%d %H:%M} UTC", due, due=False)
     if request.force != Force.NO:
         return None
-    if last_rotated_at is not None and now < last_rotated_at + permit.min_interval:
-        until = last_rotated_at + permit.min_interval
-        return Wait(
-            f"rotated less than {permit.min_interval} ago; the policy waits until {until:%Y-%m-%d %H:%M} UTC",
+    if last_rotated_at is not None and now < last_rotated_at + terms.min_interval:
+        until = last_rotated_at + terms.min_interval
+        return Deferral(
+            f"rotated less than {terms.min_interval} ago; the policy waits until {until:%Y-%m-%d %H:%M} UTC",
             until,
             due=True,
         )
     expired = secret.expires_on is not None and secret.expires_on <= now
-    if permit.window is not None and not expired and not permit.window.contains(now):
-        until = permit.window.next_open(now)
-        return Wait(f"outside the policy's window, which opens {until:%Y-%m-%d %H:%M} UTC", until, due=True)
+    if terms.window is not None and not expired and not terms.window.contains(now):
+        until = terms.window.next_open(now)
+        return Deferral(f"outside the policy's window, which opens {until:%Y-%m-%d %H:%M} UTC", until, due=True)
     return None
 
 
 # checks
 
 
-def next_check(history: History, version: str, permit: Permit | None) -> datetime:
+def next_check(history: History, version: str, terms: RuleTerms | None) -> datetime:
     """When a version is to be checked again. permit: None where it is not permitted: only what was never proven is.
 
     A little earlier than asked for: an hourly check would else wait for every second sweep.
     """
     proven = history.proven_at(version)
     if proven is None:
-        return AT_ONCE
-    every = None if permit is None else permit.verify_every
+        return IMMEDIATELY
+    every = None if terms is None else terms.verify_every
     return NEVER if every is None else proven + every - min(every / 4, CHECK_SLACK)
 
 
 # the sweep
 
 
-def next_look(history: History, spec: Spec | None, permit: Permit | None) -> datetime:
+def next_look(history: History, spec: Spec | None, terms: RuleTerms | None) -> datetime:
     """When a history asks to be looked at again, whatever the vault's listing says: AT_ONCE, NEVER, or a moment.
 
     Never later than `decide` has something to do, but for the due date, which the listing tells; it may be earlier.
@@ -232,17 +234,17 @@ def next_look(history: History, spec: Spec | None, permit: Permit | None) -> dat
     it does when the secret is due.
     """
     if history.open_operation() is not None:
-        return AT_ONCE
+        return IMMEDIATELY
     if spec is None:
         return NEVER
     versions = history.versions()
     latest = next(iter(versions), None)
-    if latest is None or is_settled(history, spec, latest, UNSEEN) is None:
-        return AT_ONCE
-    moments = [next_check(history, latest, permit)]
-    if permit is not None:
-        hours = promise_h(spec, permit)
-        left = left_over(history, permit, history.asked(), versions[latest], None)
+    if latest is None or is_confirmed(history, spec, latest, UNSEEN) is None:
+        return IMMEDIATELY
+    moments = [next_check(history, latest, terms)]
+    if terms is not None:
+        hours = promise_h(spec, terms)
+        left = left_over(history, terms, history.asked(), versions[latest], None)
         moments += (over_by_ledger(history, slot, hours) for slot in left)
     return min(moments)
 
@@ -251,7 +253,7 @@ def sweep_asks(
     request: RotationRequest,
     secret: Secret,
     spec: Spec | None,
-    permit: Permit | None,
+    terms: RuleTerms | None,
     history: History,
     now: datetime,
     ours: frozenset[str] | None = None,
@@ -261,9 +263,9 @@ def sweep_asks(
     ours: the slots that are bound to this secret; None: nobody looked.
     """
     over: frozenset[str] = frozenset()
-    if spec is not None and permit is not None:
-        left = left_over(history, permit, history.asked(), history.versions().get(secret.version), ours)
-        hours = promise_h(spec, permit)
+    if spec is not None and terms is not None:
+        left = left_over(history, terms, history.asked(), history.versions().get(secret.version), ours)
+        hours = promise_h(spec, terms)
         over = frozenset(slot for slot in left if now >= over_by_ledger(history, slot, hours))
     looked = Looked(ours=ours, over=over)
-    return decide(request, secret, spec, permit, history, now, looked).act not in NOTHING
+    return decide(request, secret, spec, terms, history, now, looked).act not in NOTHING

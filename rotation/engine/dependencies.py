@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from rotation.engine.fence import Limits
-from rotation.engine.managed_secret import Subject
-from rotation.engine.observer import Nobody, Watch
-from rotation.engine.reminders import Nowhere, Reminders
+from rotation.engine.managed_secret import ManagedSecret
+from rotation.engine.observer import NoObserver, Observer
+from rotation.engine.reminders import NoReminders, Reminders
 from rotation.engine.run import Run
 from rotation.errors import (
     Denied,
@@ -29,7 +29,7 @@ from rotation.spec import companion, next_tags
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class EngineDependencies:
     """What the engine works with. `rotator` raises Unusable(field="rotator") for a name it does not know.
 
     stopping: whether this process was asked to end; then nothing is begun any more.
@@ -42,32 +42,32 @@ class Parts:
     clock: Clock
     random: random.Random
     limits: Limits = field(default_factory=Limits)
-    watch: Watch = field(default_factory=Nobody)
-    reminders: Reminders = field(default_factory=Nowhere)
+    observer: Observer = field(default_factory=NoObserver)
+    reminders: Reminders = field(default_factory=NoReminders)
     stopping: Callable[[], bool] = bool  # no
 
 
-class Subjects:
+class ManagedSecrets:
     """Reads what a secret asks for, and whether the policy permits it."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: EngineDependencies) -> None:
         self._parts = parts
 
-    def of(self, secret: Secret, spec: Spec, redactor: Redactor) -> Subject:
+    def of(self, secret: Secret, spec: Spec, redactor: Redactor) -> ManagedSecret:
         """A secret with its claim and its permit.
 
         Raises:
             Unusable: of which tag, or the value. Denied: it is not permitted.
         """
         rotator = self._parts.rotator(spec.rotator)
-        self._parts.watch.asked_for(spec.rotator)  # a name that we know; a tag may hold anything
-        claim = rotator.claim(spec, secret)
-        for confidential in claim.confidential:
+        self._parts.observer.asked_for(spec.rotator)  # a name that we know; a tag may hold anything
+        access = rotator.requested_access(spec, secret)
+        for confidential in access.confidential:
             redactor.add(confidential)
-        permit = self._parts.policy.permit(secret.ref, spec, claim)
-        return Subject(secret, spec, claim, permit, rotator)
+        terms = self._parts.policy.terms_for(secret.ref, spec, access)
+        return ManagedSecret(secret, spec, access, terms, rotator)
 
-    def permitted(self, redactor: Redactor) -> Callable[[Secret, Spec], Subject]:
+    def permitted(self, redactor: Redactor) -> Callable[[Secret, Spec], ManagedSecret]:
         """`of`, for whoever reads older values of a run."""
         return lambda secret, spec: self.of(secret, spec, redactor)
 
@@ -76,38 +76,40 @@ class Subjects:
         if self._parts.stopping():
             raise Stopping("this instance is being stopped; another one takes it up", retry_after_s=1)
 
-    def check_companion(self, subject: Subject) -> None:
+    def check_companion(self, managed: ManagedSecret) -> None:
         """Raise Denied where values may not be staged."""
-        name = companion(subject.ref.name)
-        if self._parts.policy.excludes(SecretRef(subject.ref.vault, name)):
+        name = companion(managed.ref.name)
+        if self._parts.policy.excludes(SecretRef(managed.ref.vault, name)):
             raise Denied(f"a rule of the policy takes {name} out, and new values are staged there: let it be covered")
 
-    def check_room(self, subject: Subject) -> None:
+    def check_tags_fit(self, managed: ManagedSecret) -> None:
         """Raise before anything changes if the next version could not be written."""
-        secret = subject.secret
-        slot = max((*subject.claim.slots, subject.claim.current_slot or "", "x" * 36), key=len)
+        secret = managed.secret
+        slot = max((*managed.access.slots, managed.access.current_slot or "", "x" * 36), key=len)
         next_tags(secret.tags, slot=slot, rotated_at=self._parts.clock.now(), rotated_from=secret.version)
         companion(secret.ref.name)
 
 
-def remember(redactor: Redactor, subject: Subject, value: SecretValue) -> None:
+def remember(redactor: Redactor, managed: ManagedSecret, value: SecretValue) -> None:
     """Have the redactor know a new value, and the parts of it that must not be seen."""
     redactor.add(value)
-    for confidential in subject.rotator.claim(subject.spec, replace(subject.secret, value=value)).confidential:
+    for confidential in managed.rotator.requested_access(
+        managed.spec, replace(managed.secret, value=value)
+    ).confidential:
         redactor.add(confidential)
 
 
-def check_slot(subject: Subject, slot: str | None) -> None:
+def check_slot(managed: ManagedSecret, slot: str | None) -> None:
     """Raise Denied for a slot that the rule does not list."""
-    if slot is not None and not subject.permit.allows(slot):
-        raise Denied(f"slot {slot} is not among the slots of the policy's rule {subject.permit.rule}")
+    if slot is not None and not managed.terms.allows(slot):
+        raise Denied(f"slot {slot} is not among the slots of the policy's rule {managed.terms.rule}")
 
 
-def assumed_slot(run: Run, subject: Subject) -> str:
+def assumed_slot(run: Run, managed: ManagedSecret) -> str:
     """The slot of a latest version that nobody could prove: the ledger's word first."""
     known = run.history.versions()
-    slot = known.get(subject.secret.version) or subject.claim.current_slot or next(iter(known.values()), None)
+    slot = known.get(managed.secret.version) or managed.access.current_slot or next(iter(known.values()), None)
     if slot is None:
         raise Unusable("the value names no slot, and the ledger knows none: write one that works", field="value")
-    check_slot(subject, slot)
+    check_slot(managed, slot)
     return slot

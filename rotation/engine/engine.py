@@ -1,8 +1,8 @@
 """The order of the steps; the only place that knows it.
 
-An event is a hint; the vault is the truth. A run looks at what the vault and the ledger really hold, and takes the
-steps that are missing. Killed anywhere, the next run goes on: a value is staged before it is applied, an operation is
-recorded before the provider changes, and failures roll forward, never back.
+An event is only a request to look; the vault is the truth. A run looks at what the vault and the ledger really hold,
+and takes the steps that are missing. Killed anywhere, the next run goes on: a value is staged before it is applied,
+an operation is recorded before the provider changes, and failures roll forward, never back.
 
 There is no branch on the kind of credential. Two facts decide: a draft with a value is staged first; a credential in
 the current slot replaced the old one in place, so it is published at once, while one in another slot is proven first.
@@ -16,17 +16,17 @@ from dataclasses import replace
 
 from rotation.engine.change import Change
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
-from rotation.engine.dependencies import Parts, Subjects, check_slot
+from rotation.engine.dependencies import EngineDependencies, ManagedSecrets, check_slot
 from rotation.engine.failures import record_failure
 from rotation.engine.fence import within
-from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.plan import Plan
 from rotation.engine.proof import prove, published_slot, record_proven, verify
 from rotation.engine.repair import Mending
 from rotation.engine.resumption import Resumption
-from rotation.engine.retirement import retire_due, tidy
+from rotation.engine.retirement import clean_up, retire_due
 from rotation.engine.run import Run
 from rotation.errors import NotFound, Redactor, Rejected, RotationError
 from rotation.ledger.asked import Asked
@@ -36,19 +36,19 @@ from rotation.model import Credential, Force, Outcome, Reason, Result, RotationR
 from rotation.ports import Lease, Vault
 from rotation.spec import parse
 
-__all__ = ["Engine", "Parts"]
+__all__ = ["Engine", "EngineDependencies"]
 
 
 class Engine:
     """Answers one request at a time; any number of them, in any number of processes, may run side by side."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: EngineDependencies) -> None:
         self._parts = parts
-        self._subjects = Subjects(parts)
+        self._managed_secrets = ManagedSecrets(parts)
         self._owners = Owners(parts.vaults, parts.ledger, parts.policy, parts.rotator)
-        self._change = Change(parts, self._subjects, self._owners)
-        self._mending = Mending(parts, self._subjects, self._owners, self._change)
-        self._resumption = Resumption(self._subjects, self._owners, self._change)
+        self._change = Change(parts, self._managed_secrets, self._owners)
+        self._mending = Mending(parts, self._managed_secrets, self._owners, self._change)
+        self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
 
     async def handle(self, request: RotationRequest) -> Outcome:
         """Take the steps that are missing for one secret.
@@ -70,13 +70,13 @@ class Engine:
         self, kind: str, request: RotationRequest, work: Callable[[RotationRequest, Redactor], Awaitable[Outcome]]
     ) -> Outcome:
         redactor = Redactor()
-        with self._parts.watch.run(kind, request):
+        with self._parts.observer.run(kind, request):
             try:
                 outcome = await work(request, redactor)
             except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
                 failure = redactor.clean(error)
             else:
-                self._parts.watch.ended(outcome)
+                self._parts.observer.ended(outcome)
                 return outcome
             raise failure  # outside the handler, so that no context with a foreign text hangs on it
 
@@ -84,7 +84,7 @@ class Engine:
 
     async def _handle(self, request: RotationRequest, redactor: Redactor) -> Outcome:
         started = self._parts.clock.monotonic()
-        self._subjects.check_going_on()
+        self._managed_secrets.check_going_on()
         vault = self._vault(request)
         if not self._parts.policy.covers(request.ref):
             return await self._not_covered(vault, request)
@@ -100,7 +100,7 @@ class Engine:
             lease = await self._lease(request, create=True)
             assert lease is not None  # noqa: S101  create=True always gives one
         parts = self._parts
-        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.watch, parts.reminders)
+        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.observer, parts.reminders)
         try:
             outcome = await self._under_lease(run)
         except RotationError as error:
@@ -112,7 +112,7 @@ class Engine:
         return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
 
     async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:
-        with self._parts.watch.step("lease"):
+        with self._parts.observer.step("lease"):
             return await self._parts.ledger.acquire(request.ref, create=create)
 
     async def _not_covered(self, vault: Vault, request: RotationRequest) -> Outcome:
@@ -121,7 +121,7 @@ class Engine:
         Raises:
             Denied: it asks to be rotated. NotFound.
         """
-        with self._parts.watch.step("list"):
+        with self._parts.observer.step("list"):
             listed = await within(self._parts.limits.vault_call, "the vault", vault.versions(request.ref.name))
         if not listed.items:
             raise NotFound(f"there is no secret {request.ref.name} in {vault.name}, or it is deleted", field="secret")
@@ -132,7 +132,7 @@ class Engine:
 
     async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
         """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
-        with self._parts.watch.step("read"):
+        with self._parts.observer.step("read"):
             secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
         redactor.add(secret.value)
         now, nothing_known = self._parts.clock.now(), History(())
@@ -142,8 +142,8 @@ class Engine:
             known = await self._parts.ledger.read(request.ref) if request.version is None or spec is None else ()
             if known:
                 return secret
-            permit = None if spec is None else self._subjects.of(secret, spec, redactor).permit
-            decision = decide(request, secret, spec, permit, nothing_known, now)
+            terms = None if spec is None else self._managed_secrets.of(secret, spec, redactor).terms
+            decision = decide(request, secret, spec, terms, nothing_known, now)
         return secret if decision.act is Act.CHECK else nothing_to_do(decision, request, secret, None, now)
 
     # step 3: what an open operation, the tags and the logins say
@@ -166,60 +166,62 @@ class Engine:
             if spec is None:
                 return self._nothing(run, Decision(without_tags(secret, run.history)), secret)
             result = Result.REPAIRED
-        subject = self._subjects.of(secret, spec, run.redactor)
-        self._subjects.check_room(subject)
+        managed = self._managed_secrets.of(secret, spec, run.redactor)
+        self._managed_secrets.check_tags_fit(managed)
 
         slot, recorded, unfinished = (
             run.history.versions().get(secret.version),
             run.history.asked(),
             run.history.open_operation(),
         )
-        decision = self._decide(run, subject)
-        asked = decision.settled or recorded
+        decision = self._decide(run, managed)
+        asked = decision.confirmed or recorded
         if decision.act is Act.CHECK:
-            settled = decision.settled
+            confirmed = decision.confirmed
             try:
-                slot, asked, finishes = await self._proven(run, subject, slot, settled, unfinished)
+                slot, asked, finishes = await self._proven(run, managed, slot, confirmed, unfinished)
             except Rejected as rejected:
-                return await self._mending.rejected(run, subject, slot, settled, recorded, rejected)
+                return await self._mending.rejected(run, managed, slot, confirmed, recorded, rejected)
             if finishes:
                 result = Result.RESUMED
         if slot is None or asked is None:  # nobody knows it yet, and it waits
             return self._nothing(run, decision, secret)
-        return await self._when_sound(run, subject, asked, slot, result)
+        return await self._when_sound(run, managed, asked, slot, result)
 
     async def _proven(
-        self, run: Run, subject: Subject, known: str | None, settled: Asked | None, unfinished: Open | None
+        self, run: Run, managed: ManagedSecret, known: str | None, confirmed: Asked | None, unfinished: Open | None
     ) -> tuple[str, Asked, bool]:
         """Log in with the latest version -> its slot, what is ours now, and whether that finished an operation.
 
         Raises:
             Rejected: it is refused. BoundElsewhere, Busy, Overtaken, Unreachable: as `Owners.take`.
         """
-        if settled is not None and known is not None:
-            slot, asked = known, settled
-            await verify(run, subject, Credential(subject.secret.value, slot))
+        if confirmed is not None and known is not None:
+            slot, asked = known, confirmed
+            await verify(run, managed, Credential(managed.secret.value, slot))
         else:
-            proof = await prove(run, subject, slot=await published_slot(run, subject, unfinished))
+            proof = await prove(run, managed, slot=await published_slot(run, managed, unfinished))
             slot = proof.slot
-            check_slot(subject, slot)
-            asked = await self._owners.take(run, subject, proof, lambda: prove(run, subject))
-        finished = await record_proven(run, subject, slot, asked, unfinished, anew=settled is None)
+            check_slot(managed, slot)
+            asked = await self._owners.take(run, managed, proof, lambda: prove(run, managed))
+        finished = await record_proven(run, managed, slot, asked, unfinished, anew=confirmed is None)
         return slot, asked, finished
 
-    async def _when_sound(self, run: Run, subject: Subject, asked: Asked, slot: str, result: Result | None) -> Outcome:
+    async def _when_sound(
+        self, run: Run, managed: ManagedSecret, asked: Asked, slot: str, result: Result | None
+    ) -> Outcome:
         """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""
-        secret = subject.secret
+        secret = managed.secret
         if not asked.slots:
             await self._owners.look_up_more(run, asked, run.history.unretired(slot))
-        if self._decide(run, subject, checked=True).act is Act.RETIRE:
-            retired = await retire_due(run, subject, asked, slot)
+        if self._decide(run, managed, checked=True).act is Act.RETIRE:
+            retired = await retire_due(run, managed, asked, slot)
             result = result or (Result.RETIRED if retired else None)
         if run.request.reason == Reason.SWEEP:
-            await tidy(run, subject, asked, slot)
-        decision = self._decide(run, subject, checked=True, over=frozenset())
+            await clean_up(run, managed, asked, slot)
+        decision = self._decide(run, managed, checked=True, over=frozenset())
         if decision.act is Act.ROTATE:
-            return await self._change.rotate(run, subject, asked, slot, resumed=False)
+            return await self._change.rotate(run, managed, asked, slot, resumed=False)
         if result is None:
             return self._nothing(run, decision, secret, slot)
         detail = {
@@ -249,11 +251,11 @@ class Engine:
         return vault
 
     def _decide(
-        self, run: Run, subject: Subject, *, checked: bool = False, over: frozenset[str] | None = None
+        self, run: Run, managed: ManagedSecret, *, checked: bool = False, over: frozenset[str] | None = None
     ) -> Decision:
-        looked = Looked(subject.claim, run.ours(), over, checked)
+        looked = Looked(managed.access, run.ours(), over, checked)
         now = self._parts.clock.now()
-        return decide(run.request, subject.secret, subject.spec, subject.permit, run.history, now, looked)
+        return decide(run.request, managed.secret, managed.spec, managed.terms, run.history, now, looked)
 
     def _nothing(self, run: Run, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
         return nothing_to_do(decision, run.request, secret, slot, self._parts.clock.now())
@@ -264,4 +266,4 @@ class Engine:
         vault = self._vault(request)
         if not self._parts.policy.covers(request.ref):
             return await self._not_covered(vault, request)
-        return await Plan(self._parts, self._subjects, vault, request, redactor).outcome()
+        return await Plan(self._parts, self._managed_secrets, vault, request, redactor).outcome()

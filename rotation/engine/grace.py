@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import History
 from rotation.model import Versions
-from rotation.policy import Permit
+from rotation.policy import RuleTerms
 
 
 def left_over(
-    history: History, permit: Permit, asked: Asked | None, latest_slot: str | None, ours: frozenset[str] | None
+    history: History, terms: RuleTerms, asked: Asked | None, latest_slot: str | None, ours: frozenset[str] | None
 ) -> list[str]:
     """Older slots that are asked for and ours, so that they will be retired. All others are left alone.
 
@@ -26,7 +26,7 @@ def left_over(
             found &= ours
         elif not asked.slots:
             found &= history.named_since_proven()
-    return sorted(slot for slot in found if permit.allows(slot))  # the policy may have changed since
+    return sorted(slot for slot in found if terms.allows(slot))  # the policy may have changed since
 
 
 def over_at(history: History, version: str, superseded_at: datetime, hours: int) -> datetime:

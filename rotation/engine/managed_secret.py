@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from rotation.model import Claim, Secret, SecretRef, Spec
-from rotation.policy import Permit
+from rotation.model import RequestedAccess, Secret, SecretRef, Spec
+from rotation.policy import RuleTerms
 from rotation.ports import Rotator
 
 
@@ -15,19 +15,19 @@ def operation_id(ref: SecretRef, version: str, purpose: str = "rotate") -> str:
     return hashlib.sha256(f"{ref.vault}/{ref.name}/{version}/{purpose}".lower().encode()).hexdigest()[:24]
 
 
-def promise_h(spec: Spec, permit: Permit) -> int:
+def promise_h(spec: Spec, terms: RuleTerms) -> int:
     """For how many hours what is published now lives on once it is superseded, at least."""
-    return max(spec.grace_hours, permit.min_grace_hours)
+    return max(spec.grace_hours, terms.min_grace_hours)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class ManagedSecret:
     """A secret together with what it asks for and what the policy permits it."""
 
     secret: Secret
     spec: Spec
-    claim: Claim
-    permit: Permit
+    access: RequestedAccess
+    terms: RuleTerms
     rotator: Rotator
 
     @property
@@ -37,4 +37,4 @@ class Subject:
     @property
     def promise_h(self) -> int:
         """As `promise_h`."""
-        return promise_h(self.spec, self.permit)
+        return promise_h(self.spec, self.terms)

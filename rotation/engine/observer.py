@@ -11,7 +11,7 @@ from typing import Protocol
 from rotation.model import Outcome, RotationRequest
 
 
-class Watch(Protocol):
+class Observer(Protocol):
     """What is told belongs to the run in whose context it is told: many runs go on side by side."""
 
     def run(self, kind: str, request: RotationRequest) -> AbstractContextManager[None]:
@@ -31,7 +31,7 @@ class Watch(Protocol):
         ...
 
 
-class Nobody:
+class NoObserver:
     """Looks at nothing."""
 
     def run(self, kind: str, request: RotationRequest) -> AbstractContextManager[None]:  # noqa: ARG002  the port's

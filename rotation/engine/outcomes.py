@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime
 
-from rotation.engine.decision import Act, Decision, Wait
-from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.decision import Act, Decision, Deferral
+from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.ledger.history import History
 from rotation.model import Outcome, Result, RotationRequest, Secret
 
@@ -51,7 +51,7 @@ def nothing_to_do(
     return outcome_of(Result.UNMANAGED, secret, "it has no `rotator` tag")
 
 
-def _waiting_for(wait: Wait, secret: Secret, slot: str | None, now: datetime) -> Outcome:
+def _waiting_for(wait: Deferral, secret: Secret, slot: str | None, now: datetime) -> Outcome:
     """Not now."""
     seconds = round((wait.until - now).total_seconds()) if wait.until else None
     return outcome_of(
@@ -64,18 +64,18 @@ def _waiting_for(wait: Wait, secret: Secret, slot: str | None, now: datetime) ->
     )
 
 
-def planned(subject: Subject, history: History, acts: Collection[Act], over: Collection[str] = ()) -> Outcome:
+def planned(managed: ManagedSecret, history: History, acts: Collection[Act], over: Collection[str] = ()) -> Outcome:
     """What would be done now. over: the old slots that RETIRE would be about."""
-    secret, spec, claim = subject.secret, subject.spec, subject.claim
-    slot = history.versions().get(secret.version) or claim.current_slot
+    secret, spec, access = managed.secret, managed.spec, managed.access
+    slot = history.versions().get(secret.version) or access.current_slot
     parts = []
     rotates = not {Act.FINISH, Act.ROTATE}.isdisjoint(acts)
     if rotates:
-        parts.append(f"{spec.rotator} would change {', '.join(claim.targets) or 'nothing outside the vault'}")
-        if claim.slots:
-            parts.append(f"slots {', '.join(claim.slots)}, now {slot or 'whichever the value proves to be'}")
+        parts.append(f"{spec.rotator} would change {', '.join(access.targets) or 'nothing outside the vault'}")
+        if access.slots:
+            parts.append(f"slots {', '.join(access.slots)}, now {slot or 'whichever the value proves to be'}")
     asked = history.asked()
-    if asked is None or not asked.is_asked_by(spec.rotator, claim):
+    if asked is None or not asked.is_asked_by(spec.rotator, access):
         parts.append("the value must log in first: what it asks for was not proven to be this secret's")
     if Act.RESTORE in acts:
         parts.append("the lost tags would be restored")
@@ -84,6 +84,6 @@ def planned(subject: Subject, history: History, acts: Collection[Act], over: Col
     if Act.RETIRE in acts:
         parts.append(f"{', '.join(sorted(over))} would be retired: the grace period is over")
     if rotates:
-        parts.append(f"the new version would live {spec.validity_days} days (rule {subject.permit.rule})")
+        parts.append(f"the new version would live {spec.validity_days} days (rule {managed.terms.rule})")
     operation = operation_id(secret.ref, secret.version)
     return outcome_of(Result.PLANNED, secret, "; ".join(parts), slot=slot, operation=operation)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from rotation.capabilities import TellsProvidersApart
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
-from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import (
     BoundElsewhere,
@@ -28,17 +28,12 @@ from rotation.errors import (
     Unreachable,
 )
 from rotation.ledger.asked import Asked
-from rotation.ledger.bindings import Binding, Bindings, credential_key
+from rotation.ledger.bindings import Binding, Bindings, credential_key, folded
 from rotation.ledger.history import History
 from rotation.model import Adopt, Credential, Proof, Secret, SecretRef
 from rotation.policy import Policy
 from rotation.ports import Lease, Ledger, Rotator, Vault
 from rotation.spec import parse
-
-
-def folded(ref: SecretRef) -> SecretRef:
-    """Key Vault's names are case-insensitive."""
-    return SecretRef(ref.vault.lower(), ref.name.lower())
 
 
 async def read_bindings(ledger: Ledger, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
@@ -48,12 +43,6 @@ async def read_bindings(ledger: Ledger, asked: Asked, slots: Iterable[str]) -> d
     wanted = list(dict.fromkeys(slots))
     keys = [credential_key(asked.realm, slot) for slot in wanted]
     return dict(zip(wanted, await asyncio.gather(*map(ledger.bindings, keys)), strict=True))
-
-
-def owned_by(ref: SecretRef, bound: Mapping[str, Bindings]) -> frozenset[str]:
-    """The slots that are bound to this secret."""
-    owner = folded(ref)
-    return frozenset(slot for slot, bindings in bound.items() if bindings.owner == owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +69,9 @@ class Owners:
             **await read_bindings(self.ledger, asked, [slot for slot in slots if slot not in run.bound]),
         }
 
-    async def take(self, run: Run, subject: Subject, proof: Proof, prove: Callable[[], Awaitable[Proof]]) -> Asked:
+    async def take(
+        self, run: Run, managed: ManagedSecret, proof: Proof, prove: Callable[[], Awaitable[Proof]]
+    ) -> Asked:
         """Bind to this secret what it asks for, and what `proof` has shown to be its own.
 
         prove: shows it again, once nobody else can be in the middle of a change.
@@ -89,42 +80,42 @@ class Owners:
             BoundElsewhere: another secret relies on it; names it and what ends that. Busy: that one is at work.
             Overtaken: a binding was written since. Unreachable: the other one's vault can't be read.
         """
-        targets = dict.fromkeys((*([proof.at] if proof.at else ()), *subject.claim.targets))
-        asked = Asked.of(subject.spec.rotator, replace(subject.claim, targets=tuple(targets)), proof.realm)
-        slots = subject.claim.slots or (proof.slot,)
+        targets = dict.fromkeys((*([proof.at] if proof.at else ()), *managed.access.targets))
+        asked = Asked.of(managed.spec.rotator, replace(managed.access, targets=tuple(targets)), proof.realm)
+        slots = managed.access.slots or (proof.slot,)
         found = await self._read_once(run, asked, slots)
-        if isinstance(subject.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
+        if isinstance(managed.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
             apart = asked.apart(asked.targets[0])
             theirs = await self._read_once(run, apart, slots)
             # Whoever was told apart here before stays so, even if the one that it was told from is gone.
             known = any(bindings.records for bindings in theirs.values())
-            if known or await self._is_apart(run, subject, proof, found):
-                _refuse_if_owned_here(subject, found)
+            if known or await self._is_apart(run, managed, proof, found):
+                _refuse_if_owned_here(managed, found)
                 asked, found = apart, theirs
-        mine = folded(subject.ref)
+        mine = folded(managed.ref)
         others = sorted({b.owner for b in found.values() if b.owner is not None and b.owner != mine})
         async with self._leases(others) as leases:
             if run.request.adopt is not Adopt.TAKEOVER:
                 for slot, bindings in found.items():
                     if bindings.owner in leases:
-                        await self._refuse_if_relied_on(run, subject, slot, bindings, leases[bindings.owner])
+                        await self._refuse_if_relied_on(run, managed, slot, bindings, leases[bindings.owner])
             if others and await prove() != proof:
                 raise Overtaken("the credential was changed in between; it is proven again")
             held = [lease for lease in leases.values() if lease is not None]
             # In one order, whatever the tags' is: of two that meet, the first to get one gets both.
             for slot, bindings in sorted(found.items()):
                 if bindings.owner != mine:
-                    found[slot] = await self._bind(run, subject, asked, slot, bindings, others=held)
+                    found[slot] = await self._bind(run, managed, asked, slot, bindings, others=held)
         run.bound, run.bound_realm = found, asked.realm
         return asked
 
-    async def made(self, run: Run, subject: Subject, asked: Asked, slot: str) -> None:
+    async def made(self, run: Run, managed: ManagedSecret, asked: Asked, slot: str) -> None:
         """Bind a slot that the provider has just assigned, so that whoever finds it elsewhere is not its owner."""
-        if asked.realm is None or subject.claim.slots or slot in run.bound:
+        if asked.realm is None or managed.access.slots or slot in run.bound:
             return
         [(_, found)] = (await read_bindings(self.ledger, asked, [slot])).items()
-        if found.owner != folded(subject.ref):
-            found = await self._bind(run, subject, asked, slot, found, how="made")
+        if found.owner != folded(managed.ref):
+            found = await self._bind(run, managed, asked, slot, found, how="made")
         run.bound = {**run.bound, slot: found}
 
     async def _read_once(self, run: Run, asked: Asked, slots: Iterable[str]) -> dict[str, Bindings]:
@@ -136,7 +127,7 @@ class Owners:
     async def _bind(
         self,
         run: Run,
-        subject: Subject,
+        managed: ManagedSecret,
         asked: Asked,
         slot: str,
         found: Bindings,
@@ -145,49 +136,49 @@ class Owners:
     ) -> Bindings:
         """others: the leases of the owners before, which have to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
-        owner, actor = folded(subject.ref), run.request.actor
+        owner, actor = folded(managed.ref), run.request.actor
         told = how or _how(run)
         binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
         key = credential_key(asked.realm, slot)
 
-        with run.watch.step("bind"):
+        with run.observer.step("bind"):
             await run.fence.ledger_write(lambda: self.ledger.bind(key, found.position, binding), others)
         return Bindings((*found.records, binding), found.position)  # for reading only: nothing is appended after it
 
-    async def _is_apart(self, run: Run, subject: Subject, proof: Proof, found: Mapping[str, Bindings]) -> bool:
+    async def _is_apart(self, run: Run, managed: ManagedSecret, proof: Proof, found: Mapping[str, Bindings]) -> bool:
         """Whether the owner's provider is another one that says to be the same: a restored backup, a copied disk.
 
         Only asked where the owner names it otherwise, and where the policy lets this secret log in at that name.
         """
-        if not isinstance(subject.rotator, TellsProvidersApart):
+        if not isinstance(managed.rotator, TellsProvidersApart):
             return False
         for bindings in found.values():
             last = bindings.records[-1] if bindings.records else None
-            if last is None or last.owner == folded(subject.ref) or set(last.targets) & set(subject.claim.targets):
+            if last is None or last.owner == folded(managed.ref) or set(last.targets) & set(managed.access.targets):
                 continue
             theirs = last.targets[0]
             try:
-                self.policy.permit(subject.ref, subject.spec, replace(subject.claim, targets=(theirs,)))
+                self.policy.terms_for(managed.ref, managed.spec, replace(managed.access, targets=(theirs,)))
             except Denied:
                 continue
-            current = Credential(subject.secret.value, proof.slot)
-            job = job_of(run, subject, current, operation_id(subject.ref, subject.secret.version), realm=proof.realm)
-            with run.watch.step("compare"):
-                same = subject.rotator.same_provider(job, theirs)
+            current = Credential(managed.secret.value, proof.slot)
+            job = job_of(run, managed, current, operation_id(managed.ref, managed.secret.version), realm=proof.realm)
+            with run.observer.step("compare"):
+                same = managed.rotator.same_provider(job, theirs)
                 if not await within(run.fence.limits.provider_call, "the provider", same):
                     return True
         return False
 
-    def not_ours(self, run: Run, subject: Subject, rejected: Rejected) -> RotationError:
+    def not_ours(self, run: Run, managed: ManagedSecret, rejected: Rejected) -> RotationError:
         """Why a value that does not log in is left as it is."""
-        mine = folded(subject.ref)
+        mine = folded(managed.ref)
         others = sorted({b.owner for b in run.bound.values() if b.owner is not None and b.owner != mine})
         if others:
             return BoundElsewhere(
                 f"what it asks for belongs to {', '.join(map(str, others))} by now, and its own value does not log in "
                 "any more: remove its tag rotator, or write a value of its own"
             )
-        return unproven(subject, rejected)
+        return unproven(managed, rejected)
 
     # another's
 
@@ -205,20 +196,20 @@ class Owners:
                     await lease.release()
 
     async def _refuse_if_relied_on(
-        self, run: Run, subject: Subject, slot: str, bindings: Bindings, lease: Lease | None
+        self, run: Run, managed: ManagedSecret, slot: str, bindings: Bindings, lease: Lease | None
     ) -> None:
         owner = bindings.records[-1].owner
         why = await self._why_relied_on(
-            run, subject, slot, bindings.records[-1], History(lease.records if lease else ())
+            run, managed, slot, bindings.records[-1], History(lease.records if lease else ())
         )
         if why is not None:
             raise BoundElsewhere(
-                f"{slot!a:.80} at {', '.join(subject.claim.targets)} belongs to {owner}, {why}. One secret owns a "
+                f"{slot!a:.80} at {', '.join(managed.access.targets)} belongs to {owner}, {why}. One secret owns a "
                 f"credential: keep it in one of the two, or take it over by POST .../rotate?adopt=takeover"
             )
 
     async def _why_relied_on(
-        self, run: Run, subject: Subject, slot: str, binding: Binding, history: History
+        self, run: Run, managed: ManagedSecret, slot: str, binding: Binding, history: History
     ) -> str | None:
         """Why the owner needs the slot. None: it does not."""
         owner = binding.owner
@@ -239,10 +230,10 @@ class Owners:
         run.redactor.add(theirs.value)
         unfinished, known = history.open_operation(), history.versions()
         reasons = {
-            "which asks for it": self._asks_for(theirs, slot, binding, subject),
+            "which asks for it": self._asks_for(theirs, slot, binding, managed),
             "whose latest version names it": (
                 known.get(theirs.version) == slot
-                or self._names(theirs, slot, binding, subject, sure=theirs.version in known)
+                or self._names(theirs, slot, binding, managed, sure=theirs.version in known)
             ),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
@@ -251,45 +242,45 @@ class Owners:
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
-    def _asks_for(self, theirs: Secret, slot: str, binding: Binding, subject: Subject) -> bool:
+    def _asks_for(self, theirs: Secret, slot: str, binding: Binding, managed: ManagedSecret) -> bool:
         """By its tags and value. What can't be read as asking for anything may ask for just this."""
         try:
             spec = parse(theirs.tags)
             if spec is None:
                 return False
-            claim = self.rotator(spec.rotator).claim(spec, theirs)
+            access = self.rotator(spec.rotator).requested_access(spec, theirs)
         except RotationError:
             return True
-        near = {*binding.targets, *subject.claim.targets}
-        wanted = claim.slots or ((claim.current_slot,) if claim.current_slot else ())
-        return bool(near & set(claim.targets)) and (not wanted or slot in wanted)
+        near = {*binding.targets, *managed.access.targets}
+        wanted = access.slots or ((access.current_slot,) if access.current_slot else ())
+        return bool(near & set(access.targets)) and (not wanted or slot in wanted)
 
-    def _names(self, theirs: Secret, slot: str, binding: Binding, subject: Subject, *, sure: bool) -> bool:
+    def _names(self, theirs: Secret, slot: str, binding: Binding, managed: ManagedSecret, *, sure: bool) -> bool:
         """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own.
 
         sure: its history says whose it is. Else a value that names no slot, such as a bare key, may be that one.
         """
-        near = {*binding.targets, *subject.claim.targets}
-        for spec in (subject.spec, replace(subject.spec, format=None)):
+        near = {*binding.targets, *managed.access.targets}
+        for spec in (managed.spec, replace(managed.spec, format=None)):
             with contextlib.suppress(RotationError):
-                claim = subject.rotator.claim(spec, theirs)
-                named = claim.current_slot == slot or (claim.current_slot is None and not sure)
-                if named and near & set(claim.targets):
+                access = managed.rotator.requested_access(spec, theirs)
+                named = access.current_slot == slot or (access.current_slot is None and not sure)
+                if named and near & set(access.targets):
                     return True
         return False
 
 
-def _refuse_if_owned_here(subject: Subject, found: Mapping[str, Bindings]) -> None:
+def _refuse_if_owned_here(managed: ManagedSecret, found: Mapping[str, Bindings]) -> None:
     """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
     for slot, bindings in found.items():
         last = bindings.records[-1] if bindings.records else None
-        if last and last.owner != folded(subject.ref) and not set(last.targets).isdisjoint(subject.claim.targets):
+        if last and last.owner != folded(managed.ref) and not set(last.targets).isdisjoint(managed.access.targets):
             raise BoundElsewhere(f"{slot!a:.80} at {', '.join(last.targets)} belongs to {last.owner}: ask for another")
 
 
-def unproven(subject: Subject, rejected: Rejected) -> Unproven:
+def unproven(managed: ManagedSecret, rejected: Rejected) -> Unproven:
     """The value logs in nowhere, and nothing says that what it asks for is this secret's."""
-    slots = ",".join(subject.claim.slots)
+    slots = ",".join(managed.access.slots)
     named = f"&slots={slots}" if slots else ""
     return Unproven(
         f"{rejected.message}; nothing was changed, since nothing proves that this secret owns it: write the working "

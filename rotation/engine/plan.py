@@ -1,7 +1,8 @@
 """What a run would do now: reads the vault and the ledger, writes nothing, logs in nowhere.
 
-It goes the way of a run (`rotation.engine.engine`) and asks the same `rotation.engine.decision`, after each step as if the run had
-taken it. Where a run would log in, it is taken for granted that the latest version works and is this secret's own.
+It goes the way of a run (`rotation.engine.engine`) and asks the same `rotation.engine.decision`, after each step as
+if the run had taken it. Where a run would log in, it takes for granted that the latest version works and is the
+secret's own.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
-from rotation.engine.dependencies import Parts, Subjects
+from rotation.engine.dependencies import EngineDependencies, ManagedSecrets
 from rotation.engine.fence import within
 from rotation.engine.grace import left_over, over_by_versions
-from rotation.engine.managed_secret import Subject
+from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.outcomes import nothing_to_do, planned
-from rotation.engine.ownership import owned_by, read_bindings
+from rotation.engine.ownership import read_bindings
 from rotation.engine.resumption import asking_of, asks_for_it_still, why_given_up
 from rotation.errors import Disabled, NotFound, Redactor
 from rotation.ledger.asked import Asked
+from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
 from rotation.model import Force, Outcome, RotationRequest, Secret
@@ -31,8 +33,8 @@ from rotation.spec import companion, parse
 class Plan:
     """Of one request."""
 
-    parts: Parts
-    subjects: Subjects
+    parts: EngineDependencies
+    managed_secrets: ManagedSecrets
     vault: Vault
     request: RotationRequest
     redactor: Redactor
@@ -51,9 +53,9 @@ class Plan:
         if first is not None and first.act is Act.SUPERSEDED:
             return self._nothing(first, secret)
         if first is not None:
-            subject = await self._finished_for(secret, history)
-            if subject is not None:
-                return planned(subject, history, {Act.FINISH})
+            managed = await self._finished_for(secret, history)
+            if managed is not None:
+                return planned(managed, history, {Act.FINISH})
             history = history.and_then(self._record(Step.FAILED, given_up=True))
         acts: set[Act] = set()
         spec = parse(secret.tags)
@@ -66,53 +68,53 @@ class Plan:
                 acts.add(Act.RESTORE)
             if spec is None:
                 return self._nothing(decision, secret)
-        subject = self.subjects.of(secret, spec, self.redactor)
-        self.subjects.check_room(subject)
-        return await self._of_subject(subject, history, acts)
+        managed = self.managed_secrets.of(secret, spec, self.redactor)
+        self.managed_secrets.check_tags_fit(managed)
+        return await self._of_subject(managed, history, acts)
 
-    async def _finished_for(self, secret: Secret, history: History) -> Subject | None:
+    async def _finished_for(self, secret: Secret, history: History) -> ManagedSecret | None:
         """Whom an open operation would be finished for; None: it would be given up."""
         begun = history.open_operation()
         asking = None if begun is None else asking_of(begun, history, secret)
         if begun is None or asking is None:
             return None
-        subject = self.subjects.of(secret, asking, self.redactor)
-        self.subjects.check_room(subject)
+        managed = self.managed_secrets.of(secret, asking, self.redactor)
+        self.managed_secrets.check_tags_fit(managed)
         repairing = begun.in_place and history.staged_for(begun.operation_id) is not None
-        repairing = repairing and not asks_for_it_still(subject, begun)
-        if why_given_up(subject, begun, repairing=repairing) is not None:
+        repairing = repairing and not asks_for_it_still(managed, begun)
+        if why_given_up(managed, begun, repairing=repairing) is not None:
             return None
         slot = begun.slot or history.versions().get(secret.version)
         if begun.asked is None or begun.asked.realm is None or slot is None:
-            return subject
-        return subject if slot in await self._ours(begun.asked, [slot]) else None
+            return managed
+        return managed if slot in await self._ours(begun.asked, [slot]) else None
 
-    async def _of_subject(self, subject: Subject, history: History, acts: set[Act]) -> Outcome:
+    async def _of_subject(self, managed: ManagedSecret, history: History, acts: set[Act]) -> Outcome:
         """acts: what would be done before."""
-        secret, claim, before = subject.secret, subject.claim, history
-        decision = self._decide(subject, history, Looked(claim))
+        secret, access, before = managed.secret, managed.access, history
+        decision = self._decide(managed, history, Looked(access))
         if decision.act is Act.CHECK:
             if await self._would_be_recorded(history, secret):
                 acts.add(Act.CHECK)
-            history = history.and_then(self._checked(subject, history, decision.settled))
+            history = history.and_then(self._checked(managed, history, decision.confirmed))
         asked = history.asked()
         slots = history.unretired(history.versions().get(secret.version, ""))
         # Of slots that a provider assigned only those that are still bound to this secret are retired.
         ours = None if asked is None or asked.slots or not slots else await self._ours(asked, slots)
-        looked = Looked(claim, checked=True)
+        looked = Looked(access, checked=True)
         over: Collection[str] = ()
-        decision = self._decide(subject, history, looked, ours)
+        decision = self._decide(managed, history, looked, ours)
         if decision.act is Act.RETIRE:
-            over = await self._over(subject, history, ours)
+            over = await self._over(managed, history, ours)
             if over:
                 acts.add(Act.RETIRE)
                 history = history.and_then(*(self._record(Step.RETIRED, slot=slot) for slot in over))
-            decision = self._decide(subject, history, replace(looked, over=frozenset()), ours)
+            decision = self._decide(managed, history, replace(looked, over=frozenset()), ours)
         if decision.act is Act.ROTATE:
             acts.add(Act.ROTATE)
         if not acts:
-            return self._nothing(decision, secret, before.versions().get(secret.version) or claim.current_slot)
-        return planned(subject, before, acts, over)
+            return self._nothing(decision, secret, before.versions().get(secret.version) or access.current_slot)
+        return planned(managed, before, acts, over)
 
     async def _would_be_recorded(self, history: History, secret: Secret) -> bool:
         """Whether a check would find that an interrupted rotation is done: killed before it could say so."""
@@ -131,43 +133,43 @@ class Plan:
                 return kept.value == secret.value
         return secret.tags.get("rotated-from") == begun.base_version
 
-    async def _over(self, subject: Subject, history: History, ours: frozenset[str] | None) -> frozenset[str]:
+    async def _over(self, managed: ManagedSecret, history: History, ours: frozenset[str] | None) -> frozenset[str]:
         """Of the older slots that wait, those that would be retired."""
-        latest_slot = history.versions()[subject.secret.version]
-        left = left_over(history, subject.permit, history.asked(), latest_slot, ours)
+        latest_slot = history.versions()[managed.secret.version]
+        left = left_over(history, managed.terms, history.asked(), latest_slot, ours)
         if self.request.force is Force.GRACE:
             return frozenset(left)
         listed = await within(self.parts.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name))
-        return over_by_versions(history, listed, left, subject.promise_h)
+        return over_by_versions(history, listed, left, managed.promise_h)
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
         return owned_by(self.request.ref, await read_bindings(self.parts.ledger, asked, slots))
 
     def _decide(
-        self, subject: Subject, history: History, looked: Looked, ours: frozenset[str] | None = None
+        self, managed: ManagedSecret, history: History, looked: Looked, ours: frozenset[str] | None = None
     ) -> Decision:
         now = self.parts.clock.now()
         looked = replace(looked, ours=ours)
-        return decide(self.request, subject.secret, subject.spec, subject.permit, history, now, looked)
+        return decide(self.request, managed.secret, managed.spec, managed.terms, history, now, looked)
 
     def _nothing(self, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
         return nothing_to_do(decision, self.request, secret, slot, self.parts.clock.now())
 
     # what a run would have written down
 
-    def _checked(self, subject: Subject, history: History, settled: Asked | None) -> Record:
-        secret, claim = subject.secret, subject.claim
+    def _checked(self, managed: ManagedSecret, history: History, confirmed: Asked | None) -> Record:
+        secret, access = managed.secret, managed.access
         known = history.versions().get(secret.version)
-        if settled is not None and known is not None:
+        if confirmed is not None and known is not None:
             return self._record(Step.VERIFIED, version=secret.version, slot=known)
-        slot = known or claim.current_slot or next(iter(claim.slots), secret.version)
+        slot = known or access.current_slot or next(iter(access.slots), secret.version)
         proven = history.asked()
-        asked = Asked.of(subject.spec.rotator, claim, None if proven is None else proven.realm)
+        asked = Asked.of(managed.spec.rotator, access, None if proven is None else proven.realm)
         return replace(
             self._record(Step.ADOPTED, version=secret.version, slot=slot),
             tags=secret.tags,
             asked=asked.to_record(),
-            grace_hours=subject.promise_h,
+            grace_hours=managed.promise_h,
         )
 
     def _record(

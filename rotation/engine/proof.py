@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
-from rotation.engine.managed_secret import Subject, operation_id
+from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import NotYet, RotationError, Unreachable
 from rotation.ledger.asked import Asked
@@ -16,10 +16,12 @@ from rotation.ledger.records import Record, Step
 from rotation.model import Credential, Proof, Secret, SecretValue, Spec
 from rotation.spec import parse
 
-Permits = Callable[[Secret, Spec], Subject]
+Permits = Callable[[Secret, Spec], ManagedSecret]
 
 
-async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
+async def prove(
+    run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
+) -> Proof:
     """Whose the latest version (or `value`) is, by a login where consumers and changes go.
 
     slot: what the ledger has it for; only what nobody but the vault knows is believed to be just that.
@@ -28,37 +30,37 @@ async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *,
         Rejected: it is refused. Unreachable: nobody can tell, a provider that says "not yet" included.
         Unusable: it works, and whose it is can't be told.
     """
-    current = Credential(value or subject.secret.value, slot or subject.claim.current_slot or "")
-    job = job_of(run, subject, current, operation_id(subject.ref, subject.secret.version))
+    current = Credential(value or managed.secret.value, slot or managed.access.current_slot or "")
+    job = job_of(run, managed, current, operation_id(managed.ref, managed.secret.version))
     try:
-        with run.watch.step("prove", subject.secret.version):
-            return await within(run.fence.limits.provider_call, "the provider", subject.rotator.prove(job))
+        with run.observer.step("prove", managed.secret.version):
+            return await within(run.fence.limits.provider_call, "the provider", managed.rotator.prove(job))
     except NotYet as not_yet:
         raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
 
 
-async def verify(run: Run, subject: Subject, credential: Credential) -> None:
+async def verify(run: Run, managed: ManagedSecret, credential: Credential) -> None:
     """Prove a credential whose slot is known.
 
     Raises:
         Rejected, Unreachable: as `prove`.
     """
-    job = job_of(run, subject, credential, operation_id(subject.ref, subject.secret.version))
+    job = job_of(run, managed, credential, operation_id(managed.ref, managed.secret.version))
     try:
-        with run.watch.step("verify", subject.secret.version):
-            await within(run.fence.limits.provider_call, "the provider", subject.rotator.verify(job, credential))
+        with run.observer.step("verify", managed.secret.version):
+            await within(run.fence.limits.provider_call, "the provider", managed.rotator.verify(job, credential))
     except NotYet as not_yet:
         raise Unreachable(not_yet.message, retry_after_s=not_yet.retry_after_s) from None
 
 
 async def record_proven(
-    run: Run, subject: Subject, slot: str, asked: Asked, unfinished: Open | None, *, anew: bool
+    run: Run, managed: ManagedSecret, slot: str, asked: Asked, unfinished: Open | None, *, anew: bool
 ) -> bool:
     """Write down whose the latest version is, now that it is proven and bound. -> whether that finished an operation.
 
     anew: what is asked for was not proven before, or is another than it was.
     """
-    secret = subject.secret
+    secret = managed.secret
     publication = run.history.publication(secret.version)
     if publication is not None:
         name = operation_id(secret.ref, secret.version, "adopt" if anew else "rotate")
@@ -66,7 +68,7 @@ async def record_proven(
         staged = _staged_version(run, publication.operation_id) if ends else None
         if anew:
             why = "what it asks for is proven to be its own"
-            await run.append(_adopted(run, subject, name, slot, asked, why, unstages=staged))
+            await run.append(_adopted(run, managed, name, slot, asked, why, unstages=staged))
         else:
             await run.append(run.note(Step.VERIFIED, name, version=secret.version, slot=slot, unstages=staged))
         if ends:
@@ -75,26 +77,26 @@ async def record_proven(
     if (
         unfinished is not None
         and _is_slot_of(unfinished, slot, secret)
-        and await _is_staged_value(run, subject, unfinished)
+        and await _is_staged_value(run, managed, unfinished)
     ):
         # Killed between writing the new version and recording it.
         await run.append(
             run.note(
                 Step.PUBLISHED, unfinished.operation_id, version=secret.version,
                 previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
-                grace_hours=max(unfinished.grace_hours or 0, subject.promise_h),
+                grace_hours=max(unfinished.grace_hours or 0, managed.promise_h),
                 unstages=_staged_version(run, unfinished.operation_id),
             )
         )  # fmt: skip
         await _finish(run, unfinished.operation_id, secret, slot)
         return True
     name = operation_id(secret.ref, secret.version, "adopt")
-    await run.append(_adopted(run, subject, name, slot, asked, "written by somebody else; it works"))
+    await run.append(_adopted(run, managed, name, slot, asked, "written by somebody else; it works"))
     return False
 
 
 def _adopted(
-    run: Run, subject: Subject, name: str, slot: str, asked: Asked, detail: str, *, unstages: str | None = None
+    run: Run, managed: ManagedSecret, name: str, slot: str, asked: Asked, detail: str, *, unstages: str | None = None
 ) -> Record:
     ours = frozenset(asked.slots) or run.history.named_since_proven()
     left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
@@ -103,12 +105,12 @@ def _adopted(
         run.told.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
         detail = f"{detail}; {run.told[-1]}"
     return run.note(
-        Step.ADOPTED, name, version=subject.secret.version, slot=slot, detail=detail, tags=subject.secret.tags,
-        asked=asked, grace_hours=subject.promise_h, unstages=unstages,
+        Step.ADOPTED, name, version=managed.secret.version, slot=slot, detail=detail, tags=managed.secret.tags,
+        asked=asked, grace_hours=managed.promise_h, unstages=unstages,
     )  # fmt: skip
 
 
-def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, value: SecretValue) -> Subject:
+def as_it_was(run: Run, managed: ManagedSecret, version: str, permitted: Permits, value: SecretValue) -> ManagedSecret:
     """An older value, with the tags that its version had when the ledger last saw it.
 
     Raises:
@@ -117,13 +119,13 @@ def as_it_was(run: Run, subject: Subject, version: str, permitted: Permits, valu
     tags: Mapping[str, str] = run.history.tags_of(version) or {}
     spec = parse(tags)
     if spec is None:  # it was not managed when it was written, and is now
-        tags, spec = subject.secret.tags, subject.spec
-    return permitted(replace(subject.secret, value=value, tags=tags), spec)
+        tags, spec = managed.secret.tags, managed.spec
+    return permitted(replace(managed.secret, value=value, tags=tags), spec)
 
 
 async def working_value(
-    run: Run, subject: Subject, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
-) -> tuple[Credential, Subject] | None:
+    run: Run, managed: ManagedSecret, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
+) -> tuple[Credential, ManagedSecret] | None:
     """The newest credential that works: staged values that the ledger names, then known versions.
 
     slots: those that are bound to this secret, at `targets`; None: it owns nothing at a provider. Each value is read
@@ -133,14 +135,14 @@ async def working_value(
     Raises:
         Unreachable: nobody can tell.
     """
-    async for credential, version in _candidates(run, subject):
+    async for credential, version in _candidates(run, managed):
         if slots is not None and credential.slot not in slots:
             continue
         try:
-            candidate = as_it_was(run, subject, version, permitted, credential.value)
-            if candidate.claim.form != subject.claim.form:
+            candidate = as_it_was(run, managed, version, permitted, credential.value)
+            if candidate.access.form != managed.access.form:
                 continue
-            if slots is not None and set(targets).isdisjoint(candidate.claim.targets):
+            if slots is not None and set(targets).isdisjoint(candidate.access.targets):
                 continue
             await verify(run, candidate, credential)
         except Unreachable:
@@ -151,12 +153,12 @@ async def working_value(
     return None
 
 
-async def _candidates(run: Run, subject: Subject) -> AsyncIterator[tuple[Credential, str]]:
+async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[Credential, str]]:
     """With the version whose tags it goes by."""
-    latest = subject.secret
+    latest = managed.secret
     known = run.history.versions()
     newest = next(iter(known), latest.version)
-    for one in [s for s in run.history.staged() if not s.settled]:
+    for one in [s for s in run.history.staged() if not s.superseded]:
         if one.slot is not None and (value := await run.staged_value(one)) is not None:
             yield Credential(value, one.slot), newest
     for version, slot in known.items():
@@ -164,19 +166,19 @@ async def _candidates(run: Run, subject: Subject) -> AsyncIterator[tuple[Credent
             yield Credential(value, slot), version
 
 
-async def published_slot(run: Run, subject: Subject, unfinished: Open | None) -> str | None:
+async def published_slot(run: Run, managed: ManagedSecret, unfinished: Open | None) -> str | None:
     """The slot of a latest version that is what the open operation staged: it was killed before it could say so."""
     if unfinished is None or run.history.staged_for(unfinished.operation_id) is None:
         return None
-    return unfinished.slot if await _is_staged_value(run, subject, unfinished) else None
+    return unfinished.slot if await _is_staged_value(run, managed, unfinished) else None
 
 
-async def _is_staged_value(run: Run, subject: Subject, unfinished: Open) -> bool:
+async def _is_staged_value(run: Run, managed: ManagedSecret, unfinished: Open) -> bool:
     """Whether the latest version is what the open operation was about to publish. Nothing staged: it may be."""
     staged = run.history.staged_for(unfinished.operation_id)
     if staged is None:
         return True
-    return await run.staged_value(staged) == subject.secret.value
+    return await run.staged_value(staged) == managed.secret.value
 
 
 def _is_slot_of(unfinished: Open, slot: str, secret: Secret) -> bool:

@@ -1,8 +1,8 @@
 """What a run leaves behind before it changes a credential in place: a request for the same secret, for a minute later.
 
 From that change until the new version is out consumers are locked out. A run that is killed in between is finished by
-the next hint, but its own message may stay out of sight for ten minutes: the Functions host hides it for so long when
-it begins, and only a host that lives shows it again. The reminder comes once the dead run's lease is over.
+the next request, but its own message may stay out of sight for ten minutes: the Functions host hides it for so long
+when it begins, and only a host that lives shows it again. The reminder comes once the dead run's lease is over.
 See docs/adr/0025-a-reminder-before-a-change-in-place.md.
 """
 
@@ -36,7 +36,7 @@ class Reminders(Protocol):
         ...
 
 
-class Nowhere:
+class NoReminders:
     """Leaves none."""
 
     async def leave(self, request: RotationRequest, after_s: int) -> Reminder | None:  # noqa: ARG002  the port's

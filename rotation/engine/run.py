@@ -8,9 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotation.engine.fence import Fence, Limits, within
-from rotation.engine.managed_secret import Subject
-from rotation.engine.observer import Nobody, Watch
-from rotation.engine.reminders import AT_MOST, UNFINISHED, Nowhere, OneReminder, Reminders
+from rotation.engine.managed_secret import ManagedSecret
+from rotation.engine.observer import NoObserver, Observer
+from rotation.engine.reminders import AT_MOST, UNFINISHED, NoReminders, OneReminder, Reminders
 from rotation.errors import Disabled, NotFound, Redactor, Refused
 from rotation.ledger.asked import Asked
 from rotation.ledger.bindings import Bindings
@@ -27,7 +27,7 @@ from rotation.model import (
 from rotation.ports import Clock, Lease, Vault
 from rotation.spec import companion, companion_tags
 
-MOST_TRIES = 20  # of each kind of login, so that the administrator is reached before the call's time is up
+MAX_TRIES = 20  # of each kind of login, so that the administrator is reached before the call's time is up
 
 
 class Run:
@@ -41,23 +41,23 @@ class Run:
         clock: Clock,
         limits: Limits,
         redactor: Redactor,
-        watch: Watch | None = None,
+        observer: Observer | None = None,
         reminders: Reminders | None = None,
     ) -> None:
         self.request = request
         self.vault = vault
         self.clock = clock
         self.redactor = redactor
-        self.watch = watch or Nobody()
+        self.observer = observer or NoObserver()
         self.history = History(lease.records)
         self.fence = Fence(lease, limits)
         self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
         self.bound_realm: str | None = None
         self.told: list[str] = []
         self._lease = lease
-        self._reminder = OneReminder(reminders or Nowhere())
+        self._reminder = OneReminder(reminders or NoReminders())
         self._started = clock.monotonic()
-        self._room = 0  # versions that the vault keeps room for
+        self._reserved = 0  # versions that the vault keeps room for
         self._may_read: set[str] = set()  # staged versions whose reading was announced
 
     def ours(self) -> frozenset[str]:
@@ -131,7 +131,7 @@ class Run:
 
     async def append(self, *records: Record) -> None:
         """Write records, under the lease."""
-        with self.watch.step("record"):
+        with self.observer.step("record"):
             await self._lease.append(*records)
         self._look_if_over()
 
@@ -160,7 +160,7 @@ class Run:
     async def end(self) -> None:
         """Let the lease go. The reminder is called off, unless what was begun is still to be finished."""
         self._look_if_over()
-        with self.watch.step("release"):
+        with self.observer.step("release"):
             await asyncio.gather(self._lease.release(), self._reminder.called_off())
 
     def _look_if_over(self) -> None:
@@ -170,7 +170,7 @@ class Run:
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
         """One version of the secret (or of `name`); its value is known to the redactor from here on."""
         call = self.vault.get(name or self.request.ref.name, version)
-        with self.watch.step("read", version):
+        with self.observer.step("read", version):
             secret = await within(self.fence.limits.vault_call, "the vault", call)
         self.redactor.add(secret.value)
         return secret
@@ -184,24 +184,24 @@ class Run:
 
     async def versions(self, name: str) -> Versions:
         """The versions of the secret, or of its companion."""
-        with self.watch.step("list"):
+        with self.observer.step("list"):
             return await within(self.fence.limits.vault_call, "the vault", self.vault.versions(name))
 
     # room for new versions
 
-    async def make_room(self, versions: int) -> None:
+    async def reserve_writes(self, versions: int) -> None:
         """Wait until the vault takes them; 0: until it takes any. To be done before what can't wait any more.
 
         Raises:
             Throttled: not soon; nothing was done.
         """
-        await self.vault.room(versions)
-        self._room += versions
+        await self.vault.reserve_writes(versions)
+        self._reserved += versions
 
-    async def _use_room(self) -> None:
-        if self._room == 0:
-            await self.make_room(1)
-        self._room -= 1
+    async def _use_reserved(self) -> None:
+        if self._reserved == 0:
+            await self.reserve_writes(1)
+        self._reserved -= 1
 
     # staging
 
@@ -216,8 +216,8 @@ class Run:
         name = self.request.ref.name
         await self._refuse_foreign_companion(name)
         tags = companion_tags(name, operation_id=operation, slot=draft.slot)
-        await self._use_room()
-        with self.watch.step("stage"):
+        await self._use_reserved()
+        with self.observer.step("stage"):
             kept = await self.fence.vault_write(lambda: self.vault.set(companion(name), value, tags=tags))
         return self.note(Step.STAGED, operation, staged_version=kept.version, slot=draft.slot)
 
@@ -235,9 +235,11 @@ class Run:
 
     def about_to_read(self, slot: str | None, operation: str) -> list[Record]:
         """What to append before another's staged values of a slot are tried as logins: they may be disabled."""
-        staged = [s for s in self.history.staged() if s.slot == slot and s.operation_id != operation and not s.settled]
-        self._may_read.update(one.version for one in staged[:MOST_TRIES])
-        return [self._reading(one) for one in staged[:MOST_TRIES]]
+        staged = [
+            s for s in self.history.staged() if s.slot == slot and s.operation_id != operation and not s.superseded
+        ]
+        self._may_read.update(one.version for one in staged[:MAX_TRIES])
+        return [self._reading(one) for one in staged[:MAX_TRIES]]
 
     def _reading(self, staged: Staged) -> Record:
         return self.about_to(AboutTo.READ_STAGED, staged.operation_id, version=staged.version, slot=staged.slot)
@@ -253,7 +255,7 @@ class Run:
             return None
         if staged.version not in self._may_read:
             await self.announce(self._reading(staged))
-        with self.watch.step("enable", staged.version):
+        with self.observer.step("enable", staged.version):
             await self.fence.vault_write(lambda: self.vault.set_enabled(name, staged.version, enabled=True))
         try:
             return (await self.read(staged.version, name=name)).value
@@ -266,18 +268,18 @@ class Run:
 
     async def disable(self, name: str, version: str) -> None:
         """Disable one version of the secret or of its companion, as a record announced."""
-        with self.watch.step("disable", version):
+        with self.observer.step("disable", version):
             await self.fence.vault_write(lambda: self.vault.set_enabled(name, version, enabled=False))
 
     # publishing
 
     async def publish(
-        self, subject: Subject, value: SecretValue, tags: Mapping[str, str], expires_on: datetime
+        self, managed: ManagedSecret, value: SecretValue, tags: Mapping[str, str], expires_on: datetime
     ) -> Secret:
         """A new version for consumers to read."""
-        latest = subject.secret
-        await self._use_room()
-        with self.watch.step("publish"):
+        latest = managed.secret
+        await self._use_reserved()
+        with self.observer.step("publish"):
             return await self.fence.vault_write(
                 lambda: self.vault.set(
                     latest.ref.name, value, tags=tags, content_type=latest.content_type, expires_on=expires_on

@@ -13,7 +13,7 @@ from rotation.ports import Rotator, Vault
 from rotation.side_by_side import side_by_side
 from rotation.spec import parse
 
-AT_ONCE = 8  # values read side by side
+MAX_CONCURRENT = 8  # values read side by side
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,9 @@ async def shared(
     """
     asking: dict[tuple[str, str], list[SecretRef]] = {}
     wanted = takewhile(lambda _ref: not enough(), refs)
-    async for ref, credentials in side_by_side(lambda ref: _asked(ref, vaults, policy, rotator), wanted, AT_ONCE):
+    async for ref, credentials in side_by_side(
+        lambda ref: _asked(ref, vaults, policy, rotator), wanted, MAX_CONCURRENT
+    ):
         for credential in credentials:
             asking.setdefault(credential, []).append(ref)
     return [Shared(target, slot, tuple(them)) for (target, slot), them in asking.items() if len(them) > 1]
@@ -54,8 +56,8 @@ async def _asked(
         spec = parse(secret.tags)
         if spec is None:
             return ()
-        claim = rotator(spec.rotator).claim(spec, secret)
-        policy.permit(ref, spec, claim)
+        access = rotator(spec.rotator).requested_access(spec, secret)
+        policy.terms_for(ref, spec, access)
     except RotationError:
         return ()
-    return [(target, slot) for target in claim.targets for slot in claim.slots]
+    return [(target, slot) for target in access.targets for slot in access.slots]

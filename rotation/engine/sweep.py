@@ -15,15 +15,16 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from rotation.engine.decision import next_look, sweep_asks
-from rotation.engine.ownership import owned_by, read_bindings
+from rotation.engine.ownership import read_bindings
 from rotation.errors import Denied, Disabled, NotFound, Unusable
+from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
-from rotation.model import Claim, Reason, RotationRequest, Secret, SecretItem, SecretRef, Spec
-from rotation.policy import Permit, Policy
+from rotation.model import Reason, RequestedAccess, RotationRequest, Secret, SecretItem, SecretRef, Spec
+from rotation.policy import Policy, RuleTerms
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
-AT_ONCE = 8  # histories and values read side by side, of one vault
+IMMEDIATELY = 8  # histories and values read side by side, of one vault
 YOUNG = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
 TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
@@ -139,7 +140,7 @@ class Sweeper:
             spec = parse(latest.tags)
         except Unusable:
             return True
-        permit, asked = self._permit(request.ref, history, spec), history.asked()
+        terms, asked = self._terms(request.ref, history, spec), history.asked()
         ours = None
         if asked is not None and not asked.slots:
             # Of slots that a provider assigned, another secret may have taken an old one over.
@@ -147,7 +148,7 @@ class Sweeper:
             slots = {slot, *history.unretired(slot)} - {""}
             bound = await read_bindings(self.ledger, asked, slots) if len(slots) > 1 else {}
             ours = owned_by(request.ref, bound) if bound else None
-        return sweep_asks(request, latest, spec, permit, history, now, ours)
+        return sweep_asks(request, latest, spec, terms, history, now, ours)
 
     def _ends_soon(self, item: SecretItem, now: datetime) -> bool:
         if item.expires_on is None or now < item.expires_on - LAST_DAYS or not self.policy.covers(item.ref):
@@ -175,16 +176,16 @@ class Sweeper:
         if due or now.timestamp() >= known.look_at:
             return _Need.DECIDE
         # Whether tags were lost or taken off, the version tells; no daily check would find it out.
-        unsure = known.sure_of != item.updated_on.timestamp() and (spec is None or _may_be_foreign(item, known, now))
+        unsure = known.sure_of != item.updated_on.timestamp() and (spec is None or _may_be_external(item, known, now))
         return _Need.LOOK if unsure else _Need.NO
 
-    def _permit(self, ref: SecretRef, history: History, spec: Spec | None) -> Permit | None:
+    def _terms(self, ref: SecretRef, history: History, spec: Spec | None) -> RuleTerms | None:
         """The rule's terms for what was proven last; None: it is permitted no longer."""
         asked = history.asked()
         if asked is None or spec is None:
             return None
         try:
-            return self.policy.permit(ref, spec, Claim(asked.targets, asked.slots, None))
+            return self.policy.terms_for(ref, spec, RequestedAccess(asked.targets, asked.slots, None))
         except Denied:
             return None
 
@@ -194,7 +195,7 @@ class Sweeper:
         latest = next(iter(history.versions()), None)
         publication = history.publication(latest) if latest else None
         published_at = publication.at.timestamp() if publication else 0.0
-        look_at = next_look(history, spec, self._permit(item.ref, history, spec)).timestamp()
+        look_at = next_look(history, spec, self._terms(item.ref, history, spec)).timestamp()
         known = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
         self.seen[item.ref.vault][entry.name] = known.packed()
         return history
@@ -205,7 +206,7 @@ def _is_later(item: SecretItem, known: _Seen) -> bool:
     return item.updated_on.timestamp() > known.published_at + SKEW.total_seconds()
 
 
-def _may_be_foreign(item: SecretItem, known: _Seen, now: datetime) -> bool:
+def _may_be_external(item: SecretItem, known: _Seen, now: datetime) -> bool:
     """A listing names no version. Within the clocks' skew of our publication its times can't tell ours from another.
 
     So for a day the version itself is looked at, once.
@@ -218,7 +219,7 @@ async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[Secr
     part: list[SecretItem] = []
     async for item in items:
         part.append(item)
-        if len(part) == AT_ONCE:
+        if len(part) == IMMEDIATELY:
             yield part
             part = []
     yield part

@@ -16,7 +16,7 @@ from rotation.formats.families import form_of
 from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
 
-MOST_BYTES = 25_600  # what a vault holds
+MAX_BYTES = 25_600  # what a vault holds
 _BY_NAME: Mapping[str, Callable[[str], Value]] = {
     "plain": plain.read,
     "uri": uri.read,
@@ -44,8 +44,8 @@ def read(value: SecretValue, name: str | None = None) -> Value:
 
 def _read(name: str | None, text: str) -> Value:
     check_characters(text)
-    if not text or "\0" in text or len(text.encode()) > MOST_BYTES:
-        raise NotUnderstood(f"the value is empty, longer than {MOST_BYTES} bytes, or holds a NUL character")
+    if not text or "\0" in text or len(text.encode()) > MAX_BYTES:
+        raise NotUnderstood(f"the value is empty, longer than {MAX_BYTES} bytes, or holds a NUL character")
     if text.endswith(("\n", "\r")):
         raise NotUnderstood(
             "the value ends with a line break, which some drivers skip and some don't: write it without one"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from rotation.formats.value import Host, NotUnderstood, Place, Value
+from rotation.formats.value import Host, NotUnderstood, Span, Value
 from rotation.model import SecretValue
 
 SUFFIXES = ("core.windows.net", "core.usgovcloudapi.net", "core.chinacloudapi.cn", "core.cloudapi.de")
@@ -61,9 +61,9 @@ def read(text: str, *, alone: bool = True) -> Value:  # noqa: ARG001  it has no 
     )
 
 
-def _read(text: str) -> tuple[dict[str, str], dict[str, Place]]:
+def _read(text: str) -> tuple[dict[str, str], dict[str, Span]]:
     found: dict[str, str] = {}
-    places: dict[str, Place] = {}
+    places: dict[str, Span] = {}
     position = 0
     for pair in text.removesuffix(";").split(";"):
         key, equals, value = pair.partition("=")
@@ -79,7 +79,7 @@ def _read(text: str) -> tuple[dict[str, str], dict[str, Place]]:
         if name in found:
             raise NotUnderstood(f"the storage connection string has its {name} twice: take one out")
         start = position + len(key) + 1
-        found[name], places[name] = value, Place(start, start + len(value), _as_it_is)
+        found[name], places[name] = value, Span(start, start + len(value), _as_it_is)
         position += len(pair) + 1
     return found, places
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from ipaddress import IPv6Address
 from typing import TypeVar
 
-from rotation.addresses import MOST_PORT, ipv6, is_host, port_number
+from rotation.addresses import MAX_PORT, ipv6, is_host, port_number
 from rotation.formats.value import Host, NotUnderstood
 
 _One = TypeVar("_One")
 
-MOST_HOSTS = 16
+MAX_HOSTS = 16
 DEFAULT_PORT = 5432
 
 
@@ -25,7 +25,7 @@ def port_of(text: str) -> int | None:
         return None
     port = port_number(text)
     if port is None:
-        raise NotUnderstood(f"a port in the value is no number between 1 and {MOST_PORT}")
+        raise NotUnderstood(f"a port in the value is no number between 1 and {MAX_PORT}")
     return port
 
 
@@ -109,8 +109,8 @@ def same_servers(ours: Iterable[Host], theirs: Iterable[Host]) -> bool:
 
 def _distinct(found: list[_One]) -> list[_One]:
     kept = list({str(one).lower(): one for one in reversed(found)}.values())[::-1]
-    if len(kept) > MOST_HOSTS:  # before each is looked at, which takes its time
-        raise NotUnderstood(f"the value names more than {MOST_HOSTS} hosts")
+    if len(kept) > MAX_HOSTS:  # before each is looked at, which takes its time
+        raise NotUnderstood(f"the value names more than {MAX_HOSTS} hosts")
     return kept
 
 

@@ -19,7 +19,7 @@ from rotation.formats.json_names import CONNECTION, MEANS, PASSWORD_ENCODED
 from rotation.formats.json_text import Field, fields_of, write
 from rotation.formats.keywords import check
 from rotation.formats.percent import escape
-from rotation.formats.value import Host, Nested, NotUnderstood, Place, Value
+from rotation.formats.value import Host, Nested, NotUnderstood, Span, Value
 from rotation.model import SecretValue
 
 _READERS: Mapping[str, Callable[..., Value]] = {
@@ -52,9 +52,9 @@ class _Read:
             raise NotUnderstood(f"the JSON object has several fields for its {meaning}: leave one")
         return fields[0].text if fields else None
 
-    def places(self, meaning: str) -> tuple[Place, ...]:
+    def places(self, meaning: str) -> tuple[Span, ...]:
         """Where a meaning's fields stand."""
-        return tuple(Place(found.start, found.end, write) for found in self.by_meaning.get(meaning, []))
+        return tuple(Span(found.start, found.end, write) for found in self.by_meaning.get(meaning, []))
 
 
 def read(text: str) -> Value:
@@ -76,7 +76,7 @@ def read(text: str) -> Value:
     for one in found.encoded:
         if one.text != escape(password):
             raise NotUnderstood("the JSON object's percent-encoded password is not the one of its password: correct it")
-    copies = tuple(Place(one.start, one.end, lambda new: write(escape(new))) for one in found.encoded)
+    copies = tuple(Span(one.start, one.end, lambda new: write(escape(new))) for one in found.encoded)
     return Value(
         "json",
         SecretValue(text),
@@ -128,7 +128,7 @@ def _option(name: str, one: Field, found: _Read) -> None:
 
 
 def _nested(name: str, one: Field) -> Nested | None:
-    place = Place(one.start, one.end, write)
+    place = Span(one.start, one.end, write)
     if name == "pgpass":
         return Nested(place, pgpass.read(one.text))
     try:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from rotation.formats.value import Host, NotUnderstood, Place, Value
+from rotation.formats.value import Host, NotUnderstood, Span, Value
 from rotation.model import SecretValue
 
-MOST_OPTIONS = 200  # three times as many as any driver knows
+MAX_OPTIONS = 200  # three times as many as any driver knows
 
 
 def check_count(keywords: int, called: str = "keywords") -> None:
@@ -17,8 +17,8 @@ def check_count(keywords: int, called: str = "keywords") -> None:
     Raises:
         NotUnderstood: there are too many.
     """
-    if keywords > MOST_OPTIONS:
-        raise NotUnderstood(f"the value has more than {MOST_OPTIONS} {called}")
+    if keywords > MAX_OPTIONS:
+        raise NotUnderstood(f"the value has more than {MAX_OPTIONS} {called}")
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class Parts:
     """found: by the names host, port, dbname, user, password. options: all else, keys in lower case."""
 
     found: dict[str, str] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, Span] = field(default_factory=dict)
     options: dict[str, str] = field(default_factory=dict)
 
     def place(self, name: str, text: str, start: int, end: int, write: Callable[[str], str]) -> None:
@@ -38,7 +38,7 @@ class Parts:
         if name in self.found:
             raise NotUnderstood(f"the value names its {name} twice: take one out")
         self.found[name] = text
-        self.places[name] = Place(start, end, write)
+        self.places[name] = Span(start, end, write)
 
     def option(self, name: str, text: str) -> None:
         """All else.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from rotation.formats.value import NotUnderstood, Place, Value
+from rotation.formats.value import NotUnderstood, Span, Value
 from rotation.model import SecretValue
 
 _WORD = re.compile(r"[A-Za-z0-9!#$%&*+./^_~?|-]++={0,2}")
@@ -45,4 +45,4 @@ def read(text: str) -> Value:
     if not text.strip():
         raise NotUnderstood("the value is blank")
     value = SecretValue(text)
-    return Value("plain", value, value, password_places=(Place(0, len(text), _as_it_is),))
+    return Value("plain", value, value, password_places=(Span(0, len(text), _as_it_is),))

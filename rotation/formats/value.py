@@ -34,7 +34,7 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Span:
     """Where in the text something is written, and how another text is written there."""
 
     start: int
@@ -46,7 +46,7 @@ class Place:
 class Nested:
     """A value inside the value: the place where all of it is written, and what it reads as by itself."""
 
-    place: Place
+    place: Span
     value: Value
 
 
@@ -68,8 +68,8 @@ class Value:
     hosts: tuple[Host, ...] = ()
     dbname: str | None = None
     options: Mapping[str, str] = field(default_factory=dict)
-    password_places: tuple[Place, ...] = ()
-    user_places: tuple[Place, ...] = ()
+    password_places: tuple[Span, ...] = ()
+    user_places: tuple[Span, ...] = ()
     nested: tuple[Nested, ...] = ()
     user_is_database: bool = False
     reader: Callable[[str], Value] | None = field(default=None, repr=False, compare=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rotation.model import Claim
+from rotation.model import RequestedAccess
 
 _APART = "@"  # between a provider's own word and the name that tells it from a copy of it
 
@@ -25,9 +25,9 @@ class Asked:
     form: str | None
 
     @classmethod
-    def of(cls, rotator: str, claim: Claim, realm: str | None) -> Asked:
+    def of(cls, rotator: str, access: RequestedAccess, realm: str | None) -> Asked:
         """What a claim asks for."""
-        return cls(rotator, claim.targets, claim.slots, realm, claim.form)
+        return cls(rotator, access.targets, access.slots, realm, access.form)
 
     @classmethod
     def from_record(cls, raw: Mapping[str, Any] | None) -> Asked | None:
@@ -45,9 +45,9 @@ class Asked:
         named = {"realm": self.realm, "form": self.form}
         return fields | {name: text for name, text in named.items() if text is not None}
 
-    def is_asked_by(self, rotator: str, claim: Claim) -> bool:
+    def is_asked_by(self, rotator: str, access: RequestedAccess) -> bool:
         """Whether a claim asks for just this; the order of turn and the form make no difference."""
-        theirs = (rotator, frozenset(claim.targets), frozenset(claim.slots))
+        theirs = (rotator, frozenset(access.targets), frozenset(access.slots))
         return theirs == (self.rotator, frozenset(self.targets), frozenset(self.slots))
 
     @property

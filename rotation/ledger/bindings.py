@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -118,3 +118,14 @@ def _whole(lines: Sequence[bytes]) -> Iterator[Binding]:
                 "who owns the credential can't be told: its history in the ledger's folder _bindings holds a line that "
                 "this package can't read; deploy the package that wrote it, or restore the history"
             ) from None
+
+
+def folded(ref: SecretRef) -> SecretRef:
+    """Key Vault's names are case-insensitive."""
+    return SecretRef(ref.vault.lower(), ref.name.lower())
+
+
+def owned_by(ref: SecretRef, bound: Mapping[str, Bindings]) -> frozenset[str]:
+    """The slots that are bound to this secret."""
+    owner = folded(ref)
+    return frozenset(slot for slot, bindings in bound.items() if bindings.owner == owner)

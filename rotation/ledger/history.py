@@ -26,7 +26,7 @@ class Staged:
     operation_id: str
     slot: str | None
     at: datetime
-    settled: bool  # its slot has got a newer, proven credential since: kept as a last resort only
+    superseded: bool  # its slot has got a newer, proven credential since: kept as a last resort only
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +154,8 @@ class History:
             if record.step in PROVES_A_VERSION:
                 proven.add(record.slot)
             elif record.step is Step.STAGED and record.staged_version:
-                settled = record.slot in proven
-                found.append(Staged(record.staged_version, record.operation_id, record.slot, record.at, settled))
+                superseded = record.slot in proven
+                found.append(Staged(record.staged_version, record.operation_id, record.slot, record.at, superseded))
         return found
 
     def staged_for(self, operation_id: str) -> Staged | None:

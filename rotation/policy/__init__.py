@@ -18,18 +18,18 @@ from rotation.rotators import ROTATORS
 from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
 
 if TYPE_CHECKING:
-    from rotation.model import Claim, SecretRef, Spec
+    from rotation.model import RequestedAccess, SecretRef, Spec
     from rotation.policy.windows import Window
 
 ANY_SLOT = "*"  # stands in rules for this machine's own servers only
 TWO = 2  # slots that take turns
-# Where a rule says nothing; the other terms are those of a plain `Permit`.
+# Where a rule says nothing; the other terms are those of a plain `RuleTerms`.
 MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
 
 _PRESENTABLE = r"[A-Za-z0-9_.:/()\[\]-]{1,250}"
 
 
-class Permit(Frozen):
+class RuleTerms(Frozen):
     """The terms on which a rule lets a secret be rotated.
 
     rule: its number in the policy, from 1. slots: those it names; empty where the provider's slots need no naming,
@@ -76,7 +76,7 @@ class Rule(Frozen):
     vaults: tuple[str, ...]
     secrets: tuple[str, ...]
     rotators: tuple[str, ...]
-    permit: Permit
+    terms: RuleTerms
     targets: tuple[Target, ...] = ()
 
     def covers(self, ref: "SecretRef") -> bool:
@@ -111,23 +111,23 @@ class Rule(Frozen):
             if pattern.startswith("!")
         )
 
-    def objection(self, spec: "Spec", claim: "Claim", rules: "Iterable[Rule]" = ()) -> "Objection | None":
+    def objection(self, spec: "Spec", access: "RequestedAccess", rules: "Iterable[Rule]" = ()) -> "Objection | None":
         """The first thing that stands against it; None: the rule permits it. rules: what they list may be shown."""
-        which = f"of the policy's rule {self.permit.rule}"
+        which = f"of the policy's rule {self.terms.rule}"
         if spec.rotator not in self.rotators:
             return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
-        for target in claim.targets:
+        for target in access.targets:
             if not permitted(self.targets, target):
                 return Objection(
                     1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
                 )
-        for slot in claim.slots:
-            if not self.permit.allows(slot):
+        for slot in access.slots:
+            if not self.terms.allows(slot):
                 return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
-        if len(claim.slots) == TWO and not self.permit.permits_turn(claim.slots):
-            two = " and ".join(_shown_slot(slot, spec, rules) for slot in claim.slots)
+        if len(access.slots) == TWO and not self.terms.permits_turn(access.slots):
+            two = " and ".join(_shown_slot(slot, spec, rules) for slot in access.slots)
             return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
-        most = self.permit.max_validity_days
+        most = self.terms.max_validity_days
         if most is not None and spec.validity_days > most:
             message = f"validity-days {spec.validity_days} is above the `max-validity-days` {most} {which}"
             return Objection(4, "validity-days", message)
@@ -149,7 +149,7 @@ def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
 
 
 def _shown_slot(slot: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
-    listed = slot in spec.slots or any(slot in rule.permit.slots for rule in rules)
+    listed = slot in spec.slots or any(slot in rule.terms.slots for rule in rules)
     return f"{slot!a:.80}" if listed else _HIDDEN
 
 
@@ -164,7 +164,7 @@ class Objection(Frozen):
 class Policy(Frozen):
     """All rules, in the order of the file. Without any, everything is denied.
 
-    own_accounts: names, in lower case, of the storage accounts that the app lives on; see `rotation.policy.self_protection`.
+    own_accounts: names, in lower case, of the storage accounts that the app lives on; see `self_protection`.
     """
 
     rules: tuple[Rule, ...] = ()
@@ -182,31 +182,31 @@ class Policy(Frozen):
         """What to say where no rule is about this secret."""
         return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
 
-    def permit(self, ref: "SecretRef", spec: "Spec", claim: "Claim") -> Permit:
+    def terms_for(self, ref: "SecretRef", spec: "Spec", access: "RequestedAccess") -> RuleTerms:
         """The terms of the first rule that permits all of it.
 
         Raises:
             Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
                 no rule can permit.
         """
-        self._spare_own_accounts(claim)
-        self._spare_administrators(claim)
+        self._spare_own_accounts(access)
+        self._spare_administrators(access)
         closest: Objection | None = None
         for rule in self.rules:
             if not rule.covers(ref):
                 continue
-            objection = rule.objection(spec, claim, self.rules)
+            objection = rule.objection(spec, access, self.rules)
             if objection is None:
-                return rule.permit
+                return rule.terms
             if closest is None or objection.passed > closest.passed:
                 closest = objection
         if closest is None:
             raise self.covered_by_none(ref)
         raise Denied(closest.message, field=closest.field)
 
-    def _spare_own_accounts(self, claim: "Claim") -> None:
+    def _spare_own_accounts(self, access: "RequestedAccess") -> None:
         """By name, which is unique in the world: where an account stands, a scope does not say. For any rotator."""
-        for target in claim.targets:
+        for target in access.targets:
             _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
             name = rest.partition("/")[0]
             if within and name in self.own_accounts:
@@ -216,15 +216,15 @@ class Policy(Frozen):
                     field="target",
                 )
 
-    def _spare_administrators(self, claim: "Claim") -> None:
+    def _spare_administrators(self, access: "RequestedAccess") -> None:
         """A new password would lock the app out, and stand in somebody's secret. Any rule may name it, or "*"."""
         for rule in self.rules:
-            admin = rule.permit.admin
-            if admin is None or admin.user not in claim.slots:
+            admin = rule.terms.admin
+            if admin is None or admin.user not in access.slots:
                 continue
-            if any(permitted(rule.targets, target) for target in claim.targets):
+            if any(permitted(rule.targets, target) for target in access.targets):
                 raise Denied(
-                    f"slot {admin.user!a:.80} is the administrator of the policy's rule {rule.permit.rule}, "
+                    f"slot {admin.user!a:.80} is the administrator of the policy's rule {rule.terms.rule}, "
                     "so no rule can permit its password",
                     field="slots",
                 )

@@ -12,7 +12,7 @@ from rotation.policy import ANY_SLOT, Policy, Rule
 from rotation.policy.file import Finding, check, read_text
 from rotation.policy.known import known_names
 from rotation.policy.rule_reader import Known
-from rotation.policy.targets import Host, Scope
+from rotation.policy.targets import HostTarget, Scope
 from rotation.policy.toml_lines import Lines, Path
 
 USAGE = "usage: python -m rotation.policy check FILE"
@@ -53,7 +53,7 @@ def warnings(policy: Policy, text: str, known: Known) -> list[Finding]:
     found = []
     for rule, written in zip(policy.rules, tomllib.loads(text).get("rule", []), strict=True):
         for key, message in (*_wide(rule, known), *_maybe_twice(rule), *_idle(rule, written, known)):
-            found.append(Finding(lines.of(("rule", rule.permit.rule - 1, *key)), message))
+            found.append(Finding(lines.of(("rule", rule.terms.rule - 1, *key)), message))
     return sorted(found, key=lambda one: one.line)
 
 
@@ -62,7 +62,7 @@ def _wide(rule: Rule, known: Known) -> Iterator[tuple[Path, str]]:
     patterns = [(index, pattern) for index, pattern in enumerate(rule.secrets) if pattern[0] != "!" and "*" in pattern]
     if not patterns or not set(rule.rotators) & set(known.needs_target):
         return  # one secret, one credential; what is made here belongs to its own secret
-    slots, targets = set(rule.permit.slots), rule.targets
+    slots, targets = set(rule.terms.slots), rule.targets
     any_slot = not slots or ANY_SLOT in slots
     any_target = any(isinstance(target, Scope) for target in targets)
     count = "any number of" if any_slot or any_target else len(slots) * len(targets)
@@ -71,7 +71,7 @@ def _wide(rule: Rule, known: Known) -> Iterator[tuple[Path, str]]:
         f"{'any slot' if any_slot else _of(len(slots), 'slot')} on "
         f"{'any target of a scope' if any_target else _of(len(targets), 'target')}"
     )
-    message = f"rule {rule.permit.rule} lets every secret that matches {which} have {shares}"
+    message = f"rule {rule.terms.rule} lets every secret that matches {which} have {shares}"
     end = f"{count} credential{'' if count == 1 else 's'}; narrow it if one secret should own one"
     yield ("secrets", patterns[0][0]), f"{message}: {end}"
 
@@ -85,7 +85,7 @@ def _idle(rule: Rule, written: Mapping[str, object], known: Known) -> Iterator[t
             named = " or ".join(rule.rotators)
             yield (
                 (key,),
-                f"rule {rule.permit.rule}: `{key}` does nothing for {named}, which sets no password at a server",
+                f"rule {rule.terms.rule}: `{key}` does nothing for {named}, which sets no password at a server",
             )
 
 
@@ -95,11 +95,11 @@ def _of(count: int, what: str) -> str:
 
 def _maybe_twice(rule: Rule) -> Iterator[tuple[Path, str]]:
     """Two names that DNS may lead to one server. The text alone does not tell, so it is not refused."""
-    hosts = [(index, target.name) for index, target in enumerate(rule.targets) if isinstance(target, Host)]
+    hosts = [(index, target.name) for index, target in enumerate(rule.targets) if isinstance(target, HostTarget)]
     for (_, one), (index, other) in combinations(hosts, 2):
         if one == other:
             continue  # two ports
         short, long = sorted((one.replace(PRIVATE, "."), other.replace(PRIVATE, ".")), key=len)
         if short == long or long.startswith(f"{short}."):
-            message = f"rule {rule.permit.rule}: {one} and {other} may be one server, whose roles would have two owners"
+            message = f"rule {rule.terms.rule}: {one} and {other} may be one server, whose roles would have two owners"
             yield ("targets", index), f"{message}; keep the name that the values have"

@@ -70,7 +70,7 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
     policy = _read(Table(document, (), problems), known)
     if not problems.found:
         for rule, vault, secret in covered_administrators(policy):
-            place = ("rule", rule.permit.rule - 1, "secrets")
+            place = ("rule", rule.terms.rule - 1, "secrets")
             problems.add(place, f'`secrets` covers the administrator\'s {vault}/{secret}; add "!{secret}" to the list')
         problems.found.extend(exposed_administrators(policy))
     if not problems.found:

@@ -7,9 +7,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from rotation.frozen import Frozen
-from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Permit, Rule
+from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Rule, RuleTerms
 from rotation.policy.table import Table
-from rotation.policy.targets import POSTGRES_PORTS, Host, Target, parse_target, repeated
+from rotation.policy.targets import POSTGRES_PORTS, HostTarget, Target, parse_target, repeated
 from rotation.policy.windows import Window, parse_window
 from rotation.terms import Admin, PasswordRules, Tls
 
@@ -47,7 +47,7 @@ class Known(Frozen):
 def read_rule(table: Table, number: int, known: Known) -> Rule:
     """The rule of a table; only to be used where no problem was reported."""
     table.refuse_unknown(KEYS)
-    usual = Permit(rule=number)
+    usual = RuleTerms(rule=number)
     rotators = table.each("rotators", lambda name: _one_of(name, known.rotators), required=True)
     ports = frozenset(port for rotator in rotators for port in known.ports.get(rotator, ()))
     rule = Rule(
@@ -55,7 +55,7 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
         secrets=_secrets(table),
         rotators=rotators,
         targets=table.each("targets", lambda text: parse_target(text, ports or POSTGRES_PORTS)),
-        permit=Permit(
+        terms=RuleTerms(
             rule=number,
             slots=table.each("slots", _slot),
             admin=_admin(table),
@@ -91,19 +91,19 @@ def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:
             table.problems.add(place, f"{rotator} needs `slots`: list the roles or keys that it may change")
         if rotator in known.needs_target and "targets" not in table.values:
             table.problems.add(place, f"{rotator} needs `targets`: list the servers or resources that it may change")
-    if ANY_SLOT in rule.permit.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
+    if ANY_SLOT in rule.terms.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
         message = '`slots` "*" permits any role, so each of the `targets` must be localhost, 127.0.0.1 or [::1]'
         table.problems.add((*table.place, "slots"), f"{message}; list the roles")
     turning = [rotator for rotator in rule.rotators if rotator in known.takes_turns]
-    if turning and len(set(rule.permit.slots)) > TWO and "pairs" not in table.values:
+    if turning and len(set(rule.terms.slots)) > TWO and "pairs" not in table.values:
         from rotation.policy.pairs import such_as  # noqa: PLC0415  only for a file that is wrong
 
         message = f"{turning[0]} takes two of the `slots` in turn, and here are more: say which two, such as"
-        table.problems.add((*table.place, "slots"), f"{message} {such_as(rule.permit.slots)}")
+        table.problems.add((*table.place, "slots"), f"{message} {such_as(rule.terms.slots)}")
 
 
 def _is_loopback(target: Target) -> bool:
-    return isinstance(target, Host) and target.loopback
+    return isinstance(target, HostTarget) and target.loopback
 
 
 def _vault(text: str) -> str:

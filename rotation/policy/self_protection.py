@@ -13,7 +13,7 @@ from rotation.addresses import STORAGE_ACCOUNTS
 from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
 from rotation.policy import Policy, Rule
-from rotation.policy.targets import Host, Resource, Scope, Target
+from rotation.policy.targets import HostTarget, Resource, Scope, Target
 from rotation.rotators import ROTATORS
 from rotation.terms import COMPANION_SUFFIX, Tls
 
@@ -49,7 +49,7 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
     """
     for rule, vault, secret in covered_administrators(policy):
         raise Misconfigured(
-            f"rule {rule.permit.rule} of the policy covers {vault}/{secret}, by which this app is administrator: "
+            f"rule {rule.terms.rule} of the policy covers {vault}/{secret}, by which this app is administrator: "
             f'add "!{secret}" to its `secrets`',
             field="ROTATION_POLICY",
         )
@@ -60,7 +60,7 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
             if _changes_accounts(rule) and _covers_account(rule, account.strip().lower()):
                 use = "its ledger" if _name_of(account) == ledger else "its own storage"
                 raise Misconfigured(
-                    f"rule {rule.permit.rule} of the policy covers the keys of the storage account "
+                    f"rule {rule.terms.rule} of the policy covers the keys of the storage account "
                     f"{account!a:.200}, which this app needs for {use}: take it out of the rule's `targets`",
                     field="ROTATION_POLICY",
                 )
@@ -70,17 +70,17 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
 def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":
     """Where in the file a rule would have an administrator's login changed, or shown; and what to write."""
     for rule in policy.rules:
-        place = ("rule", rule.permit.rule - 1)
+        place = ("rule", rule.terms.rule - 1)
         yield from ((place + key, message) for key, message in (*_changed(rule, policy), *_shown(rule)))
 
 
 def _changed(rule: Rule, policy: Policy) -> "Iterator[tuple[Path, str]]":
     for other in policy.rules:
-        user = other.permit.admin.user if other.permit.admin is not None else None
-        if user in rule.permit.slots and (other is rule or _meet(rule, other)):
-            whose = "`admin-user`" if other is rule else f"`admin-user` of rule {other.permit.rule} on the same server"
+        user = other.terms.admin.user if other.terms.admin is not None else None
+        if user in rule.terms.slots and (other is rule or _meet(rule, other)):
+            whose = "`admin-user`" if other is rule else f"`admin-user` of rule {other.terms.rule} on the same server"
             message = f"`slots` names the administrator {user!a:.80}, {whose}; take it out of the list"
-            yield ("slots", rule.permit.slots.index(user)), message
+            yield ("slots", rule.terms.slots.index(user)), message
             return
 
 
@@ -90,26 +90,26 @@ def _meet(one: Rule, other: Rule) -> bool:
 
 
 def _place(target: Target) -> str:
-    if isinstance(target, Host):
+    if isinstance(target, HostTarget):
         return "localhost" if target.loopback else target.name
     return target.id
 
 
 def _shown(rule: Rule) -> "Iterator[tuple[Path, str]]":
-    admin = rule.permit.admin
+    admin = rule.terms.admin
     if admin is None:
         return
     if admin.secret is not None and admin.secret.endswith(COMPANION_SUFFIX):
         message = f"`admin` {admin.secret!a:.80}: staged values are kept under such a name"
         yield ("admin",), f'{message}; write admin = "secret:NAME", a secret of its own'
-    hosts = [(index, target) for index, target in enumerate(rule.targets) if isinstance(target, Host)]
+    hosts = [(index, target) for index, target in enumerate(rule.targets) if isinstance(target, HostTarget)]
     if admin.kind == "identity":
         for index, host in hosts:
             if not host.azures:
                 message = f"`targets` {host.name:.200} is no server of Azure's, and would be shown this app's own token"
                 yield ("targets", index), f'{message}; write admin = "secret:NAME", or take it out'
                 break
-    if rule.permit.tls is Tls.DISABLE and any(not _here(target) for target in rule.targets):
+    if rule.terms.tls is Tls.DISABLE and any(not _here(target) for target in rule.targets):
         message = '`tls` "disable" would show the administrator\'s login to the network between'
         yield ("tls",), f'{message}; write tls = "verify-full"'
 
@@ -117,7 +117,7 @@ def _shown(rule: Rule) -> "Iterator[tuple[Path, str]]":
 def _here(target: Target) -> bool:
     """Whether no login of an administrator leaves this machine for it; to accounts and applications none goes."""
     match target:
-        case Host():
+        case HostTarget():
             return target.loopback
         case Resource():
             return not any(f"/{provider}/" in target.id for provider in _OF_SERVERS)
@@ -130,9 +130,9 @@ def _here(target: Target) -> bool:
 def covered_administrators(policy: Policy) -> Iterator[tuple[Rule, str, str]]:
     """Each rule that covers an administrator's secret of any rule, with its vault and name."""
     secrets = {
-        (vault, rule.permit.admin.secret): None
+        (vault, rule.terms.admin.secret): None
         for rule in policy.rules
-        if rule.permit.admin is not None and rule.permit.admin.secret is not None
+        if rule.terms.admin is not None and rule.terms.admin.secret is not None
         for vault in rule.vaults
     }
     for rule in policy.rules:

@@ -27,7 +27,7 @@ _WITH_PORT = r"(?P<host>\[[^\[\]]*\]|[^:\[\]]*)(?::(?P<port>[0-9]{1,5}|\*))?"
 _IN_GROUP = r"/subscriptions/[^/]+/resourcegroups/[^/]+(?:/.*)?"
 
 
-class Host(Frozen):
+class HostTarget(Frozen):
     """One exact host, and the ports on it; None: any port."""
 
     name: str
@@ -80,7 +80,7 @@ class Application(Frozen):
         return claimed == self.id
 
 
-Target = Host | Resource | Scope | Application
+Target = HostTarget | Resource | Scope | Application
 
 
 def permitted(targets: tuple[Target, ...], claimed: str) -> bool:
@@ -101,15 +101,15 @@ def repeated(targets: Sequence[Target]) -> Iterator[tuple[int, str]]:
     """
     seen: dict[Target | str, list[Target]] = {}
     for index, target in enumerate(targets):
-        same = seen.setdefault(_server(target.name) if isinstance(target, Host) else target, [])
+        same = seen.setdefault(_server(target.name) if isinstance(target, HostTarget) else target, [])
         for other in same:
-            if not isinstance(target, Host) or not isinstance(other, Host) or _share_a_port(target, other):
-                yield index, other.name if isinstance(other, Host) else other.id
+            if not isinstance(target, HostTarget) or not isinstance(other, HostTarget) or _share_a_port(target, other):
+                yield index, other.name if isinstance(other, HostTarget) else other.id
                 break
         same.append(target)
 
 
-def _share_a_port(one: Host, other: Host) -> bool:
+def _share_a_port(one: HostTarget, other: HostTarget) -> bool:
     return one.ports is None or other.ports is None or not one.ports.isdisjoint(other.ports)
 
 
@@ -162,7 +162,7 @@ def _parse_arm(folded: str) -> Resource | Scope:
     return Resource(resource_id)
 
 
-def _parse_host(folded: str, ports: frozenset[int]) -> Host:
+def _parse_host(folded: str, ports: frozenset[int]) -> HostTarget:
     form = re.fullmatch(_WITH_PORT, folded)
     if form is None or (form["port"] not in {None, "*"} and port_number(form["port"]) is None):
         raise ValueError("write a target as host, host:port, [ipv6]:port or host:*")
@@ -173,11 +173,11 @@ def _parse_host(folded: str, ports: frozenset[int]) -> Host:
         )
     name = _exact_host(form["host"])
     if form["port"] == "*":
-        return Host(name, None)
+        return HostTarget(name, None)
     if form["port"] is not None:
-        return Host(name, frozenset({int(form["port"])}))
-    bare = Host(name, None)  # on this machine nobody else can answer, whatever the port
-    return bare if bare.loopback else Host(name, ports)
+        return HostTarget(name, frozenset({int(form["port"])}))
+    bare = HostTarget(name, None)  # on this machine nobody else can answer, whatever the port
+    return bare if bare.loopback else HostTarget(name, ports)
 
 
 def _exact_host(host: str) -> str:

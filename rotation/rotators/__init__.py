@@ -11,7 +11,7 @@ from rotation.addresses import POSTGRES_SERVERS, STORAGE_ACCOUNTS
 from rotation.frozen import Frozen
 
 if TYPE_CHECKING:
-    from rotation.ports import Rotator, Services
+    from rotation.ports import Rotator, RotatorDependencies
 
 
 HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
@@ -31,7 +31,7 @@ class Kind(Frozen):
     ports: those that a target without one permits; the first is what a value or a tag without one means.
     """
 
-    build: "Callable[[Services], Rotator]"
+    build: "Callable[[RotatorDependencies], Rotator]"
     changes: str
     holders: str
     targets: tuple[str, ...]
@@ -41,31 +41,31 @@ class Kind(Frozen):
     ports: tuple[int, ...] = ()
 
 
-def _postgres(services: "Services") -> "Rotator":
+def _postgres(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.postgres.in_place import Postgres  # noqa: PLC0415  imported when used
 
     return Postgres(services)
 
 
-def _postgres_alternating(services: "Services") -> "Rotator":
+def _postgres_alternating(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.postgres.alternating import PostgresAlternating  # noqa: PLC0415  imported when used
 
     return PostgresAlternating(services)
 
 
-def _storage_key(services: "Services") -> "Rotator":
+def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
     return StorageKey(services)
 
 
-def _entra_app_secret(services: "Services") -> "Rotator":
+def _entra_app_secret(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.entra_app_secret import EntraAppSecret  # noqa: PLC0415  imported when used
 
     return EntraAppSecret(services)
 
 
-def _generated(services: "Services") -> "Rotator":
+def _generated(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.generated import Generated  # noqa: PLC0415  imported when used
 
     return Generated(services)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from random import Random
 
 from rotation.errors import Rejected, Unusable
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretValue, Spec
+from rotation.ports import RotatorDependencies
 from rotation.rotators.bare import has_the_shape_of_a_key, other_thing
 
 KEY_BYTES = 32  # 256 bits, in every form but the longest
@@ -64,10 +64,10 @@ FORMS = {
 class Generated:
     """Each version is a slot of its own, named after the operation that made it."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         if spec.format is not None and spec.format not in FORMS:
             raise Unusable(
                 f"the tag format is {spec.format!a:.40}: make it one of {', '.join(FORMS)}, or leave it out",
@@ -75,7 +75,7 @@ class Generated:
             )
         # A value from before is known by its version: it has no name of its own.
         form = _form_of(secret.value.reveal(), spec)
-        return Claim(targets=(), slots=(), current_slot=secret.version, form=form)
+        return RequestedAccess(targets=(), slots=(), current_slot=secret.version, form=form)
 
     def draft(self, job: Job) -> Draft:
         form = FORMS[_form_of(job.current.value.reveal(), job.spec)]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.storage.blob.aio import BlobClient
 
-MOST_BLOCKS = 45_000
+MAX_BLOCKS = 45_000
 _CALL_S = 10
 
 
@@ -39,7 +39,7 @@ class BlobLedger:
         *,
         lease_s: float = LEASE_S,
         monotonic: Callable[[], float] = time.monotonic,
-        most_blocks: int = MOST_BLOCKS,
+        most_blocks: int = MAX_BLOCKS,
         retries: int = 2,
     ) -> None:
         # 600 ms to import: an app with its ledger elsewhere does not pay.

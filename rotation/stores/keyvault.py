@@ -24,7 +24,7 @@ import aiohttp
 from rotation.errors import Conflict, Throttled
 from rotation.model import Secret, SecretItem, SecretRef, SecretValue, Version, Versions
 from rotation.stores.keyvault_refusals import LimitMet, translated
-from rotation.stores.rate_limiter import Pace
+from rotation.stores.rate_limiter import RateLimiter
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -69,7 +69,7 @@ class KeyVaultStore:
         from azure.keyvault.secrets.aio import SecretClient  # noqa: PLC0415  as above
 
         self._name = name
-        self._pace = Pace(creations)
+        self._limiter = RateLimiter(creations)
         self._client = SecretClient(
             url,
             credential,
@@ -120,8 +120,8 @@ class KeyVaultStore:
             updated = found.updated_on or found.created_on or now
             yield SecretItem(ref, bool(found.enabled), found.expires_on, updated, found.tags or {}, found.created_on)
 
-    async def room(self, creations: int) -> None:
-        await self._pace.wait(creations)
+    async def reserve_writes(self, creations: int) -> None:
+        await self._limiter.wait(creations)
 
     async def set(
         self,
@@ -161,7 +161,7 @@ class KeyVaultStore:
                 with translated(name):
                     answer = await call()
                 if creates:
-                    self._pace.made()
+                    self._limiter.made()
             except Conflict:
                 first, longest = _CONFLICT_WAITS_S
                 # Not in step with whoever else writes it.
@@ -172,7 +172,7 @@ class KeyVaultStore:
                 # Where the vault names no time: one second, two, four ("Azure Key Vault throttling guidance").
                 wait = throttled.retry_after_s or 2 ** (tries - 1)
                 if isinstance(throttled, LimitMet):
-                    wait = self._pace.refused(throttled.retry_after_s, tries) if creates else wait
+                    wait = self._limiter.refused(throttled.retry_after_s, tries) if creates else wait
                     throttled.retry_after_s = math.ceil(wait)
                 if tries >= _TRIES or wait > _LONGEST_WAIT_S or clock() + wait > began + PATIENCE_S:
                     raise

@@ -23,7 +23,7 @@ from rotation.errors import Throttled
 
 WINDOW_S = 10.0
 HARDLY_ANY = 2  # creations in a window: of one rotation
-AT_ONCE = 8  # after a pause: a few rotations need not wait for each other
+MAX_CONCURRENT = 8  # after a pause: a few rotations need not wait for each other
 SLOWER = 0.8
 SLOWEST = 0.1  # of the full speed
 RECOVERS_IN_S = 30.0  # from nothing to full speed
@@ -33,7 +33,7 @@ MOMENT_S = 0.001  # not worth a sleep
 APART_S = 0.5  # callers that were stopped together go on over so long
 
 
-class Pace:
+class RateLimiter:
     """One vault's creations, as this process makes them. `creations`: in ten seconds, at full speed."""
 
     def __init__(
@@ -42,14 +42,14 @@ class Pace:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        dice: random.Random | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         # What is allowed at once is taken from the speed, so that no ten seconds hold more than `creations`.
-        self._full = max(creations - AT_ONCE, creations / 2) / WINDOW_S
-        self._burst = min(AT_ONCE, creations / 2)
+        self._full = max(creations - MAX_CONCURRENT, creations / 2) / WINDOW_S
+        self._burst = min(MAX_CONCURRENT, creations / 2)
         self._monotonic = monotonic
         self._sleep = sleep
-        self._dice = dice or random.SystemRandom()
+        self._dice = rng or random.SystemRandom()
         self._rate = self._full
         self._rate_at = monotonic()
         self._booked_until = -math.inf  # when the last booking's time is over

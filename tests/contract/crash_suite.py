@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.ledger.records import Step
 from rotation.model import Outcome, Reason, RotationRequest, Secret, SecretRef
-from rotation.policy import ANY_SLOT, Permit, Policy, Rule
+from rotation.policy import ANY_SLOT, Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.spec import companion
 from tests.contract.harness import Harness
@@ -74,7 +74,7 @@ class World:
 
     async def start(self) -> "World":
         spec, secret = await self.harness.fresh()
-        claim = self.harness.rotator.claim(spec, secret)
+        access = self.harness.rotator.requested_access(spec, secret)
         admin = self.harness.admin
         if admin is not None and admin.secret is not None and self.harness.admin_login is not None:
             assert self.harness.admin_login.value is not None
@@ -85,13 +85,13 @@ class World:
             await self.vault.set(REF.name, earlier.value, tags=asked)
             self.time.ahead(days=1)
         await self.vault.set(REF.name, secret.value, tags=asked, expires_on=self.time.now() + timedelta(days=10))
-        permit = Permit(
-            rule=1, slots=claim.slots or (ANY_SLOT,), admin=admin, min_interval=timedelta(), jitter_percent=0,
+        terms = RuleTerms(
+            rule=1, slots=access.slots or (ANY_SLOT,), admin=admin, min_interval=timedelta(), jitter_percent=0,
             tls=self.harness.tls,
         )  # fmt: skip
-        targets = tuple(parse_target(target) for target in claim.targets)
-        policy = Policy((Rule((REF.vault,), ("*",), (spec.rotator,), permit, targets),))
-        parts = Parts(
+        targets = tuple(parse_target(target) for target in access.targets)
+        policy = Policy((Rule((REF.vault,), ("*",), (spec.rotator,), terms, targets),))
+        parts = EngineDependencies(
             {REF.vault: self.vault}, self.ledger, policy, lambda _name: self.rotator, self.time.clock, random.Random(1)
         )
         self.engine = Engine(parts)

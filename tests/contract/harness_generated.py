@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from rotation.model import Admin, Credential, Endpoints, Login, Secret, SecretValue, Spec, Tls
-from rotation.ports import Rotator, Services, TokenProvider
+from rotation.ports import Rotator, RotatorDependencies, TokenProvider
 from rotation.rotators import ROTATORS
 from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.secrets_at_hand import make_secret, make_spec
@@ -24,7 +24,7 @@ async def no_sleep(_seconds: float) -> None:
     pytest.fail("nothing is waited for")
 
 
-SERVICES = Services(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.SystemRandom())
+SERVICES = RotatorDependencies(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.SystemRandom())
 
 
 class GeneratedHarness:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 
 from rotation.capabilities import ParksPassword
-from rotation.model import Claim, Credential, Draft, Job, Login, LoginSource, Secret, SecretValue, Spec
+from rotation.model import Credential, Draft, Job, Login, LoginSource, RequestedAccess, Secret, SecretValue, Spec
 from rotation.ports import Rotator
 from tests.contract.harness import Harness
 
@@ -32,7 +32,7 @@ class PlayedEngine:
         """With the harness's first credential as the latest version; whose it is, the provider says."""
         spec, secret = await harness.fresh()
         unproven = cls(harness, spec, secret, "")
-        named = Credential(secret.value, unproven.claim().current_slot or "")
+        named = Credential(secret.value, unproven.requested_access().current_slot or "")
         proof = await harness.rotator.prove(replace(unproven.job(), current=named))
         return cls(harness, spec, secret, proof.slot)
 
@@ -40,8 +40,8 @@ class PlayedEngine:
     def rotator(self) -> Rotator:
         return self.harness.rotator
 
-    def claim(self) -> Claim:
-        return self.rotator.claim(self.spec, self.secret)
+    def requested_access(self) -> RequestedAccess:
+        return self.rotator.requested_access(self.spec, self.secret)
 
     def job(self, *, resumed: bool = False) -> Job:
         """Of the operation that replaces the latest version; the same `operation_id` until `publish`."""
@@ -49,7 +49,7 @@ class PlayedEngine:
             operation_id=f"{self._operations:024x}",
             ref=self.secret.ref,
             spec=self.spec,
-            claim=self.claim(),
+            access=self.requested_access(),
             current=self.current,
             tls=self.harness.tls,
             admin=self.harness.admin,

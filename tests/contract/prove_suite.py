@@ -84,5 +84,5 @@ class ProveSuite:
 def to_prove(engine: PlayedEngine, value: SecretValue) -> Job:
     """As before anything is known: the slot is what the value itself names, or blank."""
     secret = replace(engine.secret, value=value)
-    claim = engine.rotator.claim(engine.spec, secret)
-    return replace(engine.job(), claim=claim, current=Credential(value, claim.current_slot or ""))
+    access = engine.rotator.requested_access(engine.spec, secret)
+    return replace(engine.job(), access=access, current=Credential(value, access.current_slot or ""))

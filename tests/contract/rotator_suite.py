@@ -44,11 +44,11 @@ class RotatorSuite:
     ) -> None:
         async with harness.outage():
             with no_io():
-                claim = engine.claim()
-        assert bool(claim.targets) is harness.traits.has_provider
-        assert all(target == target.lower() for target in claim.targets)
-        assert bool(claim.slots) is not harness.traits.assigns_slots or not harness.traits.has_provider
-        assert not claim.slots or claim.current_slot in {None, *claim.slots}
+                access = engine.requested_access()
+        assert bool(access.targets) is harness.traits.has_provider
+        assert all(target == target.lower() for target in access.targets)
+        assert bool(access.slots) is not harness.traits.assigns_slots or not harness.traits.has_provider
+        assert not access.slots or access.current_slot in {None, *access.slots}
 
     async def test_draft_decides_without_asking_anybody(self, harness: Harness, engine: PlayedEngine) -> None:
         job = engine.job()
@@ -59,7 +59,7 @@ class RotatorSuite:
         assert (draft.value is None) is harness.traits.chooses_values
         if draft.slot is not None:
             assert (draft.slot == engine.current.slot) is harness.traits.in_place
-            assert not job.claim.slots or draft.slot in job.claim.slots
+            assert not job.access.slots or draft.slot in job.access.slots
 
     async def test_a_drafted_value_is_a_new_one_each_time(self, engine: PlayedEngine) -> None:
         values = [engine.rotator.draft(engine.job()).value for _ in range(3)]
@@ -227,7 +227,7 @@ class RotatorSuite:
         wrong = harness.wrong(engine.current.value)
         told = await _provoke_errors(harness, engine, wrong)
         told += [record.getMessage() for record in caplog.records]
-        told += [repr(engine.current), repr(engine.job()), repr(engine.claim()), repr(engine.rotator)]
+        told += [repr(engine.current), repr(engine.job()), repr(engine.requested_access()), repr(engine.rotator)]
         for value in {*engine.seen, wrong}:
             for needle in {value.reveal(), *harness.confidential(value)}:
                 for form in _encodings(needle):

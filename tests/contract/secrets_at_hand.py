@@ -51,6 +51,6 @@ def make_job(rotator: Rotator, spec: Spec, secret: Secret, slot: str) -> Job:
         operation_id="0123456789abcdef01234567",
         ref=secret.ref,
         spec=spec,
-        claim=rotator.claim(spec, secret),
+        access=rotator.requested_access(spec, secret),
         current=Credential(secret.value, slot),
     )

@@ -50,8 +50,8 @@ class OnTheWire(InMemoryVault):
     async def versions(self, name: str) -> Versions:
         return await self._store.versions(name)
 
-    async def room(self, creations: int) -> None:
-        await self._store.room(creations)
+    async def reserve_writes(self, creations: int) -> None:
+        await self._store.reserve_writes(creations)
 
     async def set(
         self,

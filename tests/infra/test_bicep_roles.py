@@ -113,7 +113,9 @@ def test_custom_roles_have_exactly_the_actions_of_the_table_and_reach_no_further
 
 def test_no_role_is_named_past_the_table() -> None:
     guid = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-")
-    assert not [file.name for file in INFRA.rglob("*.bicep") if guid.search(file.read_text())]
+    files = {file.name: file.read_text() for file in INFRA.rglob("*.bicep")}
+    files["workbook.bicep"] = re.sub(r"(?m)^\s*id: '.*'$", "", files["workbook.bicep"])  # the ids of a workbook's parts
+    assert not [name for name, text in files.items() if guid.search(text)]
 
 
 def test_a_role_is_given_on_whatever_type_of_resource_a_row_of_the_table_names() -> None:

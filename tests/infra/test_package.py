@@ -183,7 +183,7 @@ def test_a_package_that_is_too_big_is_refused_and_leaves_the_last_one(
     (tmp_path / "app/big").write_bytes(bytes(range(256)) * 8)
     target = tmp_path / "keyturn.zip"
     target.write_text("the last one")
-    monkeypatch.setattr(package, "MOST_BYTES", 100)
+    monkeypatch.setattr(package, "MAX_BYTES", 100)
     with pytest.raises(package.PackageError, match="more than"):
         package.write_zip(tmp_path / "app", target)
     assert target.read_text() == "the last one"

@@ -20,7 +20,7 @@ from local.certificates import Certificates
 from local.postgres import LocalPostgres
 from local.postgres_binaries import installed
 from rotation.model import Credential, Endpoints, Job, Login, LoginSource, SecretValue, Spec, Tls
-from rotation.ports import Connections, Rotator, Services, TokenProvider
+from rotation.ports import Connections, Rotator, RotatorDependencies, TokenProvider
 from tests.contract.secrets_at_hand import make_secret, make_spec
 
 ASKS_FOR_CLEAR_TEXT, ASKS_FOR_MD5, TRUSTED, SHUT_OUT = "asks_for_clear_text", "asks_for_md5", "trusted", "shut_out"
@@ -148,11 +148,11 @@ class Tokens:
 
 def make_services(
     tokens: TokenProvider | None = None, endpoints: Endpoints | None = None, connections: int = 8
-) -> Services:
+) -> RotatorDependencies:
     async def no_sleep(_seconds: float) -> None:
         pytest.fail("no rotator here sleeps")
 
-    return Services(
+    return RotatorDependencies(
         tokens or Tokens(),
         endpoints or Endpoints(),
         lambda: datetime.now(UTC),
@@ -196,13 +196,13 @@ def job_of(
     """To rotate a secret with this value; the login that is offered is the value itself, unless others are given."""
     spec = spec or make_spec("postgres")
     secret = make_secret(value)
-    claim = rotator.claim(spec, secret)
-    slot = claim.current_slot or claim.slots[0]
+    access = rotator.requested_access(spec, secret)
+    slot = access.current_slot or access.slots[0]
     job = Job(
         operation_id="0123456789abcdef01234567",
         ref=secret.ref,
         spec=spec,
-        claim=claim,
+        access=access,
         current=Credential(secret.value, slot),
         tls=Tls.DISABLE,
         logins=Offered(tuple(logins) if logins is not None else (version(value, slot),)),

@@ -11,7 +11,7 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import Misconfigured, Unreachable
 from rotation.rotators.azure import rest as azure_rest
-from rotation.rotators.azure.rest import Answer, Plane, session
+from rotation.rotators.azure.rest import ApiClient, ApiResponse, session
 from tests.local_azure import Place, opened
 
 
@@ -23,19 +23,21 @@ async def place(tmp_path: Path, certificates: Certificates, monkeypatch: pytest.
 
 async def test_an_answer_that_is_no_json_has_no_body_and_no_code(place: Place) -> None:
     async with session() as over:
-        assert await Plane("Graph", place.azure.graph_url, place.tokens).get(over, "/nothing") == Answer(404, {}, None)
+        assert await ApiClient("Graph", place.azure.graph_url, place.tokens).get(over, "/nothing") == ApiResponse(
+            404, {}, None
+        )
 
 
 async def test_a_code_that_is_no_code_is_not_shown(place: Place) -> None:
     fault = Fault(Kind.STATUS, status=400, code="see https://example.com/?key=value")
     with place.fault(fault):
         async with session() as over:
-            answer = await Plane("Graph", place.azure.graph_url, place.tokens).get(over, "/")
+            answer = await ApiClient("Graph", place.azure.graph_url, place.tokens).get(over, "/")
     assert (answer.status, answer.code, answer.told) == (400, None, "400")
 
 
 async def test_the_body_of_an_answer_is_not_shown() -> None:
-    assert "canary" not in repr(Answer(200, {"value": "canary"}))
+    assert "canary" not in repr(ApiResponse(200, {"value": "canary"}))
 
 
 async def test_a_server_that_is_not_trusted_gets_nothing(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +45,7 @@ async def test_a_server_that_is_not_trusted_gets_nothing(place: Place, monkeypat
     with place.fault(Fault(Kind.DROP_BEFORE)) as fault:
         async with session() as over:
             with pytest.raises(Unreachable):
-                await Plane("Graph", place.azure.graph_url, place.tokens).post(over, "/", {})
+                await ApiClient("Graph", place.azure.graph_url, place.tokens).post(over, "/", {})
     assert fault.struck == 0
 
 
@@ -65,11 +67,11 @@ async def test_a_server_that_does_not_answer_is_given_up(
         port = server.sockets[0].getsockname()[1]
         async with session() as over:
             with pytest.raises(Unreachable, match="did not answer"):
-                await Plane("It", f"https://127.0.0.1:{port}").get(over, "/")
+                await ApiClient("It", f"https://127.0.0.1:{port}").get(over, "/")
         assert asked.is_set()
         done.set()
 
 
 def test_nothing_is_sent_in_the_clear() -> None:
     with pytest.raises(Misconfigured, match="https"):
-        Plane("It", "http://management.azure.com")
+        ApiClient("It", "http://management.azure.com")

@@ -16,7 +16,7 @@ from local.certificates import Certificates
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import Credential, Draft, Job, SecretRef, SecretValue
 from rotation.rotators.azure.entra_app_secret import EntraAppSecret
-from rotation.rotators.azure.rest import Answer, Plane
+from rotation.rotators.azure.rest import ApiClient, ApiResponse
 from tests.contract.harness_entra import as_json
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.local_azure import APPLICATION, CLIENT_ID, Place, opened
@@ -64,14 +64,14 @@ def status(code: int, azure_code: str = "SomeCode", *, path: str = "/graph/", **
 @pytest.mark.parametrize("target", [None, "orders", APPLICATION + "/", "../" + APPLICATION, APPLICATION + "\n"])
 def test_a_target_that_is_no_object_id_is_told(rotator: EntraAppSecret, target: str | None) -> None:
     with pytest.raises(Unusable, match="object id") as raised:
-        rotator.claim(make_spec("entra-app-secret", target=target), make_secret(SECRET))
+        rotator.requested_access(make_spec("entra-app-secret", target=target), make_secret(SECRET))
     assert raised.value.field == "target"
 
 
 def test_the_id_is_claimed_in_lower_case_and_the_tag_slot_is_not_believed(rotator: EntraAppSecret) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION.upper(), current_slot=UNKNOWN.upper())
-    claim = rotator.claim(spec, make_secret(SECRET))
-    assert (claim.targets, claim.slots, claim.current_slot) == ((APPLICATION,), (), None)
+    access = rotator.requested_access(spec, make_secret(SECRET))
+    assert (access.targets, access.slots, access.current_slot) == ((APPLICATION,), (), None)
 
 
 async def test_a_value_that_names_another_client_is_told(rotator: EntraAppSecret, job: Job) -> None:
@@ -307,17 +307,19 @@ async def test_what_graph_answers_is_told_apart(
 
 
 async def test_an_application_that_does_not_exist_is_told(rotator: EntraAppSecret, job: Job) -> None:
-    gone = replace(job, claim=replace(job.claim, targets=(UNKNOWN,)))
+    gone = replace(job, access=replace(job.access, targets=(UNKNOWN,)))
     with pytest.raises(Refused, match=UNKNOWN) as raised:
         await rotator.apply(gone, Draft(None, None))
     assert raised.value.field == "target"
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, verb: str, body: Mapping[str, Any]) -> None:
-    async def answer(_plane: Plane, _over: aiohttp.ClientSession, _path: str, *_: object, **_query: str) -> Answer:
-        return Answer(200, body)
+    async def answer(
+        _plane: ApiClient, _over: aiohttp.ClientSession, _path: str, *_: object, **_query: str
+    ) -> ApiResponse:
+        return ApiResponse(200, body)
 
-    monkeypatch.setattr(Plane, verb, answer)
+    monkeypatch.setattr(ApiClient, verb, answer)
 
 
 @pytest.mark.parametrize("body", [{}, {"keyId": UNKNOWN}, {"keyId": 1, "secretText": "x"}, {"secretText": "x"}])

@@ -111,13 +111,13 @@ async def test_a_refused_creation_closes_the_vault_for_all_who_would_write_next(
     vaults.faults.add(Fault(Kind.STATUS, status=429, retry_after_s=60, times=1))
     with pytest.raises(Throttled):
         await store.get("a")
-    await store.room(2)
+    await store.reserve_writes(2)
     vaults.faults.add(Fault(Kind.STATUS, operations=(Operation.SET,), status=429, retry_after_s=60, times=1))
     with pytest.raises(Throttled):
         await store.set("a", SecretValue("1"), tags={})
     for creations in (0, 2):
         with pytest.raises(Throttled) as throttled:
-            await store.room(creations)
+            await store.reserve_writes(creations)
         assert 58 <= (throttled.value.retry_after_s or 0) <= 62
     assert (await store.versions("a")).items == ()
 

@@ -20,11 +20,11 @@ from local.azure.faults import Fault, Kind
 from local.azure.graph import LIFETIME
 from local.certificates import Certificates
 from local.tokens import TENANT
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import NotYet, Rejected
 from rotation.ledger.records import Step
 from rotation.model import Applied, Credential, Draft, Job, Reason, Result, RotationRequest, SecretRef
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
 from rotation.rotators.azure.entra_app_secret import EntraAppSecret
@@ -139,12 +139,12 @@ async def test_a_rotation_that_meets_a_lagging_list_waits_and_ends_with_what_it_
     old = shown(place, kind)
     time = FakeClock(place.services.now())
     vault, ledger = InMemoryVault("kv", time), InMemoryLedger(time)
-    tags = {"rotator": kind, "target": job.claim.targets[0]}
+    tags = {"rotator": kind, "target": job.access.targets[0]}
     first = await vault.set(NAME, job.current.value, tags=tags, expires_on=time.now() + timedelta(days=2))
-    permit = Permit(rule=1, slots=("*",), min_interval=timedelta(), jitter_percent=0)
-    target = parse_target(job.claim.targets[0])
+    permit = RuleTerms(rule=1, slots=("*",), min_interval=timedelta(), jitter_percent=0)
+    target = parse_target(job.access.targets[0])
     policy = Policy((Rule(("kv",), ("*",), (kind,), permit, (target,)),))
-    engine = Engine(Parts({"kv": vault}, ledger, policy, lambda _: rotator, time.clock, random.Random(1)))
+    engine = Engine(EngineDependencies({"kv": vault}, ledger, policy, lambda _: rotator, time.clock, random.Random(1)))
     made = rotator.apply
     faults = [lag(kind, times=4)]
 

@@ -12,7 +12,7 @@ from aiohttp import web
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
 from rotation.model import Endpoints, SecretValue
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres import flexible_server
 from rotation.rotators.postgres.flexible_server import Server, resolve
 from rotation.rotators.postgres.in_place import Postgres
@@ -66,7 +66,7 @@ async def arm(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> As
 
 
 @pytest.fixture
-def services(arm: Arm) -> Services:
+def services(arm: Arm) -> RotatorDependencies:
     return make_services(Tokens("the-token"), Endpoints(arm=f"{arm.url}/arm"))
 
 
@@ -76,7 +76,7 @@ def owner() -> Iterator[Owner]:
         yield running_owner
 
 
-async def test_a_server_is_found_by_its_id(arm: Arm, services: Services) -> None:
+async def test_a_server_is_found_by_its_id(arm: Arm, services: RotatorDependencies) -> None:
     assert await resolve(ID.lower(), services) == Server("localhost", "Ready", "16")
     [asked] = arm.asked
     assert asked.method == "GET"
@@ -86,25 +86,25 @@ async def test_a_server_is_found_by_its_id(arm: Arm, services: Services) -> None
 
 
 async def test_a_bare_password_is_rotated_on_the_server_that_the_id_leads_to(
-    services: Services, owner: Owner, monkeypatch: pytest.MonkeyPatch
+    services: RotatorDependencies, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rotation.rotators.postgres.servers.DEFAULT_PORT", owner.server.port)
     role, rotator = owner.role(), Postgres(services)
     spec = make_spec("postgres", target=ID, slots=(role.name,))
     job = job_of(rotator, role.password.reveal(), spec=spec)
-    assert job.claim.targets == (ID.lower(),)
+    assert job.access.targets == (ID.lower(),)
     new = (await rotator.apply(job, rotator.draft(job))).credential
     await rotator.verify(job, new)
     assert owner.works(role.name, new.value)
 
 
 async def test_a_value_with_hosts_is_changed_at_the_id_and_proven_at_its_hosts(
-    arm: Arm, services: Services, owner: Owner, monkeypatch: pytest.MonkeyPatch
+    arm: Arm, services: RotatorDependencies, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rotation.rotators.postgres.servers.DEFAULT_PORT", owner.server.port)
     role, rotator = owner.role(), Postgres(services)
     job = job_of(rotator, owner.value(role), spec=make_spec("postgres", target=ID), logins=[by_admin(owner)])
-    assert job.claim.targets == (f"127.0.0.1:{owner.server.port}", ID.lower())
+    assert job.access.targets == (f"127.0.0.1:{owner.server.port}", ID.lower())
     new = (await rotator.apply(job, rotator.draft(job))).credential
     assert len(arm.asked) == 1
     await rotator.verify(job, new)
@@ -112,7 +112,7 @@ async def test_a_value_with_hosts_is_changed_at_the_id_and_proven_at_its_hosts(
 
 
 @pytest.mark.parametrize("state", ["Stopped", "Starting", "Updating", None, "evil words; here"])
-async def test_a_server_that_does_not_run_is_told(arm: Arm, services: Services, state: str | None) -> None:
+async def test_a_server_that_does_not_run_is_told(arm: Arm, services: RotatorDependencies, state: str | None) -> None:
     arm.properties["state"] = state
     with pytest.raises(Unreachable, match="az postgres flexible-server start") as raised:
         await resolve(ID, services)
@@ -123,7 +123,7 @@ async def test_a_server_that_does_not_run_is_told(arm: Arm, services: Services, 
     "host", ["db.example.com", "orders-prod.postgres.database.azure.com", "", None, "localhost.evil"]
 )
 async def test_a_stand_in_on_loopback_may_name_this_machine_alone(
-    arm: Arm, services: Services, host: str | None
+    arm: Arm, services: RotatorDependencies, host: str | None
 ) -> None:
     arm.properties["fullyQualifiedDomainName"] = host
     with pytest.raises(Refused, match="suffix"):
@@ -168,7 +168,7 @@ def test_a_host_is_believed_only_as_the_servers_own_name_in_the_cloud_that_was_a
     ],
 )
 async def test_what_azure_answers_is_told_apart(
-    arm: Arm, services: Services, status: int, error: type[RotationError], words: str
+    arm: Arm, services: RotatorDependencies, status: int, error: type[RotationError], words: str
 ) -> None:
     arm.status = status
     with pytest.raises(error, match=words) as raised:
@@ -178,7 +178,7 @@ async def test_what_azure_answers_is_told_apart(
     assert len(arm.asked) == 1
 
 
-async def test_an_azure_that_does_not_answer_is_asked_later(services: Services) -> None:
+async def test_an_azure_that_does_not_answer_is_asked_later(services: RotatorDependencies) -> None:
     nowhere = make_services(Tokens("the-token"), Endpoints(arm="https://localhost:1"))
     with pytest.raises(Unreachable, match="did not answer"):
         await resolve(ID, nowhere)

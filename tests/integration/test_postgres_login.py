@@ -365,7 +365,7 @@ async def test_of_several_servers_one_that_is_down_is_passed_over(plain: Owner, 
     async with Proxy(plain.server.port) as down:
         pass
     job = job_of(rotator, both(plain, role, f"127.0.0.1:{down.port}", f"127.0.0.1:{plain.server.port}"))
-    assert len(job.claim.targets) == 2
+    assert len(job.access.targets) == 2
     await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 

@@ -227,7 +227,7 @@ async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Own
         pooler.disguised = True
         spec = make_spec("postgres", target=f"127.0.0.1:{direct.port}")
         job = job_of(rotator, owner.value(role, port=pooler.port), spec=spec)
-        assert job.claim.targets == (f"127.0.0.1:{pooler.port}", f"127.0.0.1:{direct.port}")
+        assert job.access.targets == (f"127.0.0.1:{pooler.port}", f"127.0.0.1:{direct.port}")
         new = (await rotator.apply(job, rotator.draft(job))).credential
         assert not pooler.connections
         await rotator.verify(job, new)

@@ -13,7 +13,7 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import Credential, Draft, Job, SecretValue
-from rotation.rotators.azure.rest import Answer, Plane
+from rotation.rotators.azure.rest import ApiClient, ApiResponse
 from rotation.rotators.azure.storage_key import StorageKey
 from tests.contract.harness_storage_key import connection_string
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
@@ -47,8 +47,8 @@ def status(code: int, azure_code: str = "SomeCode", *, path: str = "/arm/", **mo
 
 
 def test_the_target_is_claimed_in_lower_case(job: Job) -> None:
-    assert job.claim.targets == (ACCOUNT.lower(),)
-    assert job.claim.slots == ("key1", "key2")
+    assert job.access.targets == (ACCOUNT.lower(),)
+    assert job.access.slots == ("key1", "key2")
 
 
 @pytest.mark.parametrize(
@@ -77,26 +77,26 @@ def test_the_target_is_claimed_in_lower_case(job: Job) -> None:
 )
 def test_a_target_that_is_no_storage_account_is_told(rotator: StorageKey, target: str | None) -> None:
     with pytest.raises(Unusable) as raised:
-        rotator.claim(make_spec("storage-key", target=target), make_secret(KEY))
+        rotator.requested_access(make_spec("storage-key", target=target), make_secret(KEY))
     assert raised.value.field == "target"
 
 
 @pytest.mark.parametrize("slots", [("key1",), ("key1", "kerb1"), ("KEY1", "KEY2"), ("key1", "key2", "key3")])
 def test_slots_that_are_not_the_two_keys_are_told(rotator: StorageKey, slots: tuple[str, ...]) -> None:
     with pytest.raises(Unusable) as raised:
-        rotator.claim(make_spec("storage-key", target=ACCOUNT, slots=slots), make_secret(KEY))
+        rotator.requested_access(make_spec("storage-key", target=ACCOUNT, slots=slots), make_secret(KEY))
     assert raised.value.field == "slots"
 
 
 def test_the_tag_slot_is_not_believed(rotator: StorageKey) -> None:
     spec = make_spec("storage-key", target=ACCOUNT, current_slot="key2")
-    assert rotator.claim(spec, make_secret(KEY)).current_slot is None
+    assert rotator.requested_access(spec, make_secret(KEY)).current_slot is None
 
 
 def test_a_connection_string_of_another_account_is_told(rotator: StorageKey) -> None:
     value = connection_string(KEY).replace("stdemo", "stother")
     with pytest.raises(Unusable, match="AccountName") as raised:
-        rotator.claim(make_spec("storage-key", target=ACCOUNT), make_secret(value))
+        rotator.requested_access(make_spec("storage-key", target=ACCOUNT), make_secret(value))
     assert raised.value.field == "value"
 
 
@@ -115,7 +115,7 @@ def test_without_a_proven_key_none_is_drafted_since_it_might_be_in_use(
 
 def test_the_order_of_slots_may_be_turned_round(rotator: StorageKey) -> None:
     spec = make_spec("storage-key", target=ACCOUNT, slots=("key2", "key1"))
-    assert rotator.claim(spec, make_secret(KEY)).slots == ("key2", "key1")
+    assert rotator.requested_access(spec, make_secret(KEY)).slots == ("key2", "key1")
 
 
 async def test_of_a_connection_string_nothing_but_the_key_changes(place: Place, rotator: StorageKey) -> None:
@@ -288,17 +288,19 @@ async def test_what_says_when_to_come_back_is_not_asked_before(place: Place, rot
 
 
 async def test_an_account_that_does_not_exist_is_told(rotator: StorageKey, job: Job) -> None:
-    gone = replace(job, claim=replace(job.claim, targets=(ACCOUNT.lower() + "2",)))
+    gone = replace(job, access=replace(job.access, targets=(ACCOUNT.lower() + "2",)))
     with pytest.raises(Refused, match="no storage account stdemo2") as raised:
         await rotator.retire(gone, "key2")
     assert raised.value.field == "target"
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, verb: str, body: Mapping[str, Any]) -> None:
-    async def answer(_plane: Plane, _over: aiohttp.ClientSession, _path: str, *_: object, **_query: str) -> Answer:
-        return Answer(200, body)
+    async def answer(
+        _plane: ApiClient, _over: aiohttp.ClientSession, _path: str, *_: object, **_query: str
+    ) -> ApiResponse:
+        return ApiResponse(200, body)
 
-    monkeypatch.setattr(Plane, verb, answer)
+    monkeypatch.setattr(ApiClient, verb, answer)
 
 
 @pytest.mark.parametrize(

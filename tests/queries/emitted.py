@@ -10,7 +10,7 @@ from unittest.mock import AsyncMock, Mock, patch
 
 from app.messages import to_text
 from app.notifier import Notifier
-from app.poison import Poison
+from app.poison import PoisonQueueMonitor
 from app.shutdown import Shutdown
 from handlers.rotate import rotate
 from rotation.errors import RotationError, Unreachable
@@ -48,7 +48,7 @@ class Emitter(Watched):
         """The queue brings a message; without one, the usual request. A transient error is the platform's, as there."""
         request = RotationRequest(REF, self.vault.latest(NAME).version, Reason.NEAR_EXPIRY, "test", early=True)
         app: Any = SimpleNamespace(
-            engine=self.engine, notifier=Notifier(None, Mock()), delay=AsyncMock(), shutdown=Shutdown()
+            engine=self.engine, notifier=Notifier(None, Mock()), request_queue=AsyncMock(), shutdown=Shutdown()
         )
         with self._emitting(after):
             try:
@@ -67,7 +67,7 @@ class Emitter(Watched):
         with patch("azure.storage.queue.aio.QueueClient") as made, self._emitting(timedelta()):
             client = made.return_value.__aenter__.return_value
             client.peek_messages = AsyncMock(return_value=[SimpleNamespace(content=text) for text in texts])
-            await Poison("https://st.queue.core.windows.net", Mock()).tell()
+            await PoisonQueueMonitor("https://st.queue.core.windows.net", Mock()).tell()
 
     def host_says(self, message: str) -> None:
         """A line of the Functions host's own."""

@@ -153,7 +153,7 @@ async def test_what_the_workbook_counts_is_what_the_app_counts(app: Emitter) -> 
 
 
 def _calls(name: str) -> list[ast.Call]:
-    files = (ROOT / "handlers").glob("*.py")
+    files = [path for folder in ("handlers", "app") for path in (ROOT / folder).glob("*.py")]
     nodes = (node for file in files for node in ast.walk(ast.parse(file.read_text())))
     calls = (node for node in nodes if isinstance(node, ast.Call))
     return [
@@ -168,7 +168,7 @@ def _first(calls: list[ast.Call]) -> set[str]:
 
 def test_every_name_in_a_query_is_one_that_the_app_writes() -> None:
     text = "\n".join(query(path.stem) for path in QUERIES.glob("*.kql"))
-    lines = _calls("dimensions")
+    lines = _calls("log_fields")
     events, metrics = _first(lines), _first(_calls("create_"))
     assert {"outcome", "poison", "swept"} <= events
     facts = {word.arg for call in lines for word in call.keywords} | {"event", "vault", "secret", "rotator"}

@@ -20,7 +20,7 @@ from tests.real_host.checks import Checks
 from tests.real_host.main_job import managed
 from tests.real_host.seen import Seen
 
-MOST_LOCKED_OUT_S = 90.0  # of an in-place role whose host was killed, and is back within ten seconds
+MAX_LOCKED_OUT_S = 90.0  # of an in-place role whose host was killed, and is back within ten seconds
 COMES_AGAIN_S = 60.0  # a message that failed: host.json's visibilityTimeout
 TIME_OUT_S = 10.0
 LATE_S = 60.0  # a loaded machine's
@@ -88,16 +88,16 @@ async def lock_out(
     checks.holds(f"{whose}: killed before the change, the old password still logs in", await logs_in(before.old))
     await back()
     was_back = time.monotonic() - killed
-    await published(app, between, MOST_LOCKED_OUT_S + LATE_S)
+    await published(app, between, MAX_LOCKED_OUT_S + LATE_S)
     locked_out = time.monotonic() - killed
     checks.measured("back after a kill", whose, was_back)
     checks.measured("lock-out after a kill", whose, locked_out)
     checks.holds(
-        f"{whose}: locked out for at most {MOST_LOCKED_OUT_S:.0f} s",
-        locked_out <= MOST_LOCKED_OUT_S,
+        f"{whose}: locked out for at most {MAX_LOCKED_OUT_S:.0f} s",
+        locked_out <= MAX_LOCKED_OUT_S,
         f"{locked_out:.0f} s",
     )
-    await published(app, before, MOST_LOCKED_OUT_S + LATE_S)
+    await published(app, before, MAX_LOCKED_OUT_S + LATE_S)
     await _ended_well(app, checks, f"{whose}, killed", before, between)
 
 

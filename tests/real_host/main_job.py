@@ -23,7 +23,7 @@ WITHIN_S = 90.0
 SOON = timedelta(days=20)
 HELD_MS = 6_000
 COPIES = 6
-MOST_TRIES = 5  # host.json's maxDequeueCount
+MAX_TRIES = 5  # host.json's maxDequeueCount
 
 
 async def managed(app: Deployment, name: str, *, life: timedelta | None = NOT_SOON) -> tuple[SecretValue, str]:
@@ -184,7 +184,7 @@ class MainJob:
         await asyncio.to_thread(host.stop)
         async with queue_client(app.stack.azurite, QUEUE) as queue:
             await queue.send_message("tried too often")
-            for _ in range(MOST_TRIES):
+            for _ in range(MAX_TRIES):
                 await queue.receive_message(visibility_timeout=1)
                 await asyncio.sleep(1.1)
             wish = {"vault": VAULT, "secret": "by-waiting", "version": version, "force": "yes", "demanded": True}

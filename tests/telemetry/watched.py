@@ -25,14 +25,14 @@ class Watched(World):
 
     @property
     def engine(self) -> Engine:
-        return Engine(replace(super().engine._parts, watch=self.recorded.telemetry))
+        return Engine(replace(super().engine._parts, observer=self.recorded.telemetry))
 
     async def sweep(self, vaults: Mapping[str, Any] | None = None) -> list[str]:
         """As the timer does it, by default of the one vault; by the wall clock all that this world holds has ended."""
         app: Any = SimpleNamespace(
             vaults=vaults or {"kv": self.vault},
             sweeper=Sweeper(self.ledger, self.policy),
-            delay=None,
+            request_queue=None,
             telemetry=self.recorded.telemetry,
             poison=SimpleNamespace(tell=AsyncMock()),
         )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from rotation.model import Admin, Credential, Endpoints, Login, Secret, SecretValue, Spec, Tls
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from tests.contract.harness import Harness, Traits, Variant
 from tests.contract.harness_generated import NoTokens, no_sleep
@@ -28,7 +28,9 @@ class BoxHarness:
     earlier: Sequence[Credential] = ()
 
     def __init__(self) -> None:
-        services = Services(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.SystemRandom())
+        services = RotatorDependencies(
+            NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.SystemRandom()
+        )
         self.rotator: Rotator = ROTATORS["box-key"].build(services)
         self._box = Box()
 

@@ -19,21 +19,21 @@ from pytest_mock import MockerFixture
 from app.settings import HttpAuth
 from app.shutdown import Shutdown
 from handlers import on_demand, reading
-from handlers.http import Answer, Ask, answered
+from handlers.http import HttpRequest, HttpResponse, answered
 from rotation.model import Outcome, Result, SecretRef
 
 KEY = "the-function-key-that-nobody-may-read=="
 URL = "https://func-keyturn.azurewebsites.net/api/vaults/kv/secrets/orders-db/rotate"
 
 
-def received(query: str, *, body: bytes = b"", **headers: str) -> Ask:
+def received(query: str, *, body: bytes = b"", **headers: str) -> HttpRequest:
     """A request as the worker makes it of what the host sends, here with no parameter at all: none may be relied on."""
     told = {name.replace("_", "-"): Datum(value, "string") for name, value in headers.items()}
     parts: dict[str, Any] = {
         "method": Datum("POST", "string"), "url": Datum(URL + query, "string"), "headers": told, "query": {},
         "params": {}, "body": Datum(body, "bytes"),
     }  # fmt: skip
-    return Ask.of(HttpRequestConverter.decode(Datum(parts, "http"), trigger_metadata={}))
+    return HttpRequest.of(HttpRequestConverter.decode(Datum(parts, "http"), trigger_metadata={}))
 
 
 class Asked:
@@ -47,16 +47,16 @@ class Asked:
         self.shutdown = Shutdown()
         self.notifier = SimpleNamespace(tell=mocker.AsyncMock())
         self.vaults: Mapping[str, Any] = {"kv": SimpleNamespace(secrets=nobody)}
-        self.delay = SimpleNamespace(send=mocker.AsyncMock(return_value=[]))
+        self.request_queue = SimpleNamespace(send=mocker.AsyncMock(return_value=[]))
         self.ledger = SimpleNamespace()
         self.settings = SimpleNamespace(http_auth=HttpAuth.KEY)
         self.running: Any = mocker.Mock(app=mocker.AsyncMock(return_value=self))
 
-    async def rotate(self, query: str, *, body: bytes = b"", **headers: str) -> Answer:
+    async def rotate(self, query: str, *, body: bytes = b"", **headers: str) -> HttpResponse:
         ask = received(query, body=body, **headers)
         return await answered(lambda: on_demand.rotate_now(self.running, ask, "kv", "orders-db"))
 
-    async def rotate_many(self, body: object, query: str = "", **headers: str) -> Answer:
+    async def rotate_many(self, body: object, query: str = "", **headers: str) -> HttpResponse:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         return await answered(lambda: on_demand.rotate_many(self.running, received(query, body=raw, **headers)))
 
@@ -75,7 +75,7 @@ def app(mocker: MockerFixture) -> Asked:
     return Asked(mocker)
 
 
-def told(answer: Answer) -> tuple[int, str, str]:
+def told(answer: HttpResponse) -> tuple[int, str, str]:
     """Status, field and detail of a problem."""
     body: Any = answer.body
     return answer.status, body["field"], body["detail"]

@@ -1,4 +1,4 @@
-"""The order of the steps, seen from outside: what a hint comes to."""
+"""The order of the steps, seen from outside: what a request comes to."""
 
 from datetime import timedelta
 

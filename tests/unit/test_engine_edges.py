@@ -11,7 +11,7 @@ from rotation.engine.fence import Fence, Limits, within
 from rotation.errors import Denied, LeaseLost, NotFound, NotYet, Unreachable
 from rotation.ledger.records import Step
 from rotation.model import Credential, Force, Job, Outcome, Reason, Result, RotationRequest, SecretRef
-from rotation.policy import Permit
+from rotation.policy import RuleTerms
 from tests.fakes import FakeClock, FakeRotator, InMemoryLedger, value
 from tests.world import NAME, REF, World
 
@@ -47,7 +47,7 @@ async def test_what_is_not_accepted_yet_is_kept_and_published_once_it_is() -> No
 
 async def test_a_slot_that_the_rule_does_not_name_is_denied_before_anything_changes() -> None:
     world = World("in-place")
-    world.permit = Permit(1, slots=("other",))
+    world.terms = RuleTerms(1, slots=("other",))
     await world.start()
     with pytest.raises(Denied):
         await world.ask()

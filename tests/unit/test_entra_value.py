@@ -50,8 +50,8 @@ def test_a_secret_alone_or_one_that_is_named_is_claimed(
     rotator: Rotator, value: str, form: str | None, name: str
 ) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION.upper(), form=form, current_slot=CLIENT_ID)
-    claim = rotator.claim(spec, make_secret(value))
-    assert (claim.targets, claim.slots, claim.current_slot, claim.form) == ((APPLICATION,), (), None, name)
+    access = rotator.requested_access(spec, make_secret(value))
+    assert (access.targets, access.slots, access.current_slot, access.form) == ((APPLICATION,), (), None, name)
 
 
 @pytest.mark.parametrize("form", [None, "plain"])
@@ -104,7 +104,7 @@ def test_what_is_no_secret_alone_is_understood_or_refused_and_never_replaced_who
 ) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION, form=form)
     try:
-        rotator.claim(spec, make_secret(value))
+        rotator.requested_access(spec, make_secret(value))
     except Unusable as told:
         assert told.field in {"value", "format"}
         assert "\n" not in told.message
@@ -118,7 +118,7 @@ def test_what_is_no_secret_alone_is_understood_or_refused_and_never_replaced_who
 @pytest.mark.parametrize("value", ["1234", '"abc"', "a=b;c=d", "Password=x", SECRET[:33], SECRET + "x", OLDEST])
 def test_what_has_not_the_shape_of_a_secret_needs_the_tag_format(rotator: Rotator, value: str) -> None:
     with pytest.raises(Unusable, match="format") as told:
-        rotator.claim(make_spec("entra-app-secret", target=APPLICATION), make_secret(value))
+        rotator.requested_access(make_spec("entra-app-secret", target=APPLICATION), make_secret(value))
     assert told.value.field == "value"
 
 
@@ -138,7 +138,7 @@ def test_what_has_not_the_shape_of_a_secret_needs_the_tag_format(rotator: Rotato
 def test_json_in_which_another_string_would_be_changed_is_refused(rotator: Rotator, value: str) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION)
     try:
-        rotator.claim(spec, make_secret(value))
+        rotator.requested_access(spec, make_secret(value))
     except Unusable as told:
         assert told.field == "value"
     else:
@@ -159,7 +159,7 @@ def test_json_in_which_another_string_would_be_changed_is_refused(rotator: Rotat
 def test_no_copy_of_the_old_secret_stays_in_a_value(rotator: Rotator, value: str) -> None:
     spec = make_spec("entra-app-secret", target=APPLICATION)
     try:
-        rotator.claim(spec, make_secret(value))
+        rotator.requested_access(spec, make_secret(value))
     except Unusable as told:
         assert told.field == "value"
         return
@@ -191,5 +191,5 @@ def test_every_client_id_in_a_value_is_seen(value: str, ids: set[str]) -> None:
 def test_a_long_value_is_read_in_no_time(rotator: Rotator, value: str) -> None:
     began = time.process_time()
     with contextlib.suppress(Unusable):
-        rotator.claim(make_spec("entra-app-secret", target=APPLICATION), make_secret(value))
+        rotator.requested_access(make_spec("entra-app-secret", target=APPLICATION), make_secret(value))
     assert time.process_time() - began < 1

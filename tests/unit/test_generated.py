@@ -90,9 +90,9 @@ async def test_a_value_from_before_is_known_by_its_version_whatever_the_tag_slot
     rotator: Rotator, tagged: str | None
 ) -> None:
     spec, secret = make_spec("generated", current_slot=tagged), make_secret("whatever")
-    claim = rotator.claim(spec, secret)
-    assert (claim.targets, claim.slots, claim.current_slot) == ((), (), secret.version)
-    proven = await rotator.prove(make_job(rotator, spec, secret, claim.current_slot or ""))
+    access = rotator.requested_access(spec, secret)
+    assert (access.targets, access.slots, access.current_slot) == ((), (), secret.version)
+    proven = await rotator.prove(make_job(rotator, spec, secret, access.current_slot or ""))
     assert proven == Proof(secret.version, None)
 
 

@@ -89,7 +89,7 @@ def rotator() -> Rotator:
 @pytest.mark.parametrize("what", OTHER_THINGS)
 def test_another_thing_is_refused_whatever_the_tag_says(rotator: Rotator, form: str | None, what: str) -> None:
     with pytest.raises(Unusable, match="format") as told:
-        rotator.claim(make_spec("generated", form=form), make_secret(OTHER_THINGS[what]))
+        rotator.requested_access(make_spec("generated", form=form), make_secret(OTHER_THINGS[what]))
     assert told.value.field == "value"
     assert "\n" not in told.value.message
     assert not [word for word in (KEY, JWT, "hunter2", "api.example") if word in told.value.message]
@@ -98,7 +98,7 @@ def test_another_thing_is_refused_whatever_the_tag_says(rotator: Rotator, form: 
 @pytest.mark.parametrize("what", WITHOUT_A_TAG)
 def test_what_has_not_the_shape_of_a_key_is_refused_with_what_to_do(rotator: Rotator, what: str) -> None:
     with pytest.raises(Unusable, match=r"set the tag format to one of api-key, hex.* in another secret") as told:
-        rotator.claim(make_spec("generated"), make_secret(WITHOUT_A_TAG[what]))
+        rotator.requested_access(make_spec("generated"), make_secret(WITHOUT_A_TAG[what]))
     assert told.value.field == "value"
     assert KEY[:10] not in told.value.message
 
@@ -120,7 +120,7 @@ def test_what_has_not_the_shape_of_a_key_is_refused_with_what_to_do(rotator: Rot
 )
 def test_a_value_that_is_not_of_the_form_that_the_tag_names_is_refused(rotator: Rotator, form: str, value: str) -> None:
     with pytest.raises(Unusable, match=f"no {form}, which the tag format says") as told:
-        rotator.claim(make_spec("generated", form=form), make_secret(value))
+        rotator.requested_access(make_spec("generated", form=form), make_secret(value))
     assert told.value.field == "value"
 
 
@@ -147,15 +147,15 @@ def test_a_value_that_is_not_of_the_form_that_the_tag_names_is_refused(rotator: 
     ],
 )
 def test_a_key_alone_is_claimed_with_its_form(rotator: Rotator, form: str | None, value: str, claimed: str) -> None:
-    assert rotator.claim(make_spec("generated", form=form), make_secret(value)).form == claimed
+    assert rotator.requested_access(make_spec("generated", form=form), make_secret(value)).form == claimed
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_whatever_is_made_here_can_be_replaced_again_with_the_tag_and_without(rotator: Rotator, form: str) -> None:
     for _ in range(200):
         made = make_secret(FORMS[form].make(SERVICES.random))
-        assert rotator.claim(make_spec("generated", form=form), made).form == form
-        assert rotator.claim(make_spec("generated"), made).form
+        assert rotator.requested_access(make_spec("generated", form=form), made).form == form
+        assert rotator.requested_access(make_spec("generated"), made).form
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_a_long_value_is_read_in_no_time(rotator: Rotator, value: str) -> None:
     began = time.process_time()
     for form in (None, *FORMS):
         try:
-            rotator.claim(make_spec("generated", form=form), make_secret(value))
+            rotator.requested_access(make_spec("generated", form=form), make_secret(value))
         except Unusable:
             continue
     assert time.process_time() - began < 1

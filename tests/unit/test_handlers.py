@@ -25,11 +25,11 @@ from pytest_mock import MockerFixture
 from app.identity import Tokens, credential
 from app.messages import from_text, to_text
 from app.notifier import Notifier
-from app.request_queue import LONGEST_S, Delay, visible_after
+from app.request_queue import LONGEST_S, RequestQueue, visible_after
 from app.settings import HttpAuth
 from app.shutdown import Shutdown
 from app.telemetry import Off
-from handlers.http import Ask
+from handlers.http import HttpRequest
 from handlers.near_expiry import forward, message_of
 from handlers.on_demand import rotate_now
 from handlers.rotate import rotate
@@ -55,7 +55,7 @@ class Played:
         self.put_back: list[int] = []
         self.engine = SimpleNamespace(handle=self._handle)
         self.notifier = SimpleNamespace(tell=self._tell)
-        self.delay = SimpleNamespace(put_back=self._put_back)
+        self.request_queue = SimpleNamespace(put_back=self._put_back)
         self.shutdown = Shutdown()
 
     async def _handle(self, request: RotationRequest) -> Outcome:
@@ -225,7 +225,7 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(
         SimpleNamespace(requests=requests, expiring={}, unbound={}),
         SimpleNamespace(tell=mocker.AsyncMock()),
     )
-    app: Any = SimpleNamespace(vaults=vaults, sweeper=sweeper, delay=None, telemetry=Off(), poison=poison)
+    app: Any = SimpleNamespace(vaults=vaults, sweeper=sweeper, request_queue=None, telemetry=Off(), poison=poison)
     with caplog.at_level(logging.INFO):
         messages = await sweep(app)
     assert [str(from_text(message).ref) for message in messages] == ["broken/first", "kv/first", "kv/second"]
@@ -240,9 +240,9 @@ async def test_a_vault_that_cannot_be_read_does_not_keep_the_others_waiting(
 async def test_a_busy_message_is_sent_with_a_delay_that_differs(mocker: MockerFixture) -> None:
     client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock()
-    delay = Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock())
-    await delay.put_back(REQUEST, 60)
-    await delay.put_back(REQUEST, 100_000)
+    request_queue = RequestQueue("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock())
+    await request_queue.put_back(REQUEST, 60)
+    await request_queue.put_back(REQUEST, 100_000)
     short, long = (call.kwargs["visibility_timeout"] for call in client.send_message.call_args_list)
     assert 60 < short < 71
     assert LONGEST_S < long < LONGEST_S + 11
@@ -253,10 +253,10 @@ async def test_a_queue_that_does_not_answer_leaves_it_to_the_queues_own_retry(mo
     client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("x"))
     for service in ("https://st.queue.core.windows.net", None):
-        delay = Delay(service, mocker.Mock(), mocker.Mock())
+        request_queue = RequestQueue(service, mocker.Mock(), mocker.Mock())
         with pytest.raises(Unreachable):
-            await delay.put_back(REQUEST, 60)
-        assert await delay.send(["a", "b"]) == ["a", "b"]
+            await request_queue.put_back(REQUEST, 60)
+        assert await request_queue.send(["a", "b"]) == ["a", "b"]
 
 
 async def test_a_reminder_is_a_message_for_later_that_is_taken_away_by_its_receipt(mocker: MockerFixture) -> None:
@@ -264,7 +264,7 @@ async def test_a_reminder_is_a_message_for_later_that_is_taken_away_by_its_recei
     client.send_message = mocker.AsyncMock(return_value=SimpleNamespace(id="m1", pop_receipt="r1"))
     client.delete_message = mocker.AsyncMock()
     request = replace(REQUEST, reason=UNFINISHED)
-    reminder = await Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(request, 63)
+    reminder = await RequestQueue("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(request, 63)
     client.send_message.assert_awaited_once_with(to_text(request), visibility_timeout=63)
     assert reminder is not None
     await reminder.call_off()
@@ -278,11 +278,13 @@ async def test_a_reminder_that_the_queue_does_not_take_is_one_line_in_the_log(
 ) -> None:
     client = mocker.patch("azure.storage.queue.aio.QueueClient").return_value
     client.send_message = mocker.AsyncMock(side_effect=ServiceRequestError("canary"))
-    assert await Delay("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
+    assert (
+        await RequestQueue("https://st.queue.core.windows.net", mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
+    )
     [line] = caplog.records
     assert getattr(line, "keyturn.event") == "unreminded"
     assert "canary" not in line.getMessage()
-    assert await Delay(None, mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
+    assert await RequestQueue(None, mocker.Mock(), mocker.Mock()).leave(REQUEST, 63) is None
     assert len(caplog.records) == 1, "an app that never has one is not told so at each rotation"
 
 
@@ -370,7 +372,7 @@ async def test_a_call_for_what_can_not_be_there_is_refused_before_anything_is_lo
     app = SimpleNamespace(settings=SimpleNamespace(http_auth=HttpAuth.KEY), vaults={"kv": object()}, engine=None)
     running = mocker.Mock(app=mocker.AsyncMock(return_value=app))
     with pytest.raises(refusal):
-        await rotate_now(running, Ask({}, f"?{urlencode({'if_version': version})}"), vault, "orders-db")
+        await rotate_now(running, HttpRequest({}, f"?{urlencode({'if_version': version})}"), vault, "orders-db")
     assert caplog.messages == []
 
 

@@ -19,12 +19,12 @@ from rotation.errors import (
 from rotation.ledger.records import Record, Step
 from rotation.model import (
     Adopt,
-    Claim,
     Force,
     Job,
     Outcome,
     Proof,
     Reason,
+    RequestedAccess,
     Result,
     RotationRequest,
     Secret,
@@ -230,7 +230,7 @@ async def test_an_owner_whose_vault_left_is_named_and_a_takeover_does_not_read_i
     new = InMemoryVault("kv-new", world.time)
     await new.set(NAME, world.latest.value, tags=world.tags, expires_on=world.now + timedelta(days=10))
     rule = world.policy.rules[0]
-    wide = Rule(("kv", "kv-new"), rule.secrets, rule.rotators, rule.permit, rule.targets)
+    wide = Rule(("kv", "kv-new"), rule.secrets, rule.rotators, rule.terms, rule.targets)
     world_parts = replace(engine._parts, vaults={"kv-new": new}, policy=Policy((wide,)))
     engine = type(engine)(world_parts)
     request = RotationRequest(elsewhere, None, Reason.OPERATOR, "test", demanded=True)
@@ -308,7 +308,7 @@ async def test_tags_that_ask_for_a_place_where_the_value_does_not_log_in_repair_
 
     class Elsewhere(FakeRotator):
         async def prove(self, job: Job) -> Proof:
-            if "c" in job.claim.slots:
+            if "c" in job.access.slots:
                 raise Rejected("the new place does not know it")
             return await super().prove(job)
 
@@ -322,10 +322,10 @@ async def test_tags_that_ask_for_a_place_where_the_value_does_not_log_in_repair_
 class Formed(FakeRotator):
     """Values that begin with a mark are of another form."""
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         text = secret.value.reveal()
-        claim = super().claim(spec, replace(secret, value=SecretValue(text.removeprefix("~"))))
-        return replace(claim, form="marked" if text.startswith("~") else "plain")
+        access = super().requested_access(spec, replace(secret, value=SecretValue(text.removeprefix("~"))))
+        return replace(access, form="marked" if text.startswith("~") else "plain")
 
 
 async def test_a_repair_writes_no_other_form_over_a_value() -> None:
@@ -437,7 +437,7 @@ async def test_nothing_is_staged_into_a_secret_of_somebody_elses() -> None:
 async def test_nothing_is_staged_where_a_rule_takes_the_companion_out() -> None:
     world = await World("in-place").start()
     rule = world.policy.rules[0]
-    out = Rule(rule.vaults, ("*", f"!{companion(NAME)}"), rule.rotators, rule.permit, rule.targets)
+    out = Rule(rule.vaults, ("*", f"!{companion(NAME)}"), rule.rotators, rule.terms, rule.targets)
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((out,))))
     with pytest.raises(Denied, match=companion(NAME)):
         await engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
@@ -582,9 +582,9 @@ async def test_a_copy_of_a_server_is_told_from_it_by_a_look_at_both() -> None:
     copy = "copy.example:5432"
 
     class OnTheCopy(FakeRotator):
-        def claim(self, spec: Spec, secret: Secret) -> Claim:
-            claim = super().claim(spec, secret)
-            return replace(claim, targets=(copy,)) if secret.ref == OTHER else claim
+        def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+            access = super().requested_access(spec, secret)
+            return replace(access, targets=(copy,)) if secret.ref == OTHER else access
 
         async def same_provider(self, job: Job, target: str) -> bool:
             assert target == TARGET
@@ -603,7 +603,7 @@ async def test_a_copy_of_a_server_is_told_from_it_by_a_look_at_both() -> None:
 
 
 def replace_targets(rule: Rule, targets: tuple[Target, ...]) -> Rule:
-    return Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, targets)
+    return Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, targets)
 
 
 async def test_a_version_that_is_not_valid_yet_is_no_reason_to_rotate() -> None:
@@ -631,8 +631,8 @@ async def test_what_an_operator_had_set_anew_is_finished_though_no_version_was_e
     world = await World("two-keys").start()
 
     class Nameless(FakeRotator):
-        def claim(self, spec: Spec, secret: Secret) -> Claim:
-            return replace(super().claim(spec, secret), current_slot=None)
+        def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+            return replace(super().requested_access(spec, secret), current_slot=None)
 
     world.rotator = Nameless(world.server, "two-keys")
     await write(world, REF, value("key1", "typo"))
@@ -680,8 +680,8 @@ async def test_an_owner_whose_value_names_no_slot_relies_on_it_until_its_history
     world = await World("two-keys").start()
 
     class Nameless(FakeRotator):
-        def claim(self, spec: Spec, secret: Secret) -> Claim:
-            return replace(super().claim(spec, secret), current_slot=None)
+        def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+            return replace(super().requested_access(spec, secret), current_slot=None)
 
     world.rotator = Nameless(world.server, "two-keys")
     await ask(world)

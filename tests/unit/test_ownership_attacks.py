@@ -9,11 +9,11 @@ from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, Ro
 from rotation.model import (
     Adopt,
     Applied,
-    Claim,
     Credential,
     Draft,
     Job,
     Reason,
+    RequestedAccess,
     Result,
     RotationRequest,
     Secret,
@@ -44,7 +44,7 @@ class ByItsValue(FakeRotator):
     """Drafts the role that the value names, as the rotator for PostgreSQL does."""
 
     def draft(self, job: Job) -> Draft:
-        current = Credential(job.current.value, job.claim.slots[0])
+        current = Credential(job.current.value, job.access.slots[0])
         return super().draft(replace(job, current=current))
 
 
@@ -94,16 +94,16 @@ OLD, NEW = "old.example:5432", "new.example:5432"
 class OnTwoServers(FakeRotator):
     """A value of which `#` stands behind leads to the new server; the same password may hold at both."""
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
-        claim = super().claim(spec, secret)
-        return replace(claim, targets=(NEW if spec.target == NEW else OLD,))
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+        access = super().requested_access(spec, secret)
+        return replace(access, targets=(NEW if spec.target == NEW else OLD,))
 
 
 async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_were_moved_from() -> None:
     world = await World("in-place+admin").start()
     world.rotator = OnTwoServers(world.server, "in-place")
     rule = world.policy.rules[0]
-    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(OLD), parse_target(NEW)))
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, (parse_target(OLD), parse_target(NEW)))
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
 
     async def sweep() -> Result:
@@ -141,14 +141,14 @@ async def test_a_repair_leaves_a_secret_managed_though_the_value_that_works_was_
 class NamesNothing(FakeRotator):
     """Its values name no slot, as an Entra secret and a storage key don't."""
 
-    settled = False
+    confirmed = False
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
-        return replace(super().claim(spec, secret), current_slot=None)
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+        return replace(super().requested_access(spec, secret), current_slot=None)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         await super().verify(job, credential)
-        if not self.settled:
+        if not self.confirmed:
             raise NotYet("not accepted everywhere yet", retry_after_s=30)
 
 
@@ -168,7 +168,7 @@ async def test_a_reset_is_finished_though_nothing_says_which_slot_the_broken_val
         world.time.ahead(seconds=61)
     else:
         assert (await ask(world, adopt=Adopt.RESET, slots=("key1", "key2"))).result is Result.DEFERRED
-    rotator.settled = True
+    rotator.confirmed = True
     assert (await ask(world, reason="sweep")).result is Result.RESUMED
     assert world.works(world.latest)
 
@@ -193,8 +193,8 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
     class Other(FakeRotator):
         """As any rotator whose realm is of another kind, and which therefore can't hold it against its own."""
 
-        def claim(self, spec: Spec, secret: Secret) -> Claim:
-            return replace(super().claim(spec, secret), slots=("victim",), current_slot="victim")
+        def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+            return replace(super().requested_access(spec, secret), slots=("victim",), current_slot="victim")
 
         def draft(self, job: Job) -> Draft:
             return Draft("victim", value("victim", "stolen"))
@@ -207,7 +207,7 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
             raise Rejected("not victim's password")
 
     rule = world.policy.rules[0]
-    wide = Rule(rule.vaults, rule.secrets, (*rule.rotators, "other"), rule.permit, rule.targets)
+    wide = Rule(rule.vaults, rule.secrets, (*rule.rotators, "other"), rule.terms, rule.targets)
     other = Other(world.server, "in-place")
     parts = world.engine._parts
     parts = replace(parts, policy=Policy((wide,)), rotator=lambda name: other if name == "other" else world.rotator)
@@ -249,14 +249,14 @@ class Copied(FakeRotator):
 
     asked: int = 0
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
-        claim = super().claim(spec, secret)
-        slots = spec.slots or claim.slots
-        return replace(claim, slots=slots, targets=(spec.target or TARGET,))
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+        access = super().requested_access(spec, secret)
+        slots = spec.slots or access.slots
+        return replace(access, slots=slots, targets=(spec.target or TARGET,))
 
     async def same_provider(self, job: Job, target: str) -> bool:
         self.asked += 1
-        return job.claim.targets == (target,)
+        return job.access.targets == (target,)
 
 
 async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_are_gone() -> None:
@@ -269,7 +269,7 @@ async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_
     rule = world.policy.rules[0]
 
     def engine(*targets: str) -> object:
-        allowed = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, tuple(map(parse_target, targets)))
+        allowed = Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, tuple(map(parse_target, targets)))
         return type(world.engine)(replace(parts, policy=Policy((allowed,)), rotator=lambda _: world.rotator))
 
     request = RotationRequest(OTHER, None, Reason.OPERATOR, "test", demanded=True)
@@ -288,7 +288,7 @@ async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owne
     world.server.passwords |= {"a": "aa", "b": "bb"}
     world.rotator = Copied(world.server, "in-place")
     rule = world.policy.rules[0]
-    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.permit, (parse_target(TARGET), parse_target(COPY)))
+    both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, (parse_target(TARGET), parse_target(COPY)))
     engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
     pair, at_copy, at_original = (SecretRef("kv", f"orders-{n}") for n in (1, 2, 3))
     await write(world, at_copy, value("a", "aa"), {**world.tags, "target": COPY})
@@ -396,10 +396,10 @@ async def test_an_unmanaged_owner_whose_value_is_of_another_form_relies_on_what_
     class ByForm(FakeRotator):
         """A value is read by the form that the tag names, as those of connection strings are."""
 
-        def claim(self, spec: Spec, secret: Secret) -> Claim:
+        def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
             if spec.format == "marked" and not secret.value.reveal().endswith("!"):
                 raise Unusable("this is not of the form that the tag format names", field="format")
-            return super().claim(spec, secret)
+            return super().requested_access(spec, secret)
 
     world.rotator = ByForm(world.server, "in-place")
     world.server.passwords["app"] = "same!"

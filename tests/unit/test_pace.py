@@ -7,7 +7,7 @@ from collections.abc import Awaitable
 import pytest
 
 from rotation.errors import Throttled
-from rotation.stores.rate_limiter import AT_ONCE, PATIENCE_S, WINDOW_S, Pace
+from rotation.stores.rate_limiter import MAX_CONCURRENT, PATIENCE_S, WINDOW_S, RateLimiter
 
 
 class Time:
@@ -48,24 +48,24 @@ class Limited:
         self.made: list[float] = []
         self.refused = 0
 
-    async def write(self, pace: Pace, creations: int) -> None:
+    async def write(self, limiter: RateLimiter, creations: int) -> None:
         """Two creations a rotation, until so many were made; a refusal is waited out."""
         for _ in range(creations // 2):
-            await self._patiently(pace, 2)
+            await self._patiently(limiter, 2)
             for _ in range(2):
                 tries = 0
                 while (wait := self._too_many()) is not None:
                     self.refused += 1
                     tries += 1
-                    await self.time.sleep(pace.refused(wait if self.tells else None, tries))
+                    await self.time.sleep(limiter.refused(wait if self.tells else None, tries))
                 self.made.append(self.time.now)
-                pace.made()
+                limiter.made()
                 await self.time.sleep(0.01)
 
-    async def _patiently(self, pace: Pace, creations: int) -> None:
+    async def _patiently(self, limiter: RateLimiter, creations: int) -> None:
         while True:
             try:
-                return await pace.wait(creations)
+                return await limiter.wait(creations)
             except Throttled as throttled:
                 await self.time.sleep(float(throttled.retry_after_s or 1))
 
@@ -74,8 +74,8 @@ class Limited:
         return max(1.0, recent[0] + WINDOW_S - self.time.now) if len(recent) >= self.limit else None
 
 
-def pace(time: Time, creations: int = 290) -> Pace:
-    return Pace(creations, monotonic=time.monotonic, sleep=time.sleep, dice=random.Random(1))
+def limiter(time: Time, creations: int = 290) -> RateLimiter:
+    return RateLimiter(creations, monotonic=time.monotonic, sleep=time.sleep, rng=random.Random(1))
 
 
 def most_within_a_window(times: list[float]) -> int:
@@ -89,7 +89,7 @@ async def started(*calls: Awaitable[None]) -> list[asyncio.Task[None]]:
 async def test_one_writer_stays_below_the_limit_and_uses_nine_tenths_of_it() -> None:
     time = Time()
     vault = Limited(time, 300)
-    mine = pace(time)
+    mine = limiter(time)
     await time.pass_until_done(*await started(*(vault.write(mine, 100) for _ in range(10))))
     assert vault.refused == 0
     assert most_within_a_window(vault.made) <= 290 + 2 * 10  # those under way come a moment after their booking
@@ -99,7 +99,7 @@ async def test_one_writer_stays_below_the_limit_and_uses_nine_tenths_of_it() -> 
 @pytest.mark.parametrize("creations", [10, 16, 100, 290, 100_000])
 async def test_no_window_holds_more_than_was_asked_for(creations: int) -> None:
     time = Time()
-    mine = pace(time, creations)
+    mine = limiter(time, creations)
     passed: list[float] = []
 
     async def one() -> None:
@@ -112,15 +112,15 @@ async def test_no_window_holds_more_than_was_asked_for(creations: int) -> None:
 
 async def test_after_a_pause_a_few_need_not_wait() -> None:
     time = Time()
-    mine = pace(time)
-    for _ in range(AT_ONCE // 2):
+    mine = limiter(time)
+    for _ in range(MAX_CONCURRENT // 2):
         await asyncio.wait_for(mine.wait(2), 1)
     assert time.now == 1000.0
 
 
 async def test_who_would_wait_longer_than_a_window_goes_away_and_books_nothing() -> None:
     time = Time()
-    mine = pace(time, 10)
+    mine = limiter(time, 10)
     waiting = await started(mine.wait(5), mine.wait(5))
     await asyncio.sleep(0)
     for _ in range(3):
@@ -133,7 +133,7 @@ async def test_who_would_wait_longer_than_a_window_goes_away_and_books_nothing()
 
 async def test_a_refusal_closes_the_vault_for_all_until_its_time_is_over() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     mine.refused(3)
     reached: list[float] = []
 
@@ -148,7 +148,7 @@ async def test_a_refusal_closes_the_vault_for_all_until_its_time_is_over() -> No
 
 async def test_a_refusal_that_names_no_time_is_over_when_our_own_oldest_leaves_the_window() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     for _ in range(20):
         mine.made()
         time.now += 0.1
@@ -162,14 +162,14 @@ async def test_a_refusal_that_names_no_time_is_over_when_our_own_oldest_leaves_t
 async def test_who_made_hardly_any_asks_again_soon_since_others_used_the_window_up() -> None:
     """A lone rotation, whose only creation so far is its staged value: its consumers wait for the other one."""
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     mine.made()
     assert [mine.refused(None, tries) for tries in (1, 2, 3)] == [1, 2, 4]
 
 
 async def test_what_was_made_is_not_remembered_for_longer_than_a_window() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     for _ in range(1_000):
         mine.made()
         time.now += 1
@@ -178,7 +178,7 @@ async def test_what_was_made_is_not_remembered_for_longer_than_a_window() -> Non
 
 async def test_a_long_refusal_is_not_waited_for() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     mine.refused(60)
     with pytest.raises(Throttled) as throttled:
         await mine.wait(0)
@@ -187,8 +187,8 @@ async def test_a_long_refusal_is_not_waited_for() -> None:
 
 async def test_who_waits_already_waits_longer_when_the_vault_closes() -> None:
     time = Time()
-    mine = pace(time)
-    await mine.wait(AT_ONCE)
+    mine = limiter(time)
+    await mine.wait(MAX_CONCURRENT)
     reached: list[float] = []
 
     async def one() -> None:
@@ -204,7 +204,7 @@ async def test_who_waits_already_waits_longer_when_the_vault_closes() -> None:
 
 async def test_who_is_kept_waiting_by_one_refusal_after_the_other_goes_away_in_time() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     mine.refused(9)
     waiting = (await started(mine.wait(2)))[0]
     for _ in range(3):
@@ -228,7 +228,7 @@ async def test_instances_that_know_nothing_of_each_other_share_a_vault_without_a
     """A 429 need not say when to come back: AzureSignTool#219 shows all headers of a real one."""
     time = Time()
     vault = Limited(time, 300, tells=tells)
-    paces = [pace(time) for _ in range(instances)]
+    paces = [limiter(time) for _ in range(instances)]
     each = 3000 // instances // 8
     await time.pass_until_done(*await started(*(vault.write(one, each) for one in paces for _ in range(8))))
     assert vault.refused <= 0.05 * (5 * len(vault.made)), "a rotation makes as many other calls again, and more"
@@ -237,7 +237,7 @@ async def test_instances_that_know_nothing_of_each_other_share_a_vault_without_a
 
 async def test_a_refused_writer_slows_down_and_recovers() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
 
     async def rate() -> float:
         began = time.now
@@ -256,7 +256,7 @@ async def test_a_refused_writer_slows_down_and_recovers() -> None:
 
 def test_the_speed_never_falls_to_nothing() -> None:
     time = Time()
-    mine = pace(time)
+    mine = limiter(time)
     for _ in range(100):
         mine.refused(1)
         time.now += 1

@@ -8,7 +8,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from pytest_mock import MockerFixture
 
 from app.messages import to_text
-from app.poison import AT_MOST, POISON_QUEUE, Poison
+from app.poison import AT_MOST, POISON_QUEUE, PoisonQueueMonitor
 from rotation.model import Reason, RotationRequest, SecretRef
 
 SERVICE = "https://st.queue.core.windows.net"
@@ -24,7 +24,7 @@ async def told(
     answer = [SimpleNamespace(content=text) for text in found] if isinstance(found, list) else None
     client.peek_messages = mocker.AsyncMock(side_effect=messages, return_value=answer)
     with caplog.at_level(logging.INFO):
-        await Poison(SERVICE, mocker.Mock()).tell()
+        await PoisonQueueMonitor(SERVICE, mocker.Mock()).tell()
     assert made.call_args.args[1] == POISON_QUEUE == "rotation-requests-poison"
     assert made.call_args.kwargs["retry_total"] == 0  # the sweep's own messages wait for this
     return caplog.records
@@ -66,5 +66,5 @@ async def test_a_queue_that_cannot_be_looked_at_does_not_stop_the_sweep(
 async def test_without_the_queue_services_address_nothing_is_looked_at(
     mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await Poison(None, mocker.Mock()).tell()
+    await PoisonQueueMonitor(None, mocker.Mock()).tell()
     assert caplog.records == []

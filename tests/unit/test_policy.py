@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import Denied
-from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
-from rotation.policy import Permit, Policy, Rule
+from rotation.model import Admin, PasswordRules, RequestedAccess, SecretRef, Spec, Tls
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 
 ORDERS = SecretRef("kv-orders", "orders-db-web")
@@ -31,7 +31,7 @@ def rule(
         secrets=secrets,
         rotators=rotators,
         targets=tuple(parse_target(target) for target in targets),
-        permit=Permit(rule=number, slots=slots, pairs=pairs, max_validity_days=max_validity_days, admin=admin),
+        terms=RuleTerms(rule=number, slots=slots, pairs=pairs, max_validity_days=max_validity_days, admin=admin),
     )
 
 
@@ -39,30 +39,30 @@ def spec(rotator: str = "postgres", validity_days: int = 90) -> Spec:
     return Spec(rotator, validity_days, 30, 72, None, (), None, None)
 
 
-def claim(*targets: str, slots: tuple[str, ...] = ("orders_a", "orders_b")) -> Claim:
-    return Claim(targets or (f"{SERVER}:5432",), slots, None)
+def access(*targets: str, slots: tuple[str, ...] = ("orders_a", "orders_b")) -> RequestedAccess:
+    return RequestedAccess(targets or (f"{SERVER}:5432",), slots, None)
 
 
-def denial(policy: Policy, asked: Spec, claimed: Claim, ref: SecretRef = ORDERS) -> Denied:
+def denial(policy: Policy, asked: Spec, claimed: RequestedAccess, ref: SecretRef = ORDERS) -> Denied:
     with pytest.raises(Denied) as raised:
-        policy.permit(ref, asked, claimed)
+        policy.terms_for(ref, asked, claimed)
     assert raised.value.message.isprintable()
     return raised.value
 
 
 def test_what_one_rule_permits_in_every_respect_is_permitted_on_its_terms() -> None:
     only = rule()
-    assert Policy((only,)).permit(ORDERS, spec(), claim()) is only.permit
+    assert Policy((only,)).terms_for(ORDERS, spec(), access()) is only.terms
 
 
 def test_without_rules_everything_is_denied() -> None:
-    denied = denial(Policy(), spec(), claim())
+    denied = denial(Policy(), spec(), access())
     assert "no rule of the policy covers 'kv-orders/orders-db-web'" in denied.message
 
 
 def test_a_permit_starts_from_the_defaults_that_a_rule_has() -> None:
-    permit = Permit(rule=1)
-    assert permit == Permit(
+    terms = RuleTerms(rule=1)
+    assert terms == RuleTerms(
         rule=1,
         slots=(),
         admin=None,
@@ -107,11 +107,11 @@ def test_what_is_taken_out_stays_out_whatever_the_order() -> None:
 
 def test_another_rule_may_cover_what_one_takes_out() -> None:
     policy = Policy((rule(secrets=("*", "!orders-db-web")), rule(2)))
-    assert policy.permit(ORDERS, spec(), claim()).rule == 2
+    assert policy.terms_for(ORDERS, spec(), access()).rule == 2
 
 
 def test_a_rotator_that_the_rule_does_not_name_is_denied_by_name() -> None:
-    denied = denial(Policy((rule(3),)), spec("storage-key"), claim())
+    denied = denial(Policy((rule(3),)), spec("storage-key"), access())
     assert denied.message == "rotator 'storage-key' is not among the `rotators` of the policy's rule 3"
     assert denied.field == "rotator"
 
@@ -128,14 +128,14 @@ def test_of_several_rules_the_one_that_came_closest_is_named_whatever_their_orde
     for place, one in enumerate(nearer):
         for other in nearer[place + 1 :]:
             for order in ((one, other), (other, one)):
-                assert f"rule {other.permit.rule}" in denial(Policy(order), spec(), claim()).message
+                assert f"rule {other.terms.rule}" in denial(Policy(order), spec(), access()).message
 
 
 def test_a_target_that_would_not_be_shown_in_one_word_is_hidden_though_its_tag_names_it() -> None:
     asked = replace(spec(), target="db example; drop")
-    assert HIDDEN in denial(Policy((rule(),)), asked, claim("db example; drop")).message
+    assert HIDDEN in denial(Policy((rule(),)), asked, access("db example; drop")).message
     shown = replace(spec(), target="other.example.com")
-    assert "other.example.com" in denial(Policy((rule(),)), shown, claim("other.example.com")).message
+    assert "other.example.com" in denial(Policy((rule(),)), shown, access("other.example.com")).message
 
 
 HIDDEN = "(not shown: no rule lists it)"
@@ -149,38 +149,38 @@ HIDDEN = "(not shown: no rule lists it)"
     ],
 )  # fmt: skip
 def test_every_target_must_be_permitted_and_one_that_the_value_alone_names_is_not_shown(target: str) -> None:
-    denied = denial(Policy((rule(),)), spec(), claim(f"{SERVER}:5432", target))
+    denied = denial(Policy((rule(),)), spec(), access(f"{SERVER}:5432", target))
     assert denied.message == f"target {HIDDEN} is not among the `targets` of the policy's rule 1"
     assert denied.field == "target"
 
 
 def test_a_target_is_shown_where_another_rule_lists_it() -> None:
     other = rule(2, secrets=("billing-*",), targets=("billing.example",))
-    denied = denial(Policy((rule(), other)), spec(), claim("billing.example:5432"))
+    denied = denial(Policy((rule(), other)), spec(), access("billing.example:5432"))
     assert denied.message == "target billing.example:5432 is not among the `targets` of the policy's rule 1"
 
 
 @pytest.mark.parametrize(("told", "shown"), [("Evil.example", True), ("evil.example:5432", True), ("evil", False)])
 def test_a_target_is_shown_where_the_tag_says_it(told: str, shown: bool) -> None:
-    denied = denial(Policy((rule(),)), replace(spec(), target=told), claim("evil.example:5432"))
+    denied = denial(Policy((rule(),)), replace(spec(), target=told), access("evil.example:5432"))
     assert f"target {'evil.example:5432' if shown else HIDDEN} is not among" in denied.message
 
 
 def test_a_claim_without_targets_needs_none_listed() -> None:
     policy = Policy((rule(targets=()),))
-    assert policy.permit(ORDERS, spec(), Claim((), ("orders_a",), None)).rule == 1
-    assert denial(policy, spec(), claim()).field == "target"
+    assert policy.terms_for(ORDERS, spec(), RequestedAccess((), ("orders_a",), None)).rule == 1
+    assert denial(policy, spec(), access()).field == "target"
 
 
 def test_every_slot_must_be_listed_exactly() -> None:
     for slots in [("orders_a", "postgres"), ("Orders_a",), ("orders_a\0",), ("*",)]:
-        denied = denial(Policy((rule(),)), spec(), claim(slots=slots))
+        denied = denial(Policy((rule(),)), spec(), access(slots=slots))
         assert denied.field == "slots"
         assert "is not among the `slots` of the policy's rule 1" in denied.message
 
 
 def test_a_slot_is_shown_where_a_rule_lists_it_or_the_tag_says_it() -> None:
-    asked = claim(slots=("orders_a", "postgres"))
+    asked = access(slots=("orders_a", "postgres"))
     other = rule(2, secrets=("billing-*",), slots=("postgres",))
     assert f"slot {HIDDEN} is not" in denial(Policy((rule(),)), spec(), asked).message
     assert "slot 'postgres' is not" in denial(Policy((rule(), other)), spec(), asked).message
@@ -190,53 +190,53 @@ def test_a_slot_is_shown_where_a_rule_lists_it_or_the_tag_says_it() -> None:
 
 def test_a_rule_without_slots_permits_those_that_the_provider_has() -> None:
     policy = Policy((rule(slots=()),))
-    assert policy.permit(ORDERS, spec(), claim(slots=("key1",))).slots == ()
-    assert policy.permit(ORDERS, spec(), claim(slots=()))
+    assert policy.terms_for(ORDERS, spec(), access(slots=("key1",))).slots == ()
+    assert policy.terms_for(ORDERS, spec(), access(slots=()))
 
 
 def test_a_rule_with_slots_permits_a_claim_without_any() -> None:
-    assert Policy((rule(),)).permit(ORDERS, spec(), claim(slots=())).rule == 1
+    assert Policy((rule(),)).terms_for(ORDERS, spec(), access(slots=())).rule == 1
 
 
 def test_any_slot_is_permitted_where_the_rule_says_so() -> None:
-    assert Policy((rule(slots=("*",)),)).permit(ORDERS, spec(), claim(slots=("whoever",))).slots == ("*",)
+    assert Policy((rule(slots=("*",)),)).terms_for(ORDERS, spec(), access(slots=("whoever",))).slots == ("*",)
 
 
 def test_a_longer_life_than_the_rule_grants_is_denied_with_both_numbers() -> None:
-    denied = denial(Policy((rule(),)), spec(validity_days=91), claim())
+    denied = denial(Policy((rule(),)), spec(validity_days=91), access())
     assert denied.message == "validity-days 91 is above the `max-validity-days` 90 of the policy's rule 1"
     assert denied.field == "validity-days"
-    assert Policy((rule(max_validity_days=None),)).permit(ORDERS, spec(validity_days=3650), claim())
+    assert Policy((rule(max_validity_days=None),)).terms_for(ORDERS, spec(validity_days=3650), access())
 
 
 def test_the_first_rule_that_permits_everything_wins() -> None:
     rules = (rule(1, vaults=("kv-other",)), rule(2, slots=("orders_a",)), rule(3), rule(4))
-    assert Policy(rules).permit(ORDERS, spec(), claim()).rule == 3
+    assert Policy(rules).terms_for(ORDERS, spec(), access()).rule == 3
 
 
 def test_permissions_are_never_put_together_from_two_rules() -> None:
     rules = (rule(1, targets=("other.example",)), rule(2, slots=("other",)))
-    denial(Policy(rules), spec(), claim())
+    denial(Policy(rules), spec(), access())
 
 
 def test_a_denial_names_what_is_missing_from_the_rule_that_came_closest() -> None:
     far, near, nearest = rule(1, rotators=("generated",)), rule(2, targets=("x.example",)), rule(3, slots=("x",))
     too_short = rule(4, max_validity_days=7)
     unpaired = rule(5, slots=("orders_a", "orders_b", "c"), pairs=(("orders_a", "c"),))
-    assert "rule 2" in denial(Policy((far, near)), spec(), claim()).message
-    assert "rule 3" in denial(Policy((far, nearest, near)), spec(), claim()).message
-    assert "rule 4" in denial(Policy((nearest, too_short, far)), spec(), claim()).message
-    assert "rule 5" in denial(Policy((nearest, unpaired, far)), spec(), claim()).message
-    assert "rule 4" in denial(Policy((unpaired, too_short)), spec(), claim()).message
+    assert "rule 2" in denial(Policy((far, near)), spec(), access()).message
+    assert "rule 3" in denial(Policy((far, nearest, near)), spec(), access()).message
+    assert "rule 4" in denial(Policy((nearest, too_short, far)), spec(), access()).message
+    assert "rule 5" in denial(Policy((nearest, unpaired, far)), spec(), access()).message
+    assert "rule 4" in denial(Policy((unpaired, too_short)), spec(), access()).message
 
 
 def test_of_two_rules_equally_close_the_first_is_named() -> None:
     rules = (rule(1, targets=("x.example",)), rule(2, targets=("y.example",)))
-    assert "rule 1" in denial(Policy(rules), spec(), claim()).message
+    assert "rule 1" in denial(Policy(rules), spec(), access()).message
 
 
 def test_a_name_that_is_none_is_shown_without_its_control_characters() -> None:
-    denied = denial(Policy((rule(),)), spec(), claim(), SecretRef("kv-orders", "x\n\u202eevil"))
+    denied = denial(Policy((rule(),)), spec(), access(), SecretRef("kv-orders", "x\n\u202eevil"))
     assert "\\n\\u202eevil" in denied.message
 
 
@@ -266,7 +266,7 @@ PAIRS = (("a", "b"), ("c", "d"))
 def test_two_slots_that_take_turns_are_permitted(
     slots: tuple[str, ...], pairs: tuple[tuple[str, str], ...], asked: tuple[str, ...]
 ) -> None:
-    assert Policy((rule(slots=slots, pairs=pairs),)).permit(ORDERS, spec(), claim(slots=asked)).pairs == pairs
+    assert Policy((rule(slots=slots, pairs=pairs),)).terms_for(ORDERS, spec(), access(slots=asked)).pairs == pairs
 
 
 @pytest.mark.parametrize(
@@ -284,7 +284,7 @@ def test_two_slots_that_take_turns_are_permitted(
 def test_two_slots_of_different_pairs_are_denied(
     slots: tuple[str, ...], pairs: tuple[tuple[str, str], ...], asked: tuple[str, str]
 ) -> None:
-    denied = denial(Policy((rule(slots=slots, pairs=pairs),)), replace(spec(), slots=asked), claim(slots=asked))
+    denied = denial(Policy((rule(slots=slots, pairs=pairs),)), replace(spec(), slots=asked), access(slots=asked))
     assert denied.field == "slots"
     assert denied.message == (
         f"slots {asked[0]!r} and {asked[1]!r} do not take turns: they are none of the `pairs` of the policy's rule 1"
@@ -293,7 +293,7 @@ def test_two_slots_of_different_pairs_are_denied(
 
 def test_a_slot_that_is_not_listed_is_named_before_any_pair_is_looked_at() -> None:
     told = replace(spec(), slots=("a", "x"))
-    denied = denial(Policy((rule(slots=FOUR, pairs=PAIRS),)), told, claim(slots=("a", "x")))
+    denied = denial(Policy((rule(slots=FOUR, pairs=PAIRS),)), told, access(slots=("a", "x")))
     assert "slot 'x' is not among" in denied.message
 
 
@@ -307,7 +307,7 @@ ADMIN = Admin("secret", "pg-admin", "boss")
 def test_the_administrator_of_a_rule_is_no_slot_whatever_the_rule_lists(
     slots: tuple[str, ...], asked: tuple[str, ...]
 ) -> None:
-    denied = denial(Policy((rule(slots=slots, admin=ADMIN),)), spec(), claim(slots=asked))
+    denied = denial(Policy((rule(slots=slots, admin=ADMIN),)), spec(), access(slots=asked))
     assert denied.field == "slots"
     assert denied.message == (
         "slot 'boss' is the administrator of the policy's rule 1, so no rule can permit its password"
@@ -316,20 +316,20 @@ def test_the_administrator_of_a_rule_is_no_slot_whatever_the_rule_lists(
 
 def test_no_other_rule_permits_the_administrator_of_a_rule_with_the_same_target() -> None:
     policy = Policy((rule(1, slots=("*",)), rule(2, vaults=("kv-other",), admin=ADMIN)))
-    assert "rule 2" in denial(policy, spec(), claim(slots=("boss",))).message
-    assert policy.permit(ORDERS, spec(), claim(slots=("bos",)))
+    assert "rule 2" in denial(policy, spec(), access(slots=("boss",))).message
+    assert policy.terms_for(ORDERS, spec(), access(slots=("bos",)))
     wide = Policy((rule(1, slots=("*",), targets=(SERVER, "other.example.com")), rule(2, admin=ADMIN)))
-    assert "rule 2" in denial(wide, spec(), claim(f"{SERVER}:5432", "other.example.com:5432", slots=("boss",))).message
+    assert "rule 2" in denial(wide, spec(), access(f"{SERVER}:5432", "other.example.com:5432", slots=("boss",))).message
 
 
 def test_a_role_of_the_administrator_s_name_on_another_server_is_another_role() -> None:
     policy = Policy((rule(1, slots=("*",)), rule(2, targets=("other.example.com",), admin=ADMIN)))
-    assert policy.permit(ORDERS, spec(), claim(slots=("boss",))).rule == 1
+    assert policy.terms_for(ORDERS, spec(), access(slots=("boss",))).rule == 1
 
 
 def test_an_administrator_whose_role_is_not_named_stands_in_nobody_s_way() -> None:
     policy = Policy((rule(slots=("*",), admin=Admin("secret", "pg-admin")),))
-    assert policy.permit(ORDERS, spec(), claim(slots=("boss",))).admin == Admin("secret", "pg-admin")
+    assert policy.terms_for(ORDERS, spec(), access(slots=("boss",))).admin == Admin("secret", "pg-admin")
 
 
 # the app's own accounts
@@ -342,14 +342,14 @@ ACCOUNT = "/subscriptions/s/resourceGroups/rg-a/providers/Microsoft.Storage/stor
 def test_no_rule_permits_the_keys_of_an_account_that_the_app_lives_on(target: str, asked: str) -> None:
     scope = "/subscriptions/s/resourceGroups/rg-a/*"
     rules = (rule(rotators=("storage-key", "postgres"), targets=(scope, target), slots=()),)
-    claimed = claim(asked, slots=("key1", "key2"))
+    claimed = access(asked, slots=("key1", "key2"))
     denied = denial(Policy(rules, frozenset({"stapp"})), spec("storage-key"), claimed)
     assert denied.field == "target"
     assert denied.message.startswith("this app lives on the storage account 'stapp', so no rule can permit its keys: ")
-    assert Policy(rules, frozenset({"stapp2", "tapp"})).permit(ORDERS, spec("storage-key"), claimed)
+    assert Policy(rules, frozenset({"stapp2", "tapp"})).terms_for(ORDERS, spec("storage-key"), claimed)
     assert denial(Policy(rules, frozenset({"stapp"})), spec("postgres"), claimed) is not None  # whatever the rotator
-    other = claim(asked.lower().replace("storageaccounts", "vaults"), slots=())
-    assert Policy(rules, frozenset({"stapp"})).permit(ORDERS, spec("postgres"), other)
+    other = access(asked.lower().replace("storageaccounts", "vaults"), slots=())
+    assert Policy(rules, frozenset({"stapp"})).terms_for(ORDERS, spec("postgres"), other)
 
 
 # where nothing is staged

@@ -77,7 +77,7 @@ def test_what_the_app_starts_with_is_sound_to_the_command(alphabet: str, tmp_pat
     path.write_text(f'{RULE}password = {{ alphabet = "{alphabet}" }}\n', "utf-8")
     assert main(["check", str(path)]) == 0
     settings = from_environment({**ENVIRONMENT, "ROTATION_POLICY": str(path)}, ROOT)
-    assert load_policy(settings).rules[0].permit.password.alphabet == alphabet
+    assert load_policy(settings).rules[0].terms.password.alphabet == alphabet
 
 
 @pytest.mark.parametrize("term", ["password = { length = 20 }", 'admin = "secret:pg-admin"', 'tls = "verify-full"'])

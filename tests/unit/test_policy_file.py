@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from local.postgres import ADMIN
 from rotation.errors import Denied, Misconfigured
-from rotation.model import Admin, Claim, PasswordRules, SecretRef, Spec, Tls
-from rotation.policy import Permit, Policy
+from rotation.model import Admin, PasswordRules, RequestedAccess, SecretRef, Spec, Tls
+from rotation.policy import Policy, RuleTerms
 from rotation.policy.file import Finding, check, load
 from rotation.policy.rule_reader import KEYS, Known
 
@@ -79,7 +79,7 @@ tls = "disable"
     (rule,) = policy.rules
     assert rule.vaults == ("kv-orders",)
     assert rule.secrets == ("orders-db-*", "!orders-db-admin")
-    assert rule.permit == Permit(
+    assert rule.terms == RuleTerms(
         rule=1,
         slots=("orders_a", "Orders B", "c"),
         pairs=(("Orders B", "orders_a"),),
@@ -87,19 +87,19 @@ tls = "disable"
         admin=Admin("secret", "orders-db-admin", "pgadmin"),
         max_validity_days=30,
         min_interval=timedelta(0),
-        window=rule.permit.window,
+        window=rule.terms.window,
         verify_every=timedelta(hours=6),
         jitter_percent=0,
         password=PasswordRules(64, "url-safe"),
         tls=Tls.DISABLE,
     )
-    assert rule.permit.window is not None
-    assert rule.permit.window.zone is UTC
+    assert rule.terms.window is not None
+    assert rule.terms.window.zone is UTC
 
 
 def test_what_a_rule_leaves_out_has_the_documented_defaults() -> None:
     (rule,) = sound(SOUND).rules
-    assert rule.permit == Permit(
+    assert rule.terms == RuleTerms(
         rule=1,
         slots=("orders_a",),
         admin=None,
@@ -114,17 +114,17 @@ def test_what_a_rule_leaves_out_has_the_documented_defaults() -> None:
 
 
 def test_verify_hours_of_zero_means_never() -> None:
-    assert sound(SOUND + "verify-hours = 0\n").rules[0].permit.verify_every is None
+    assert sound(SOUND + "verify-hours = 0\n").rules[0].terms.verify_every is None
 
 
 def test_the_apps_own_identity_may_be_the_administrator() -> None:
     azures = SOUND.replace("db.example.com", "db.postgres.database.azure.com")
     policy = sound(azures + 'admin = "identity"\nadmin-user = "keyturn"\n')
-    assert policy.rules[0].permit.admin == Admin("identity", None, "keyturn")
+    assert policy.rules[0].terms.admin == Admin("identity", None, "keyturn")
 
 
 def test_rules_are_numbered_in_the_order_of_the_file() -> None:
-    assert [rule.permit.rule for rule in sound(SOUND * 3).rules] == [1, 2, 3]
+    assert [rule.terms.rule for rule in sound(SOUND * 3).rules] == [1, 2, 3]
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "rule = []"])
@@ -250,7 +250,7 @@ def test_a_wrong_element_of_a_long_list_is_told_with_its_own_line() -> None:
 @pytest.mark.parametrize("targets", ['["localhost", "127.0.0.1:*", "[::1]:5432"]', '["127.3.2.1"]'])
 def test_any_slot_may_be_permitted_on_this_machines_own_servers(targets: str) -> None:
     text = SOUND.replace('["orders_a"]', '["*"]').replace('["db.example.com"]', targets)
-    assert sound(text).rules[0].permit.slots == ("*",)
+    assert sound(text).rules[0].terms.slots == ("*",)
 
 
 @pytest.mark.parametrize(
@@ -345,7 +345,7 @@ def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match="postgres-alternating takes two of"):
         load(path, Known(KNOWN, takes_turns=("postgres-alternating",)))
     path.write_text(SOUND + 'password = { alphabet = "hex" }\n', "utf-8")
-    assert load(path, Known(KNOWN, alphabets=("hex",))).rules[0].permit.password.alphabet == "hex"
+    assert load(path, Known(KNOWN, alphabets=("hex",))).rules[0].terms.password.alphabet == "hex"
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
@@ -374,14 +374,14 @@ def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
 
 def test_the_sample_policy_states_the_defaults_as_they_are() -> None:
     text = SAMPLE.read_text("utf-8")
-    defaults = Permit(rule=1)
+    defaults = RuleTerms(rule=1)
     assert f"Default: {defaults.max_validity_days}." in text
     assert f"Default: {defaults.min_interval // timedelta(hours=1)}." in text
     assert defaults.verify_every is not None
     assert f"0: never. Default: {defaults.verify_every // timedelta(hours=1)}." in text
     assert f"0 to 20. Default: {defaults.jitter_percent}." in text
     assert f"0 to 8760. Default: {defaults.min_grace_hours}." in text
-    first = sound(text).rules[0].permit
+    first = sound(text).rules[0].terms
     assert (first.password, first.tls) == (defaults.password, defaults.tls)
 
 
@@ -397,19 +397,19 @@ def test_the_local_policy_permits_every_rotator_against_this_machine(vault: str,
     arm = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local/providers/X/y/z"
     for host in ("localhost", "127.0.0.1", "[::1]"):
         for rotator in ("postgres", "postgres-alternating"):
-            permit = policy.permit(ref, spec(rotator), Claim((f"{host}:50123",), ("anyone", "else"), None))
-            assert (permit.tls, permit.min_interval, permit.admin) == (Tls.DISABLE, timedelta(0), None)
-    assert policy.permit(ref, spec("storage-key"), Claim((arm,), ("key1", "key2"), None))
-    app = Claim(("00000000-0000-0000-0000-0000000000a1",), (), None)
-    assert policy.permit(ref, spec("entra-app-secret"), app).slots == ()
-    assert policy.permit(ref, spec("generated"), Claim((), (), None)).slots == ()
+            terms = policy.terms_for(ref, spec(rotator), RequestedAccess((f"{host}:50123",), ("anyone", "else"), None))
+            assert (terms.tls, terms.min_interval, terms.admin) == (Tls.DISABLE, timedelta(0), None)
+    assert policy.terms_for(ref, spec("storage-key"), RequestedAccess((arm,), ("key1", "key2"), None))
+    app = RequestedAccess(("00000000-0000-0000-0000-0000000000a1",), (), None)
+    assert policy.terms_for(ref, spec("entra-app-secret"), app).slots == ()
+    assert policy.terms_for(ref, spec("generated"), RequestedAccess((), (), None)).slots == ()
 
 
 def test_the_local_policy_names_an_administrator_for_secrets_made_for_trying_that() -> None:
     policy = sound(LOCAL.read_text("utf-8"))
-    claim = Claim(("localhost:5432",), ("anyone",), None)
-    permit = policy.permit(SecretRef("kv-demo", "orders-by-admin"), spec("postgres"), claim)
-    assert permit.admin == Admin("secret", "pg-admin", ADMIN)
+    access = RequestedAccess(("localhost:5432",), ("anyone",), None)
+    terms = policy.terms_for(SecretRef("kv-demo", "orders-by-admin"), spec("postgres"), access)
+    assert terms.admin == Admin("secret", "pg-admin", ADMIN)
 
 
 @pytest.mark.parametrize("name", ["orders-by-admin", "orders-db"])
@@ -417,7 +417,9 @@ def test_the_local_policy_names_an_administrator_for_secrets_made_for_trying_tha
 def test_the_local_policy_gives_nobody_the_administrators_password(name: str, host: str) -> None:
     policy = sound(LOCAL.read_text("utf-8"))
     with pytest.raises(Denied, match=f"slot '{ADMIN}' is the administrator"):
-        policy.permit(SecretRef("kv-demo", name), spec("postgres"), Claim((f"{host}:5432",), (ADMIN,), None))
+        policy.terms_for(
+            SecretRef("kv-demo", name), spec("postgres"), RequestedAccess((f"{host}:5432",), (ADMIN,), None)
+        )
 
 
 def test_the_local_policy_reaches_no_other_machine_and_not_the_administrator() -> None:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from rotation.errors import Denied, Misconfigured
-from rotation.model import Admin, Claim, SecretRef, Spec
-from rotation.policy import Permit, Policy, Rule
+from rotation.model import Admin, RequestedAccess, SecretRef, Spec
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.self_protection import OwnResources, protect
 from rotation.policy.targets import parse_target
 
@@ -14,11 +14,11 @@ OTHER_GROUP = "/subscriptions/99999999-2222-3333-4444-555555555555/resourceGroup
 
 
 def storage_rule(*targets: str, rotators: tuple[str, ...] = ("storage-key",), number: int = 1) -> Rule:
-    return Rule(("kv-a",), ("*",), rotators, Permit(rule=number), tuple(parse_target(target) for target in targets))
+    return Rule(("kv-a",), ("*",), rotators, RuleTerms(rule=number), tuple(parse_target(target) for target in targets))
 
 
 def with_admin(vaults: tuple[str, ...], secrets: tuple[str, ...], admin: Admin | None, number: int = 1) -> Rule:
-    return Rule(vaults, secrets, ("postgres",), Permit(rule=number, admin=admin))
+    return Rule(vaults, secrets, ("postgres",), RuleTerms(rule=number, admin=admin))
 
 
 def refusal(policy: Policy, own: OwnResources) -> str:
@@ -117,10 +117,10 @@ def test_an_administrators_secret_that_no_rule_covers_is_accepted() -> None:
 def test_an_account_known_by_its_name_alone_is_denied_at_each_run(own: OwnResources, target: str) -> None:
     policy = Policy((storage_rule(target),))
     spec = Spec("storage-key", 90, 30, 72, None, (), None, None)
-    keys = Claim((ACCOUNT.lower(),), ("key1", "key2"), None)
-    assert policy.permit(SecretRef("kv-a", "x"), spec, keys)
+    keys = RequestedAccess((ACCOUNT.lower(),), ("key1", "key2"), None)
+    assert policy.terms_for(SecretRef("kv-a", "x"), spec, keys)
     with pytest.raises(Denied, match="this app lives on the storage account 'stapp'"):
-        protect(policy, own).permit(SecretRef("kv-a", "x"), spec, keys)
+        protect(policy, own).terms_for(SecretRef("kv-a", "x"), spec, keys)
 
 
 def test_what_is_protected_is_the_same_policy_with_the_names_of_its_own() -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from rotation.policy.targets import Application, Host, Resource, Scope, parse_target, permitted
+from rotation.policy.targets import Application, HostTarget, Resource, Scope, parse_target, permitted
 
 relaxed = settings(deadline=None, database=None, max_examples=400)
 
@@ -187,7 +187,7 @@ def test_what_is_no_target_is_refused_with_a_line_that_helps(rule: str) -> None:
 
 def test_targets_are_told_apart_by_their_form() -> None:
     kinds = [SERVER, ACCOUNT, f"{SUBSCRIPTION}/resourceGroups/rg/*", "aaaaaaaa-2222-3333-4444-555555555555"]
-    assert [type(parse_target(text)) for text in kinds] == [Host, Resource, Scope, Application]
+    assert [type(parse_target(text)) for text in kinds] == [HostTarget, Resource, Scope, Application]
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_targets_are_told_apart_by_their_form() -> None:
 )
 def test_only_this_machine_itself_counts_as_loopback(text: str, loopback: bool) -> None:
     target = parse_target(text)
-    assert isinstance(target, Host)
+    assert isinstance(target, HostTarget)
     assert target.loopback is loopback
 
 

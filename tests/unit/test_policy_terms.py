@@ -50,7 +50,7 @@ def test_a_rule_of_more_than_two_slots_that_take_turns_says_which_do() -> None:
 @pytest.mark.parametrize("line", ['pairs = [["a", "b"], ["c", "d"]]', 'pairs = [["d", "a"]]'])
 def test_the_line_that_the_check_says_makes_the_rule_sound(line: str) -> None:
     pairs = [["a", "b"], ["c", "d"]] if "b" in line else [["d", "a"]]
-    assert sound(f"{FOUR}{line}\n").rules[0].permit.pairs == tuple(map(tuple, pairs))
+    assert sound(f"{FOUR}{line}\n").rules[0].terms.pairs == tuple(map(tuple, pairs))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_nor_among_the_slots_of_another_rule_on_the_same_server(mine: str, their
 @pytest.mark.parametrize("tls", ["disable", "verify-full"])
 def test_on_this_machine_an_administrator_needs_no_tls(targets: str, tls: str) -> None:
     text = SOUND.replace('"db.example.com"', targets) + SECRET
-    assert sound(f'{text}tls = "{tls}"\n').rules[0].permit.tls is Tls(tls)
+    assert sound(f'{text}tls = "{tls}"\n').rules[0].terms.tls is Tls(tls)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import pytest
 
 from rotation.capabilities import ParksPassword
 from rotation.errors import Unusable
-from rotation.model import Admin, Claim, Credential, Endpoints, PasswordRules, SecretValue
+from rotation.model import Admin, Credential, Endpoints, PasswordRules, RequestedAccess, SecretValue
 from rotation.policy.targets import parse_target
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.postgres.alternating import PostgresAlternating
 from rotation.rotators.postgres.in_place import Postgres
@@ -32,12 +32,12 @@ async def no_sleep(_seconds: float) -> None:
     pytest.fail("nothing is waited for")
 
 
-SERVICES = Services(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.Random(7))
+SERVICES = RotatorDependencies(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.Random(7))
 IN_PLACE, ALTERNATING = Postgres(SERVICES), PostgresAlternating(SERVICES)
 
 
-def claim(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> Claim:
-    return rotator.claim(make_spec("postgres", **tags), make_secret(value))  # type: ignore[arg-type]
+def access(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> RequestedAccess:
+    return rotator.requested_access(make_spec("postgres", **tags), make_secret(value))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,8 @@ def claim(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> Claim:
     ],
 )
 def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[str, ...]) -> None:
-    read = claim(value)
-    assert read == Claim(targets, ("app",), "app", read.form, confidential=(SecretValue("secret"),))
+    read = access(value)
+    assert read == RequestedAccess(targets, ("app",), "app", read.form, confidential=(SecretValue("secret"),))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_value_claims_every_server_that_it_names(value: str, targets: tuple[st
     ],
 )
 def test_for_a_bare_password_the_tags_say_it(target: str, claimed: str) -> None:
-    assert claim("secret", target=target, slots=("app",)) == Claim(
+    assert access("secret", target=target, slots=("app",)) == RequestedAccess(
         (claimed,), ("app",), None, "plain", confidential=(SecretValue("secret"),)
     )
     assert parse_target(claimed).permits(claimed)
@@ -79,9 +79,9 @@ def test_for_a_bare_password_the_tags_say_it(target: str, claimed: str) -> None:
 
 def test_the_tag_target_comes_on_top_of_the_values_own_servers() -> None:
     value = "postgresql://app:secret@pooler:6432/orders"
-    assert claim(value, target="db").targets == ("pooler:6432", "db:5432")
-    assert claim(value, target=ID).targets == ("pooler:6432", ID.lower())
-    assert claim(value, target="POOLER:6432").targets == ("pooler:6432",)
+    assert access(value, target="db").targets == ("pooler:6432", "db:5432")
+    assert access(value, target=ID).targets == ("pooler:6432", ID.lower())
+    assert access(value, target="POOLER:6432").targets == ("pooler:6432",)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_tag_target_comes_on_top_of_the_values_own_servers() -> None:
 )
 def test_a_host_that_is_none_is_told(host: str) -> None:
     with pytest.raises(Unusable) as raised:
-        claim(f"postgresql://app:secret@{host}/orders")
+        access(f"postgresql://app:secret@{host}/orders")
     assert raised.value.field == "value"
 
 
@@ -130,7 +130,7 @@ def test_a_host_that_is_none_is_told(host: str) -> None:
 )
 def test_a_tag_target_that_is_none_is_told(target: str) -> None:
     with pytest.raises(Unusable) as raised:
-        claim("secret", target=target, slots=("app",))
+        access("secret", target=target, slots=("app",))
     assert raised.value.field == "target"
 
 
@@ -146,20 +146,20 @@ def test_what_leads_elsewhere_than_the_host_says_is_told_by_its_keyword(keyword:
         f'{{"host": "db", "username": "app", "password": "secret", "{name}": "{text}"}}',
     ):
         with pytest.raises(Unusable, match=f"(?i){name}") as raised:
-            claim(value)
+            access(value)
         assert raised.value.field == "value"
         assert text not in raised.value.message
 
 
 @pytest.mark.parametrize("query", ["sslmode=disable", "options=-c%20search_path%3Dx", "application_name=x"])
 def test_what_is_the_consumers_own_affair_is_left_to_them(query: str) -> None:
-    assert claim(f"postgresql://app:secret@db/orders?{query}").targets == ("db:5432",)
+    assert access(f"postgresql://app:secret@db/orders?{query}").targets == ("db:5432",)
 
 
 def test_a_value_without_a_host_asks_for_the_tag_target() -> None:
     for value in ("secret", "postgresql://app:secret@/orders"):
         with pytest.raises(Unusable, match="HOST") as raised:
-            claim(value, slots=("app",))
+            access(value, slots=("app",))
         assert raised.value.field == "target"
 
 
@@ -168,7 +168,7 @@ def test_a_value_without_a_host_asks_for_the_tag_target() -> None:
 
 def test_the_values_own_role_goes_before_the_tags() -> None:
     value = "postgresql://app:secret@db/orders"
-    assert claim(value, slots=("other",), current_slot="other").slots == ("app",)
+    assert access(value, slots=("other",), current_slot="other").slots == ("app",)
 
 
 @pytest.mark.parametrize(
@@ -182,21 +182,21 @@ def test_the_values_own_role_goes_before_the_tags() -> None:
     ],
 )
 def test_the_form_in_which_the_value_is_written_is_claimed_by_its_name(value: str, form: str) -> None:
-    assert claim(value).form == form
+    assert access(value).form == form
 
 
 def test_a_bare_passwords_role_is_the_one_that_the_tag_slots_names() -> None:
-    found = claim("secret", target="db", slots=("app",))
+    found = access("secret", target="db", slots=("app",))
     assert (found.slots, found.current_slot) == (("app",), None)
     for slots in ((), TWO):
         with pytest.raises(Unusable) as raised:
-            claim("secret", target="db", slots=slots, current_slot="orders_b")  # the tag `slot` is believed nowhere
+            access("secret", target="db", slots=slots, current_slot="orders_b")  # the tag `slot` is believed nowhere
         assert raised.value.field == "slots"
 
 
 def test_two_roles_take_turns_and_the_value_says_whose_it_is() -> None:
     value = "postgresql://orders_b:secret@db/orders"
-    found = claim(value, rotator=ALTERNATING, slots=TWO)
+    found = access(value, rotator=ALTERNATING, slots=TWO)
     assert (found.targets, found.slots, found.current_slot, found.form) == (("db:5432",), TWO, "orders_b", "uri")
 
 
@@ -213,7 +213,7 @@ def test_two_roles_take_turns_and_the_value_says_whose_it_is() -> None:
 )
 def test_what_does_not_name_two_roles_and_one_of_them_is_told(value: str, slots: tuple[str, ...], field: str) -> None:
     with pytest.raises(Unusable) as raised:
-        claim(value, rotator=ALTERNATING, target="db", slots=slots)
+        access(value, rotator=ALTERNATING, target="db", slots=slots)
     assert raised.value.field == field
 
 
@@ -273,4 +273,4 @@ def test_a_bare_passwords_draft_is_a_bare_password() -> None:
 @pytest.mark.parametrize("target", ["127.1", "db.0x7f", "a..b", "-db", "10.0.0.256"])
 def test_a_tags_host_is_read_as_strictly_as_a_values(target: str) -> None:
     with pytest.raises(Unusable, match="no host name or address"):
-        claim("postgresql://app:pw@db.example.com/orders", target=target)
+        access("postgresql://app:pw@db.example.com/orders", target=target)

@@ -9,12 +9,12 @@ from tests.world import REF, World
 
 
 class Full:
-    """In place of the vault's `room`: full at these of its calls, counted from 0."""
+    """In place of the vault's `reserve_writes`: full at these of its calls, counted from 0."""
 
     def __init__(self, world: World, *at: int) -> None:
         self._at = at
         self._rooms = world.vault.rooms
-        world.vault.room = self  # type: ignore[method-assign]
+        world.vault.reserve_writes = self  # type: ignore[method-assign]
 
     async def __call__(self, creations: int) -> None:
         self._rooms.append(creations)

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import Denied, Unusable
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
@@ -89,7 +89,7 @@ async def test_jitter_shortens_a_life_by_so_much_at_most_and_lengthens_none(perc
         world = World()
         world.allow(jitter_percent=percent)
         await world.start()
-        parts = Parts(
+        parts = EngineDependencies(
             {"kv": world.vault}, world.ledger, world.policy, world._rotator, world.time.clock, random.Random(seed)
         )
         await Engine(parts).handle(RotationRequest(REF, None, Reason.NEAR_EXPIRY, "test"))

@@ -72,7 +72,7 @@ async def test_the_log_names_the_secrets_and_what_they_share(caplog: pytest.LogC
         return
 
     app: Any = SimpleNamespace(
-        vaults={"kv": world.vault}, sweeper=Sweeper(world.ledger, world.policy), delay=None, telemetry=Off(),
+        vaults={"kv": world.vault}, sweeper=Sweeper(world.ledger, world.policy), request_queue=None, telemetry=Off(),
         poison=SimpleNamespace(tell=quiet), policy=world.policy, rotator=world._rotator,
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rotation.errors import Unusable
-from rotation.model import Claim, SecretValue
+from rotation.model import RequestedAccess, SecretValue
 from rotation.ports import Rotator
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure.storage_value import read_key
@@ -33,8 +33,8 @@ def rotator() -> Rotator:
     return ROTATORS["storage-key"].build(SERVICES)
 
 
-def claimed(rotator: Rotator, value: str, form: str | None = None) -> Claim:
-    return rotator.claim(make_spec("storage-key", target=ACCOUNT, form=form), make_secret(value))
+def claimed(rotator: Rotator, value: str, form: str | None = None) -> RequestedAccess:
+    return rotator.requested_access(make_spec("storage-key", target=ACCOUNT, form=form), make_secret(value))
 
 
 def in_json(**fields: object) -> str:
@@ -64,15 +64,15 @@ def in_json(**fields: object) -> str:
     ],
 )
 def test_a_key_alone_or_with_its_own_account_is_claimed(rotator: Rotator, value: str, form: str | None) -> None:
-    claim = claimed(rotator, value, form)
-    assert claim.targets == (ACCOUNT,)
-    assert claim.form
+    access = claimed(rotator, value, form)
+    assert access.targets == (ACCOUNT,)
+    assert access.form
 
 
 def test_no_tag_says_which_key_the_value_is(rotator: Rotator) -> None:
     for slot in (None, "key1", "key2", "key3"):
         spec = make_spec("storage-key", target=ACCOUNT, current_slot=slot)
-        assert rotator.claim(spec, make_secret(KEY)).current_slot is None
+        assert rotator.requested_access(spec, make_secret(KEY)).current_slot is None
 
 
 def test_a_key_alone_is_plain(rotator: Rotator) -> None:
@@ -125,7 +125,7 @@ def test_a_key_alone_is_plain(rotator: Rotator) -> None:
 def test_what_is_no_key_is_never_replaced_whole(rotator: Rotator, value: str, form: str | None) -> None:
     spec = make_spec("storage-key", target=ACCOUNT, form=form)
     try:
-        rotator.claim(spec, make_secret(value))
+        rotator.requested_access(spec, make_secret(value))
     except Unusable as told:
         assert told.field in {"value", "format"}
         assert KEY[:20] not in told.message

@@ -13,12 +13,12 @@ import pytest
 from pytest_mock import MockerFixture
 
 from app.messages import from_text
-from app.outgoing import MOST_BOUND
+from app.outgoing import MAX_BOUND
 from app.settings import HttpAuth
 from app.telemetry import Off
-from handlers.http import Ask
+from handlers.http import HttpRequest
 from handlers.on_demand import rotate_many
-from handlers.sweep import MOST_KEPT, sweep
+from handlers.sweep import MAX_KEPT, sweep
 from rotation.model import Reason, RotationRequest, SecretItem, SecretRef
 
 
@@ -49,7 +49,7 @@ def app(queue: Queue, found: Iterable[int], vaults: int = 1) -> Any:
     return SimpleNamespace(
         vaults=stores,
         sweeper=SimpleNamespace(requests=requests, expiring={}, unbound={}),
-        delay=queue,
+        request_queue=queue,
         telemetry=Off(),
         poison=SimpleNamespace(tell=AsyncMock()),
     )
@@ -61,17 +61,17 @@ def names(messages: Iterable[str]) -> set[str]:
 
 async def test_a_few_are_left_to_the_output_binding() -> None:
     queue = Queue()
-    assert len(await sweep(app(queue, [MOST_BOUND - 1]))) == MOST_BOUND - 1
+    assert len(await sweep(app(queue, [MAX_BOUND - 1]))) == MAX_BOUND - 1
     assert queue.lots == []
 
 
 async def test_many_are_sent_while_the_sweep_goes_on_and_none_twice() -> None:
     queue = Queue()
     left = await sweep(app(queue, [2_500, 700, 0, 1_300, 1], vaults=5))
-    assert len(left) < MOST_BOUND
+    assert len(left) < MAX_BOUND
     assert len(left) + len(queue.sent) == 4_501
     assert len(names(left) | names(queue.sent)) == 4_501
-    assert max(queue.lots) <= MOST_BOUND
+    assert max(queue.lots) <= MAX_BOUND
 
 
 async def test_what_the_queue_does_not_take_is_kept_for_the_binding() -> None:
@@ -83,8 +83,8 @@ async def test_what_the_queue_does_not_take_is_kept_for_the_binding() -> None:
 
 
 async def test_without_a_queue_a_sweep_ends_early_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
-    left = await sweep(app(Queue(takes=0), [MOST_KEPT + 5_000]))
-    assert len(left) == MOST_KEPT
+    left = await sweep(app(Queue(takes=0), [MAX_KEPT + 5_000]))
+    assert len(left) == MAX_KEPT
     assert "the sweep of kv-0 ends early; the next one finds what is still due" in caplog.text
 
 
@@ -106,10 +106,12 @@ async def test_a_bulk_of_very_many_is_sent_in_parts_too() -> None:
         return SimpleNamespace(version=f"{name}-1")
 
     vault = SimpleNamespace(name="kv", secrets=secrets, get=get)
-    whole: Any = SimpleNamespace(vaults={"kv": vault}, delay=queue, settings=SimpleNamespace(http_auth=HttpAuth.KEY))
+    whole: Any = SimpleNamespace(
+        vaults={"kv": vault}, request_queue=queue, settings=SimpleNamespace(http_auth=HttpAuth.KEY)
+    )
     running: Any = SimpleNamespace(app=AsyncMock(return_value=whole))
-    answer = await rotate_many(running, Ask({}, "https://x/api/rotations", b'{"names": ["*"]}'))
+    answer = await rotate_many(running, HttpRequest({}, "https://x/api/rotations", b'{"names": ["*"]}'))
     assert answer.body == {"accepted": 2_500, "count": 2_500}
-    assert queue.lots == [MOST_BOUND, MOST_BOUND]
+    assert queue.lots == [MAX_BOUND, MAX_BOUND]
     assert len(names(answer.messages) | names(queue.sent)) == 2_500
     assert len(answer.messages) == 500

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from rotation.errors import MovedElsewhere, Refused, RotationError, Unusable
-from rotation.model import Claim, Job, SecretValue, Spec
-from rotation.rotators.azure.rest import Answer, Plane
+from rotation.model import Job, RequestedAccess, SecretValue, Spec
+from rotation.rotators.azure.rest import ApiClient, ApiResponse
 from rotation.rotators.azure.two_keys import Key, Keyed, TwoKeys
 from tests.contract.harness_generated import NoTokens
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
@@ -30,28 +30,28 @@ CACHES = Keyed(
 )  # fmt: skip
 
 
-class FakePlane(Plane):
+class FakePlane(ApiClient):
     """A resource manager with one cache."""
 
     def __init__(self) -> None:
         super().__init__("Azure Resource Manager", "https://arm.example", NoTokens())
         self.kept = {"primaryKey": "p0", "secondaryKey": "s0"}
         self.asked: list[tuple[str, Mapping[str, Any]]] = []
-        self.answer: Answer | None = None
+        self.answer: ApiResponse | None = None
 
-    async def post(self, over: Any, path: str, body: Mapping[str, Any], **query: str) -> Answer:
+    async def post(self, over: Any, path: str, body: Mapping[str, Any], **query: str) -> ApiResponse:
         assert query == {"api-version": "2024-11-01"}
         self.asked.append((path, body))
         if path.endswith("/renewKey"):
             self.kept[PLACES[body["keyType"].lower()]] = "new"
-        return self.answer or Answer(200, self.kept)
+        return self.answer or ApiResponse(200, self.kept)
 
 
 def job(spec: Spec, slot: str = "primary") -> Job:
     class Claims:
-        def claim(self, spec: Spec, _secret: object) -> Claim:
+        def requested_access(self, spec: Spec, _secret: object) -> RequestedAccess:
             target, _ = TwoKeys(CACHES, FakePlane()).target(spec)
-            return Claim((target,), CACHES.slots, current_slot=None, form="plain", confidential=())
+            return RequestedAccess((target,), CACHES.slots, current_slot=None, form="plain", confidential=())
 
     made: Any = Claims()
     return make_job(made, spec, make_secret("p0"), slot)
@@ -90,14 +90,14 @@ async def test_two_keys_that_are_the_same_tell_nothing() -> None:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (Answer(200, {"keys": []}), "can't be understood"),
-        (Answer(200, {"primaryKey": "p"}), "can't be understood"),
-        (Answer(403, {}), "give it Contoso Cache Contributor"),
-        (Answer(404, {}), "there is no cache orders-cache"),
-        (Answer(418, {}), "answered 418"),
+        (ApiResponse(200, {"keys": []}), "can't be understood"),
+        (ApiResponse(200, {"primaryKey": "p"}), "can't be understood"),
+        (ApiResponse(403, {}), "give it Contoso Cache Contributor"),
+        (ApiResponse(404, {}), "there is no cache orders-cache"),
+        (ApiResponse(418, {}), "answered 418"),
     ],
 )
-async def test_answers_that_are_of_no_use_are_refused_in_words(answer: Answer, words: str) -> None:
+async def test_answers_that_are_of_no_use_are_refused_in_words(answer: ApiResponse, words: str) -> None:
     plane = FakePlane()
     plane.answer = answer
     with pytest.raises(RotationError, match=words):

@@ -17,11 +17,11 @@ from aiohttp import ClientSession
 from rotation.addresses import is_guid
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, Unusable
 from rotation.formats import Value
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretRef, SecretValue, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretRef, SecretValue, Spec
+from rotation.ports import RotatorDependencies
 from rotation.rotators.azure.entra_application import LONG_AGO, Application, Password, parse_application
 from rotation.rotators.azure.entra_value import client_ids, read_secret
-from rotation.rotators.azure.rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, Answer, Plane, session
+from rotation.rotators.azure.rest import BAD_REQUEST, FORBIDDEN, NOT_FOUND, ApiClient, ApiResponse, session
 from rotation.rotators.token_claims import claims_of
 
 SETTLES_AFTER = timedelta(minutes=10)  # a secret that is refused although Graph lists it, and older, is rejected
@@ -39,19 +39,19 @@ class EntraAppSecret:
     Removes orphans: what a run that was killed added, and nobody knows the value of.
     """
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
-        self._graph = Plane("Microsoft Graph", services.endpoints.graph, services.tokens)
-        self._login = Plane("the Entra login service", services.endpoints.login)
+        self._graph = ApiClient("Microsoft Graph", services.endpoints.graph, services.tokens)
+        self._login = ApiClient("the Entra login service", services.endpoints.login)
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         if spec.target is None:
             raise Unusable("set the tag target to the object id of the app registration", field="target")
         target = spec.target.lower() if spec.target.isascii() else ""
         if not is_guid(target):
             raise Unusable("the tag target is no object id of an app registration", field="target")
         value = read_secret(secret.value, spec)
-        return Claim((target,), slots=(), current_slot=None, form=value.name, confidential=(value.password,))
+        return RequestedAccess((target,), slots=(), current_slot=None, form=value.name, confidential=(value.password,))
 
     def draft(self, job: Job) -> Draft:  # noqa: ARG002  the port's signature
         return Draft(None, None)
@@ -216,7 +216,7 @@ def _expired(password: Password, job: Job) -> Rejected:
 
 def _realm(job: Job) -> str:
     """Object ids are unique in the world, as GUIDs are."""
-    return f"entra:{job.claim.targets[0]}"
+    return f"entra:{job.access.targets[0]}"
 
 
 def _check_realm(job: Job) -> None:
@@ -224,7 +224,7 @@ def _check_realm(job: Job) -> None:
         raise MovedElsewhere(f"the tag target names {_name(job)} now, and another one was proven: ask again")
 
 
-def _judge(answer: Answer, job: Job) -> Mapping[str, Any]:
+def _judge(answer: ApiResponse, job: Job) -> Mapping[str, Any]:
     if answer.ok:
         return answer.body
     if answer.status == FORBIDDEN:
@@ -244,8 +244,8 @@ def _prefix(ref: SecretRef) -> str:
 
 
 def _path(job: Job, action: str = "") -> str:
-    return f"/v1.0/applications/{job.claim.targets[0]}{action}"
+    return f"/v1.0/applications/{job.access.targets[0]}{action}"
 
 
 def _name(job: Job) -> str:
-    return f"application {job.claim.targets[0]}"
+    return f"application {job.access.targets[0]}"

@@ -41,7 +41,7 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """What a plane said. body: hidden, since it may hold keys. code: Azure's error code, where it is one."""
 
     status: int
@@ -68,7 +68,7 @@ async def session() -> AsyncIterator[aiohttp.ClientSession]:
         yield opened
 
 
-class Plane:
+class ApiClient:
     """One of Azure's planes at `base`, called with this app's token; without `tokens` nobody's.
 
     Raises:
@@ -76,7 +76,7 @@ class Plane:
 
     Every call raises:
         Throttled: told to come back later. Unreachable: no answer, a fault of Azure's, or a conflict with another
-        change. Refused: the token was not accepted; everything else is an `Answer` for the caller to judge.
+        change. Refused: the token was not accepted; everything else is an `ApiResponse` for the caller to judge.
     """
 
     def __init__(self, name: str, base: str, tokens: TokenProvider | None = None) -> None:
@@ -86,19 +86,19 @@ class Plane:
         self._base = base
         self._tokens = tokens
 
-    async def get(self, over: aiohttp.ClientSession, path: str, **query: str) -> Answer:
+    async def get(self, over: aiohttp.ClientSession, path: str, **query: str) -> ApiResponse:
         """Read; tried again where that may help."""
         return await self._send(over, HttpRequest("GET", self._base + path, params=query))
 
-    async def post(self, over: aiohttp.ClientSession, path: str, body: Mapping[str, Any], **query: str) -> Answer:
+    async def post(self, over: aiohttp.ClientSession, path: str, body: Mapping[str, Any], **query: str) -> ApiResponse:
         """Sent once: an answer that was lost may have been a success."""
         return await self._send(over, HttpRequest("POST", self._base + path, params=query, json=body))
 
-    async def post_form(self, over: aiohttp.ClientSession, path: str, form: Mapping[str, str]) -> Answer:
+    async def post_form(self, over: aiohttp.ClientSession, path: str, form: Mapping[str, str]) -> ApiResponse:
         """Sent once, as a form."""
         return await self._send(over, HttpRequest("POST", self._base + path, data=dict(form)))
 
-    async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> Answer:
+    async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> ApiResponse:
         if self._tokens is not None:
             token = await self._tokens.token(f"{self._base}/.default")
             request.headers["Authorization"] = f"Bearer {token.reveal()}"
@@ -114,9 +114,9 @@ class Plane:
             raise Unreachable(f"{self.name} did not answer; it is asked again later") from None
         return self._judge(response)
 
-    def _judge(self, response: AsyncHttpResponse) -> Answer:
+    def _judge(self, response: AsyncHttpResponse) -> ApiResponse:
         body = _json_object(response.content)
-        answer = Answer(response.status_code, body, _error_code(body))
+        answer = ApiResponse(response.status_code, body, _error_code(body))
         wait = _retry_after(response)
         if answer.status == THROTTLED:
             raise Throttled(f"{self.name} answered that there are too many calls", retry_after_s=wait or BUSY_S)

@@ -16,14 +16,14 @@ from aiohttp import ClientSession
 from rotation.addresses import STORAGE_ACCOUNTS
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Throttled, Unreachable
 from rotation.formats import Value
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretValue, Spec
+from rotation.ports import RotatorDependencies
 from rotation.rotators.azure.rest import (
     BUSY_S,
     CONNECT_S,
     SERVER_ERRORS,
     THROTTLED,
-    Plane,
+    ApiClient,
     session,
 )
 from rotation.rotators.azure.storage_value import read_key
@@ -56,14 +56,14 @@ ACCOUNT = Keyed(
 class StorageKey:
     """Slots are `key1` and `key2`. Needs the roles that `ACCOUNT` names, on the account."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
-        self._two = TwoKeys(ACCOUNT, Plane("Azure Resource Manager", services.endpoints.arm, services.tokens))
+        self._two = TwoKeys(ACCOUNT, ApiClient("Azure Resource Manager", services.endpoints.arm, services.tokens))
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         target, name = self._two.target(spec)
         value = read_key(secret.value, spec, name)
-        return Claim(
+        return RequestedAccess(
             (target,), spec.slots or ACCOUNT.slots, current_slot=None, form=value.name, confidential=(value.password,)
         )
 

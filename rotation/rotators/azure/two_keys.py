@@ -15,7 +15,7 @@ from aiohttp import ClientSession
 from rotation.addresses import resource_of
 from rotation.errors import MovedElsewhere, NotYet, Refused, Unusable
 from rotation.model import Job, SecretValue, Spec
-from rotation.rotators.azure.rest import FORBIDDEN, NOT_FOUND, Answer, Plane
+from rotation.rotators.azure.rest import FORBIDDEN, NOT_FOUND, ApiClient, ApiResponse
 
 ASK_AGAIN_S = 15
 
@@ -59,7 +59,7 @@ class Keyed:
 class TwoKeys:
     """The keys of resources of one type, over the resource manager."""
 
-    def __init__(self, keyed: Keyed, arm: Plane) -> None:
+    def __init__(self, keyed: Keyed, arm: ApiClient) -> None:
         self._keyed = keyed
         self._arm = arm
 
@@ -86,9 +86,9 @@ class TwoKeys:
         Raises:
             Unusable: with neither known to be in use, either might be.
         """
-        if job.current.slot not in job.claim.slots:
+        if job.current.slot not in job.access.slots:
             raise Unusable(f"nothing proved yet which key of {self._name(job)} the value is: ask again", field="value")
-        return next(slot for slot in job.claim.slots if slot != job.current.slot)
+        return next(slot for slot in job.access.slots if slot != job.current.slot)
 
     async def listed(self, over: ClientSession, job: Job) -> Mapping[str, Key]:
         """The keys as the resource manager lists them, by slot; the list may lag behind a change."""
@@ -121,7 +121,7 @@ class TwoKeys:
 
     async def properties(self, over: ClientSession, job: Job) -> Mapping[str, Any]:
         """What the resource manager tells of the resource itself."""
-        answer = await self._arm.get(over, job.claim.targets[0], **{"api-version": self._keyed.api_version})
+        answer = await self._arm.get(over, job.access.targets[0], **{"api-version": self._keyed.api_version})
         properties = self._judge(answer, job).get("properties")
         return properties if isinstance(properties, dict) else {}
 
@@ -150,7 +150,7 @@ class TwoKeys:
         return self._keyed.called(job)
 
     async def _post(self, over: ClientSession, job: Job, action: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-        path = f"{job.claim.targets[0]}/{action}"
+        path = f"{job.access.targets[0]}/{action}"
         return self._judge(await self._arm.post(over, path, body, **{"api-version": self._keyed.api_version}), job)
 
     def _parse(self, body: Mapping[str, Any], job: Job) -> Mapping[str, Key]:
@@ -159,7 +159,7 @@ class TwoKeys:
         except (KeyError, TypeError, ValueError):
             raise Refused(f"the list of keys of {self._name(job)} can't be understood") from None
 
-    def _judge(self, answer: Answer, job: Job) -> Mapping[str, Any]:
+    def _judge(self, answer: ApiResponse, job: Job) -> Mapping[str, Any]:
         if answer.ok:
             return answer.body
         if answer.status == FORBIDDEN:
@@ -171,4 +171,4 @@ class TwoKeys:
 
 def name_of(job: Job) -> str:
     """The resource's own name."""
-    return job.claim.targets[0].rsplit("/", 1)[1]
+    return job.access.targets[0].rsplit("/", 1)[1]

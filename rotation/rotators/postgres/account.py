@@ -9,8 +9,8 @@ from rotation.addresses import POSTGRES_SUFFIXES
 from rotation.errors import Refused, Unusable
 from rotation.formats import MAINTENANCE_DATABASE
 from rotation.model import Job, Login, LoginSource, SecretValue
-from rotation.ports import Services
-from rotation.rotators.postgres.servers import Place, read_login
+from rotation.ports import RotatorDependencies
+from rotation.rotators.postgres.servers import Servers, read_login
 from rotation.rotators.postgres.session import Account, Endpoint
 from rotation.rotators.token_claims import claims_of
 
@@ -19,7 +19,7 @@ _PERSON, _IDENTITY_RESOURCE, _APPLICATION = "upn", "xms_mirid", "app_displayname
 
 
 async def account_of(
-    job: Job, login: Login, slot: str, place: Place, endpoints: Sequence[Endpoint], services: Services
+    job: Job, login: Login, slot: str, servers: Servers, endpoints: Sequence[Endpoint], services: RotatorDependencies
 ) -> Account | None:
     """Who a login is; None where it can't be one for this role.
 
@@ -35,10 +35,10 @@ async def account_of(
         return None
     if login.source is LoginSource.ADMIN_SECRET:
         return _administrator(login, login.value)
-    return consumer(job, login.value, slot, place)
+    return consumer(job, login.value, slot, servers)
 
 
-def consumer(job: Job, value: SecretValue, slot: str, place: Place) -> Account | None:
+def consumer(job: Job, value: SecretValue, slot: str, servers: Servers) -> Account | None:
     """Whoever reads `value`; None where that is not role `slot`."""
     try:
         form = read_login(value, job.spec)
@@ -47,7 +47,7 @@ def consumer(job: Job, value: SecretValue, slot: str, place: Place) -> Account |
     user = form.user or slot
     if user != slot:
         return None
-    return Account(user, form.password, place.dbname or form.login_dbname(user))
+    return Account(user, form.password, servers.dbname or form.login_dbname(user))
 
 
 def _administrator(login: Login, value: SecretValue) -> Account:
@@ -61,7 +61,7 @@ def _administrator(login: Login, value: SecretValue) -> Account:
     return Account(user, form.password, MAINTENANCE_DATABASE)
 
 
-def _check_reads_tokens(endpoint: Endpoint, services: Services) -> None:
+def _check_reads_tokens(endpoint: Endpoint, services: RotatorDependencies) -> None:
     """A server reads a token in clear, and may use it as this app for as long as it lasts: so only Azure's own do.
 
     Raises:
@@ -88,8 +88,8 @@ def _role_of(token: SecretValue) -> str:
         Refused: the token does not say.
     """
     claims = claims_of(token)
-    for claim in (_PERSON, _IDENTITY_RESOURCE, _APPLICATION):
-        name = claims.get(claim)
+    for access in (_PERSON, _IDENTITY_RESOURCE, _APPLICATION):
+        name = claims.get(access)
         if isinstance(name, str) and name:
-            return name.rsplit("/", 1)[-1] if claim == _IDENTITY_RESOURCE else name
+            return name.rsplit("/", 1)[-1] if access == _IDENTITY_RESOURCE else name
     raise Refused('the token of this app does not say its role: write admin-user = "ROLE" into the policy\'s rule')

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 
 from rotation.errors import Refused, Unusable
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretValue, Spec
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres import change as postgres_change
 from rotation.rotators.postgres import proof as postgres_proof
 from rotation.rotators.postgres import same_server as postgres_same_server
@@ -23,11 +23,11 @@ from rotation.rotators.postgres.servers import place_of, read_login
 class PostgresAlternating:
     """The tag `slots` names the two roles; the value, which of them is in use."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
-        place = place_of(spec, secret.value)
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+        servers = place_of(spec, secret.value)
         form = read_login(secret.value, spec)
         role = form.user
         if role is None:
@@ -42,10 +42,10 @@ class PostgresAlternating:
             raise Unusable(  # which one is not told, since it is read from the value
                 "the value's role is none of the two that the tag slots names", field="slots"
             )
-        return Claim(place.targets, spec.slots, role, form.name, confidential=(form.password,))
+        return RequestedAccess(servers.targets, spec.slots, role, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
-        role = next(slot for slot in job.claim.slots if slot != job.current.slot)
+        role = next(slot for slot in job.access.slots if slot != job.current.slot)
         return Draft(role, postgres_change.new_value(job, role, self._services))
 
     def standby(self, job: Job, slot: str) -> SecretValue | None:
@@ -89,5 +89,5 @@ class PostgresAlternating:
 
 
 def _refuse_role_in_use(job: Job, slot: str | None) -> None:
-    if slot == job.current.slot or slot not in job.claim.slots:
+    if slot == job.current.slot or slot not in job.access.slots:
         raise Refused(f"role {slot!a} is in use, or none of this secret's two; nothing was changed")

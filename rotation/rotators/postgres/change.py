@@ -5,20 +5,20 @@ from __future__ import annotations
 from rotation.errors import Refused, Rejected
 from rotation.model import Applied, Credential, Draft, Job, SecretValue
 from rotation.passwords import generate
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.login import logged_in, logs_in_for_changes
 from rotation.rotators.postgres.refusals import AsksOtherwise
 from rotation.rotators.postgres.role import check_lasts, set_password
 from rotation.rotators.postgres.servers import read_login
 
 
-def new_value(job: Job, role: str, services: Services) -> SecretValue:
+def new_value(job: Job, role: str, services: RotatorDependencies) -> SecretValue:
     """The current value with a new password, and with `role` where it names one."""
     form = read_login(job.current.value, job.spec)
     return form.with_login(generate(job.password, services.random), role if form.user is not None else None)
 
 
-async def apply(job: Job, draft: Draft, services: Services) -> Applied:
+async def apply(job: Job, draft: Draft, services: RotatorDependencies) -> Applied:
     """Give the drafted role the drafted password.
 
     An interrupted run may have done so: then it is not done again, since each change salts anew, and whoever passes
@@ -27,7 +27,7 @@ async def apply(job: Job, draft: Draft, services: Services) -> Applied:
     Raises:
         As `Rotator.apply`.
     """
-    if draft.value is None or draft.slot is None or draft.slot not in job.claim.slots:
+    if draft.value is None or draft.slot is None or draft.slot not in job.access.slots:
         raise Refused("the draft is not one of this secret's roles with a password; nothing was changed")
     credential = Credential(draft.value, draft.slot)
     if job.resumed and await holds(job, credential, services):
@@ -38,7 +38,7 @@ async def apply(job: Job, draft: Draft, services: Services) -> Applied:
     return Applied(credential, login)
 
 
-async def holds(job: Job, credential: Credential, services: Services) -> bool:
+async def holds(job: Job, credential: Credential, services: RotatorDependencies) -> bool:
     """Whether the server where changes are made accepts a credential already.
 
     Raises:

@@ -21,7 +21,7 @@ from azure.core.credentials import AccessToken
 
 from rotation.addresses import POSTGRES_SUFFIXES
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
-from rotation.ports import Services, TokenProvider
+from rotation.ports import RotatorDependencies, TokenProvider
 from rotation.rotators.azure.rest import (
     BUSY_S,
     CALL_S,
@@ -47,7 +47,7 @@ class Server:
     version: str | None
 
 
-async def resolve(resource_id: str, services: Services) -> Server:
+async def resolve(resource_id: str, services: RotatorDependencies) -> Server:
     """Ask Azure Resource Manager for a server by its id.
 
     Raises:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from rotation.errors import Unusable
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, Spec
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres import change as postgres_change
 from rotation.rotators.postgres import proof as postgres_proof
 from rotation.rotators.postgres import same_server as postgres_same_server
@@ -14,19 +14,19 @@ from rotation.rotators.postgres.servers import place_of, read_login
 class Postgres:
     """The tag `slots` is needed where the value is a bare password, which names no role."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
-        place = place_of(spec, secret.value)
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
+        servers = place_of(spec, secret.value)
         form = read_login(secret.value, spec)
         role = form.user or (spec.slots[0] if len(spec.slots) == 1 else None)
         if role is None:
             raise Unusable("the value names no role: set the tag slots to the one whose password it is", field="slots")
-        return Claim(place.targets, (role,), form.user, form.name, confidential=(form.password,))
+        return RequestedAccess(servers.targets, (role,), form.user, form.name, confidential=(form.password,))
 
     def draft(self, job: Job) -> Draft:
-        role = job.claim.slots[0]
+        role = job.access.slots[0]
         return Draft(role, postgres_change.new_value(job, role, self._services))
 
     async def apply(self, job: Job, draft: Draft) -> Applied:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable
 from rotation.model import Credential, Job, Login, Tls
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.account import account_of, consumer
 from rotation.rotators.postgres.connect import connect
 from rotation.rotators.postgres.primary import OnStandby, Primary, look
@@ -20,22 +20,22 @@ class RejectedBySome(Rejected):
     """One server rejected a login, and another one, which may know better, could not be asked."""
 
 
-async def logs_in_for_changes(job: Job, credential: Credential, services: Services) -> None:
+async def logs_in_for_changes(job: Job, credential: Credential, services: RotatorDependencies) -> None:
     """Log in by a credential where its role would be changed.
 
     Raises:
         Rejected, AsksOtherwise: it is not accepted. Unreachable, Refused, MovedElsewhere: as `logged_in`.
     """
-    place = place_of(job.spec, job.current.value)
-    account = consumer(job, credential.value, credential.slot, place)
+    servers = place_of(job.spec, job.current.value)
+    account = consumer(job, credential.value, credential.slot, servers)
     if account is None:
         raise Rejected(f"the value is not one of role {credential.slot!a}")
-    endpoints = await change_endpoints(place, services)
-    await primary_of(endpoints, account, job.tls, services, pooler_meant=place.told, realm=job.realm)
+    endpoints = await change_endpoints(servers, services)
+    await primary_of(endpoints, account, job.tls, services, pooler_meant=servers.told, realm=job.realm)
 
 
 @asynccontextmanager
-async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[tuple[Session, Login]]:
+async def logged_in(job: Job, slot: str, services: RotatorDependencies) -> AsyncIterator[tuple[Session, Login]]:
     """By the first of the job's logins that is accepted, on the server where role `slot` can be changed; and by which.
 
     Raises:
@@ -43,16 +43,16 @@ async def logged_in(job: Job, slot: str, services: Services) -> AsyncIterator[tu
         MovedElsewhere: the server is another one than was proven.
         Unreachable, Refused: nobody can tell, or it is not the password that is wrong.
     """
-    place = place_of(job.spec, job.current.value)
-    endpoints = await change_endpoints(place, services)
+    servers = place_of(job.spec, job.current.value)
+    endpoints = await change_endpoints(servers, services)
     refusals: list[Refused] = []
     async for login in job.logins(slot):
-        account = await account_of(job, login, slot, place, endpoints, services)
+        account = await account_of(job, login, slot, servers, endpoints, services)
         if account is None:
             continue
         try:
             session, _, opened = await _connect_primary(
-                endpoints, account, job.tls, services, pooler_meant=place.told, realm=job.realm
+                endpoints, account, job.tls, services, pooler_meant=servers.told, realm=job.realm
             )
         except (Rejected, AsksOtherwise) as refusal:
             refusals.append(refusal)
@@ -67,7 +67,7 @@ async def primary_of(
     endpoints: Sequence[Endpoint],
     account: Account,
     tls: Tls,
-    services: Services,
+    services: RotatorDependencies,
     *,
     pooler_meant: bool,
     realm: str | None = None,
@@ -88,7 +88,7 @@ async def _connect_primary(
     endpoints: Sequence[Endpoint],
     account: Account,
     tls: Tls,
-    services: Services,
+    services: RotatorDependencies,
     *,
     pooler_meant: bool,
     realm: str | None,

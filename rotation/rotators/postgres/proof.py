@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from rotation.errors import NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Credential, Job, Proof, Tls
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.account import consumer
 from rotation.rotators.postgres.connect import connect
 from rotation.rotators.postgres.login import RejectedBySome, logged_in, primary_of
@@ -21,7 +21,7 @@ REPLICATION_S = 30
 _Told = TypeVar("_Told")
 
 
-async def verify(job: Job, credential: Credential, services: Services) -> None:
+async def verify(job: Job, credential: Credential, services: RotatorDependencies) -> None:
     """Log in as a consumer who reads `credential.value`, and where its role would be changed.
 
     Raises:
@@ -33,14 +33,14 @@ async def verify(job: Job, credential: Credential, services: Services) -> None:
     await _side_by_side(everywhere.decide(), everywhere.agree())
 
 
-async def prove(job: Job, services: Services) -> Proof:
+async def prove(job: Job, services: RotatorDependencies) -> Proof:
     """Whose credential the current value is, by the server's word: see `Rotator.prove`.
 
     The realm is the system identifier, which any role may ask for unless the server's owner took `pg_control_system`
     away; then it is the address where a change would be made. A copy of a server has the same identifier: see
     `rotation.rotators.postgres.same_server`.
     """
-    role = read_login(job.current.value, job.spec).user or job.claim.slots[0]
+    role = read_login(job.current.value, job.spec).user or job.access.slots[0]
     everywhere = await _everywhere(job, Credential(job.current.value, role), services)
     try:
         primary = await _side_by_side(
@@ -58,7 +58,7 @@ async def prove(job: Job, services: Services) -> Proof:
     return Proof(role, primary.realm, place_of(job.spec, job.current.value).resource or str(primary.endpoint))
 
 
-async def realm(job: Job, slot: str, services: Services) -> str:
+async def realm(job: Job, slot: str, services: RotatorDependencies) -> str:
     """Who the server says it is, to whatever of the job's logins it lets in: see `Rotator.realm`."""
     async with logged_in(job, slot, services) as (session, _):
         return (await look(session, pooler_meant=True, realm=None)).realm
@@ -92,7 +92,7 @@ class _Everywhere:
     changes: Sequence[Endpoint]
     account: Account
     tls: Tls
-    services: Services
+    services: RotatorDependencies
     pooler_meant: bool
 
     async def decide(self) -> None:
@@ -143,16 +143,18 @@ class _Everywhere:
         return answers
 
 
-async def _everywhere(job: Job, credential: Credential, services: Services) -> _Everywhere:
-    place = permitted_place(job, credential.value)
-    if place is None:
+async def _everywhere(job: Job, credential: Credential, services: RotatorDependencies) -> _Everywhere:
+    servers = permitted_place(job, credential.value)
+    if servers is None:
         raise Rejected("the value leads to a server that was not permitted, so it is not tried")
-    account = consumer(job, credential.value, credential.slot, place)
+    account = consumer(job, credential.value, credential.slot, servers)
     if account is None:
         raise Rejected(f"the value is not one of role {credential.slot!a}")
-    changes = await change_endpoints(place, services)
-    apart = set(place.consumers).isdisjoint(changes)
-    return _Everywhere(place.consumers if apart else (), changes, account, job.tls, services, pooler_meant=place.told)
+    changes = await change_endpoints(servers, services)
+    apart = set(servers.consumers).isdisjoint(changes)
+    return _Everywhere(
+        servers.consumers if apart else (), changes, account, job.tls, services, pooler_meant=servers.told
+    )
 
 
 async def _side_by_side(deciding: Awaitable[_Told], agreeing: Awaitable[None]) -> _Told:

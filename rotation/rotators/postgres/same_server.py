@@ -10,14 +10,14 @@ from dataclasses import replace
 
 from rotation.errors import Rejected, Unreachable
 from rotation.model import Job
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.account import consumer
 from rotation.rotators.postgres.login import RejectedBySome, primary_of
 from rotation.rotators.postgres.primary import Primary
 from rotation.rotators.postgres.servers import change_endpoints, place_of, read_login
 
 
-async def same_provider(job: Job, target: str, services: Services) -> bool:
+async def same_provider(job: Job, target: str, services: RotatorDependencies) -> bool:
     """Whether the server behind `target` is the one where job's change would be made. Changes nothing.
 
     target: as a claim's targets name it, and permitted by the caller: the current value's password is proven there.
@@ -39,15 +39,15 @@ async def same_provider(job: Job, target: str, services: Services) -> bool:
     return _is_one(before, theirs)
 
 
-async def _logged_in(job: Job, at: Job, services: Services) -> Primary:
-    place = place_of(at.spec, job.current.value)
-    role = read_login(job.current.value, job.spec).user or job.claim.slots[0]
+async def _logged_in(job: Job, at: Job, services: RotatorDependencies) -> Primary:
+    servers = place_of(at.spec, job.current.value)
+    role = read_login(job.current.value, job.spec).user or job.access.slots[0]
     account = consumer(job, job.current.value, role, place_of(job.spec, job.current.value))
     if account is None:
         raise Rejected(f"the value is not one of role {role!a}")
     try:
         return await primary_of(
-            await change_endpoints(place, services), account, job.tls, services, pooler_meant=place.told
+            await change_endpoints(servers, services), account, job.tls, services, pooler_meant=servers.told
         )
     except RejectedBySome as some:
         raise Unreachable(some.message) from None

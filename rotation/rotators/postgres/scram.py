@@ -20,7 +20,7 @@ from typing import Any
 from rotation.errors import Refused, Unreachable
 from rotation.rotators.postgres.session import ready
 
-MOST_ROUNDS = 1_000_000  # a server's default is 4,096; this takes half a second
+MAX_ROUNDS = 1_000_000  # a server's default is 4,096; this takes half a second
 QUICK_ROUNDS = 50_000  # thirty milliseconds: more is not done in the event loop's thread
 LOOKS_AGAIN_S = 0.002
 
@@ -90,9 +90,9 @@ class Watch:
         if found is None:
             raise Unreachable(f"{self._endpoint} does not answer a login as PostgreSQL does")
         rounds = int(found[1])
-        if rounds > MOST_ROUNDS:
+        if rounds > MAX_ROUNDS:
             raise Refused(
-                f"{self._endpoint} asks for more than {MOST_ROUNDS:,} rounds of hashing, which would stop this app: "
+                f"{self._endpoint} asks for more than {MAX_ROUNDS:,} rounds of hashing, which would stop this app: "
                 "set scram_iterations there to less, and the role's password anew"
             )
         return rounds

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rotation.addresses import MOST_PORT, POSTGRES_SERVERS, ipv6, is_host, resource_of
+from rotation.addresses import MAX_PORT, POSTGRES_SERVERS, ipv6, is_host, resource_of
 from rotation.errors import Unusable
 from rotation.formats import Value, read
 from rotation.model import Job, SecretValue, Spec
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.session import Endpoint
 
 DEFAULT_PORT = 5432
@@ -19,7 +19,7 @@ _NAME = "[a-z0-9][a-z0-9-]{1,61}[a-z0-9]"  # "Resource naming rules", of a flexi
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Servers:
     """consumers: where the value leads. changes: where the password is changed, and an administrator logs in.
 
     resource: the id, in lower case, of the flexible server where it is changed; then `changes` is empty.
@@ -39,7 +39,7 @@ class Place:
         return tuple(dict.fromkeys(str(one) for one in named))
 
 
-def place_of(spec: Spec, value: SecretValue) -> Place:
+def place_of(spec: Spec, value: SecretValue) -> Servers:
     """Read from tags and value.
 
     Raises:
@@ -52,16 +52,16 @@ def place_of(spec: Spec, value: SecretValue) -> Place:
             raise Unusable(
                 "the value names no host: set the tag target to HOST, HOST:PORT or a server's id", field="target"
             )
-        return Place(consumers, consumers, None, form.dbname, told=False)
+        return Servers(consumers, consumers, None, form.dbname, told=False)
     if spec.target.startswith("/"):
-        return Place(consumers, (), _resource(spec.target), form.dbname, told=True)
+        return Servers(consumers, (), _resource(spec.target), form.dbname, told=True)
     found = _TARGET.fullmatch(spec.target)
     if found is None:
         raise Unusable(
             "the tag target is not HOST, HOST:PORT, HOST:PORT/DATABASE or a flexible server's id", field="target"
         )
     change = _endpoint(found["host"], int(found["port"]) if found["port"] else None, "target")
-    return Place(consumers, (change,), None, form.dbname or found["dbname"], told=True)
+    return Servers(consumers, (change,), None, form.dbname or found["dbname"], told=True)
 
 
 def read_login(value: SecretValue, spec: Spec) -> Value:
@@ -76,20 +76,20 @@ def read_login(value: SecretValue, spec: Spec) -> Value:
     return form
 
 
-async def change_endpoints(place: Place, services: Services) -> tuple[Endpoint, ...]:
+async def change_endpoints(servers: Servers, services: RotatorDependencies) -> tuple[Endpoint, ...]:
     """Where to change the password; asks Azure where the tag names a flexible server's id."""
-    if place.resource is None:
-        return place.changes
+    if servers.resource is None:
+        return servers.changes
     from rotation.rotators.postgres.flexible_server import resolve  # noqa: PLC0415  the SDK is imported when used
 
-    server = await resolve(place.resource, services)
+    server = await resolve(servers.resource, services)
     return (Endpoint(server.host, DEFAULT_PORT),)
 
 
-def permitted_place(job: Job, value: SecretValue) -> Place | None:
+def permitted_place(job: Job, value: SecretValue) -> Servers | None:
     """The place of one of the secret's values; None where it leads to a server that this job's claim did not name."""
-    place = place_of(job.spec, value)
-    return place if set(place.targets) <= set(job.claim.targets) else None
+    servers = place_of(job.spec, value)
+    return servers if set(servers.targets) <= set(job.access.targets) else None
 
 
 def _endpoint(host: str, port: int | None, field: str) -> Endpoint:
@@ -100,8 +100,8 @@ def _endpoint(host: str, port: int | None, field: str) -> Endpoint:
             "(a socket's folder is none: write localhost)",
             field=field,
         )
-    if port is not None and not 0 < port <= MOST_PORT:
-        raise Unusable(f"a port is between 1 and {MOST_PORT}", field=field)
+    if port is not None and not 0 < port <= MAX_PORT:
+        raise Unusable(f"a port is between 1 and {MAX_PORT}", field=field)
     return Endpoint(name, port or DEFAULT_PORT)
 
 

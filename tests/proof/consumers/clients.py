@@ -40,10 +40,10 @@ class Clients:
             await asyncio.sleep(0.01)
 
     async def _go_on(self, number: int) -> None:
-        dice = random.Random(number)
+        rng = random.Random(number)
         while True:
             self._begun[number] = asked_at = time.time()
-            ref = dice.choice(self._refs)
+            ref = rng.choice(self._refs)
             version, value = await self._owner.get(ref.vault, ref.name)
             let_in = await logs_in(value)
             self.attempts.append(Attempt(ref, version, asked_at, time.time(), let_in))

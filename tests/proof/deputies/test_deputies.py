@@ -9,7 +9,7 @@ import pytest
 from app.settings import HttpAuth
 from app.shutdown import Shutdown
 from handlers import on_demand
-from handlers.http import Ask
+from handlers.http import HttpRequest
 from rotation.rotators import ROTATORS
 from tests.proof.deputies.__main__ import rows, tried
 from tests.proof.deputies.seen import Seen
@@ -82,9 +82,9 @@ def test_what_was_led_elsewhere_counts_as_broken(one: Seen, capsys: pytest.Captu
     ("claim", "actor"),
     [(("preferred_username", "ada@example.com"), "ada@example.com"), (("appid", "4-5-6"), "4-5-6")],
 )
-async def test_the_caller_stands_in_the_history(claim: tuple[str, str], actor: str) -> None:
+async def test_the_caller_stands_in_the_history(access: tuple[str, str], actor: str) -> None:
     world = await World().start()
-    headers = principal(("roles", "Rotation.Operator"), claim)
+    headers = principal(("roles", "Rotation.Operator"), access)
     app = SimpleNamespace(
         settings=SimpleNamespace(http_auth=HttpAuth.ENTRA),
         vaults={"kv": world.vault},
@@ -93,7 +93,7 @@ async def test_the_caller_stands_in_the_history(claim: tuple[str, str], actor: s
         shutdown=Shutdown(),
     )
     running: Any = SimpleNamespace(app=lambda: nothing(app))
-    answer = await on_demand.rotate_now(running, Ask(headers), "kv", NAME)
+    answer = await on_demand.rotate_now(running, HttpRequest(headers), "kv", NAME)
     assert answer.status == 200
     records = await world.ledger.read(world.latest.ref)
     assert {json.loads(record.to_line())["actor"] for record in records} == {actor}

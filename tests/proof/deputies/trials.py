@@ -1,4 +1,4 @@
-"""`python -m tests.proof.deputies.trials FOLDER`: every trial, in a process that an audit hook watches -> JSON, one a line.
+"""`python -m tests.proof.deputies.trials FOLDER`: each trial, in a process that an audit hook watches -> JSON lines.
 
 `--without WALL …`: the planted ones, with walls down that keep an older value from being tried elsewhere: "policy", or
 "rotator", whose own look at a value is the second one, or both.
@@ -19,16 +19,16 @@ from pathlib import Path
 from unittest.mock import patch
 
 from rotation import policy as targets_of_rules
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import RotationError, Unusable
 from rotation.ledger.asked import Asked
 from rotation.ledger.bindings import Binding, credential_key
 from rotation.ledger.records import Record, Step
 from rotation.model import Admin, Endpoints, Reason, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.file import load
 from rotation.policy.known import known_names
-from rotation.ports import Ledger, Rotator, Services
+from rotation.ports import Ledger, Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.postgres import proof as postgres_proof
 from rotation.rotators.postgres.servers import place_of
@@ -69,7 +69,7 @@ class Court:
         vault, ledger = InMemoryVault("kv", time), InMemoryLedger(time)
         await vault.set("pg-admin", SecretValue(f"postgresql://admin:pw@127.0.0.1:{self.permitted.port}/x"), tags={})
         here = f"https://127.0.0.1:{self.permitted.port}"
-        services = Services(tokens, Endpoints(here, here, here), time.now, time.sleep, random.Random(1))
+        services = RotatorDependencies(tokens, Endpoints(here, here, here), time.now, time.sleep, random.Random(1))
         for value in trial.older:
             older = await vault.set(NAME, SecretValue(value), tags=trial.tags)
             await known(ledger, older, owned(trial.rotator, older, f"127.0.0.1:{self.permitted.port}", services))
@@ -77,7 +77,9 @@ class Court:
         ends = time.now() + timedelta(days=1)
         latest = await vault.set(NAME, SecretValue(trial.value), tags=trial.tags, expires_on=ends)
         engine = Engine(
-            Parts({"kv": vault}, ledger, rules, lambda name: built(name, services), time.clock, random.Random(1))
+            EngineDependencies(
+                {"kv": vault}, ledger, rules, lambda name: built(name, services), time.clock, random.Random(1)
+            )
         )
         self.look()
         try:
@@ -112,19 +114,19 @@ async def known(ledger: Ledger, older: Secret, asked: Asked) -> None:
         await ledger.bind(key, (await ledger.bindings(key)).position, binding)
 
 
-def owned(rotator: str, older: Secret, permitted: str, services: Services) -> Asked:
+def owned(rotator: str, older: Secret, permitted: str, services: RotatorDependencies) -> Asked:
     """As if it had been proven at every server that the value names: so nothing but the walls keeps it from those."""
     spec = parse(older.tags)
     assert spec is not None
     targets: tuple[str, ...] = (permitted,)
     slots: tuple[str, ...] = (ROLE,)
     with suppress(RotationError):
-        claim = built(rotator, services).claim(spec, older)
-        targets, slots = (permitted, *claim.targets), claim.slots
+        access = built(rotator, services).requested_access(spec, older)
+        targets, slots = (permitted, *access.targets), access.slots
     return Asked(rotator, targets, slots, "postgresql:1", None)
 
 
-def built(name: str, services: Services) -> Rotator:
+def built(name: str, services: RotatorDependencies) -> Rotator:
     """As in `app.wiring`."""
     if name not in ROTATORS:
         raise Unusable("there is no such rotator", field="rotator")
@@ -139,8 +141,8 @@ def rules(folder: Path, permitted: int, admin: str) -> Policy:
     if admin != IDENTITY:
         return read
     first, *others = read.rules
-    permit = Permit(1, first.permit.slots, Admin("identity"), tls=first.permit.tls)
-    return Policy((Rule(first.vaults, first.secrets, first.rotators, permit, first.targets), *others))
+    terms = RuleTerms(1, first.terms.slots, Admin("identity"), tls=first.terms.tls)
+    return Policy((Rule(first.vaults, first.secrets, first.rotators, terms, first.targets), *others))
 
 
 async def every(folder: Path) -> list[Seen]:

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlencode
 
-from app.bootstrap import Running
+from app.bootstrap import LazyApp
 from app.messages import from_text
 from app.settings import from_environment
 from handlers import on_demand, reading
-from handlers.http import Ask
+from handlers.http import HttpRequest
 from handlers.near_expiry import message_of
 from rotation.errors import RotationError
 from rotation.policy import Policy
@@ -55,23 +55,23 @@ KEYED = {"ROTATION_HTTP_AUTH": "key"}
 FRONTED = {"ROTATION_HTTP_AUTH": "entra", "WEBSITE_AUTH_ENABLED": "true"}
 
 
-def app(folder: Path, permitted: int, policy: Policy, **extra: str) -> Running:
+def app(folder: Path, permitted: int, policy: Policy, **extra: str) -> LazyApp:
     """With one vault, at the server that is permitted."""
     environment = {
         "ROTATION_VAULTS": f"kv=https://127.0.0.1:{permitted}",
         "ROTATION_LEDGER": f"file:{folder / 'ledger'}",
         **extra,
     }
-    return Running(from_environment(environment, folder), policy)
+    return LazyApp(from_environment(environment, folder), policy)
 
 
-def controls(running: Running) -> Iterator[Named]:
+def controls(running: LazyApp) -> Iterator[Named]:
     """What names the vault that is ours, so that it is asked."""
     yield "control", "an event of our vault", partial(event, running, {"VaultName": "kv", "Id": OURS})
     yield "control", "a call about our vault", partial(rotate_now, running, "kv", "orders-db")
 
 
-def others(running: Running) -> Iterator[Named]:
+def others(running: LazyApp) -> Iterator[Named]:
     """Other vaults, and names that would climb out of ours."""
     for vault in OTHERS:
         link = f"https://{vault}/secrets/orders-db/v1"
@@ -91,9 +91,9 @@ def others(running: Running) -> Iterator[Named]:
         yield "vault", f"a rotation of the secret {name!a}", partial(rotate_now, running, "kv", name)
 
 
-def strangers(running: Running) -> Iterator[Named]:
+def strangers(running: LazyApp) -> Iterator[Named]:
     """Callers whom App Service authentication names, without the role; and who is named by nobody."""
-    for headers in ({}, {"x-ms-client-principal": "bm9uZQ=="}, *(principal(claim) for claim in NOT_ROLES)):
+    for headers in ({}, {"x-ms-client-principal": "bm9uZQ=="}, *(principal(access) for access in NOT_ROLES)):
         for what, call in {
             "rotate": partial(rotate_now, running, "kv", "orders-db", headers=headers),
             "plan": partial(rotate_now, running, "kv", "orders-db", headers=headers, dry_run="true"),
@@ -118,39 +118,39 @@ def principal(*claims: tuple[str, str]) -> Mapping[str, str]:
     return {"x-ms-client-principal": base64.b64encode(told.encode()).decode()}
 
 
-async def event(running: Running, told: Mapping[str, str]) -> str:
+async def event(running: LazyApp, told: Mapping[str, str]) -> str:
     application = await running.app()
     data = {"ObjectType": "Secret", "ObjectName": "orders-db", "Version": "v1", **told}
     text = message_of(EVENT, data, application.vaults)
     return "ignored" if text is None else (await application.engine.handle(from_text(text))).result.value
 
 
-async def message(running: Running, vault: str, name: str) -> str:
+async def message(running: LazyApp, vault: str, name: str) -> str:
     """Whoever may write to the queue."""
     text = json.dumps({"vault": vault, "secret": name, "version": "v1", "reason": "operator", "demanded": True})
     return (await (await running.app()).engine.handle(from_text(text))).result.value
 
 
 async def rotate_now(
-    running: Running, vault: str, name: str, headers: Mapping[str, str] | None = None, **query: str
+    running: LazyApp, vault: str, name: str, headers: Mapping[str, str] | None = None, **query: str
 ) -> str:
     return str(
         (
             await on_demand.rotate_now(
-                running, Ask(headers or {}, f"?{urlencode(query)}" if query else ""), vault, name
+                running, HttpRequest(headers or {}, f"?{urlencode(query)}" if query else ""), vault, name
             )
         ).status
     )
 
 
-async def rotate_many(running: Running, wish: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
-    ask = Ask(headers or {}, "", json.dumps(wish).encode())
+async def rotate_many(running: LazyApp, wish: Mapping[str, object], headers: Mapping[str, str] | None = None) -> str:
+    ask = HttpRequest(headers or {}, "", json.dumps(wish).encode())
     return str((await on_demand.rotate_many(running, ask)).status)
 
 
-async def list_secrets(running: Running, vault: str, headers: Mapping[str, str] | None = None) -> str:
-    return str((await reading.list_secrets(running, Ask(headers or {}), vault)).status)
+async def list_secrets(running: LazyApp, vault: str, headers: Mapping[str, str] | None = None) -> str:
+    return str((await reading.list_secrets(running, HttpRequest(headers or {}), vault)).status)
 
 
-async def read_secret(running: Running, vault: str, headers: Mapping[str, str] | None = None) -> str:
-    return str((await reading.read_secret(running, Ask(headers or {}), vault, "orders-db")).status)
+async def read_secret(running: LazyApp, vault: str, headers: Mapping[str, str] | None = None) -> str:
+    return str((await reading.read_secret(running, HttpRequest(headers or {}), vault, "orders-db")).status)

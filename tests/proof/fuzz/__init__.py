@@ -1,1 +1,1 @@
-"""Bad input by the hundred thousand: events, messages, requests, tags, values, policies. `python -m tests.proof.fuzz`."""
+"""Bad input by the hundred thousand: events, messages, requests, tags, values, policies."""

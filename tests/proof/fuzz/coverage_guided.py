@@ -1,6 +1,6 @@
 r"""Atheris drives the formats by coverage; a process of its own, since libFuzzer ends the one that it runs in.
 
-`python -m tests.proof.fuzz.coverage_guided --runs 50000 --seed 1`. A failing input is printed; `--replay HEX` runs it again.
+`python -m tests.proof.fuzz.coverage_guided --runs 50000 --seed 1`. It prints a failing input; `--replay HEX` runs it.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from typing import Any
 
 from tests.proof.fuzz.said import PLANTED
 
-MOST_BYTES = 2048
+MAX_BYTES = 2048
 # What the formats are made of; libFuzzer puts these together.
 WORDS = (
     "postgresql://", "jdbc:postgresql://", "Driver={PostgreSQL Unicode};", "postgresql+asyncpg://",
@@ -77,7 +77,7 @@ def _fuzz(atheris: Any, folder: Path, target: Callable[[bytes], None], runs: int
         for name in range(9):
             (corpus / f"{number}-{name}").write_bytes(bytes([name]) + text.replace("PLANTED", PLANTED).encode())
     libfuzzer = [
-        f"-runs={runs}", f"-seed={seed}", f"-max_len={MOST_BYTES}", f"-dict={words}", f"-artifact_prefix={folder}/",
+        f"-runs={runs}", f"-seed={seed}", f"-max_len={MAX_BYTES}", f"-dict={words}", f"-artifact_prefix={folder}/",
         "-timeout=10", "-print_final_stats=1", "-len_control=0",
     ]  # fmt: skip
 

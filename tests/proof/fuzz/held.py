@@ -19,7 +19,7 @@ from tests.proof.fuzz.hostile import COUNT, SHORT_BYTES, Hostile, made
 from tests.proof.fuzz.readers import Heard, Readers
 from tests.proof.rows import Row
 
-MOST_MS = 50.0
+MAX_MS = 50.0
 AGAIN_ABOVE_MS = 10.0  # what seems to take longer is read twice more, and the best of the three counts
 TRIES = 3
 GRAM = 4  # characters in a row
@@ -57,7 +57,7 @@ class Found:
 def slowest(took_ms: dict[int, float]) -> dict[int, float]:
     """The ten slowest, and whatever takes too long."""
     ordered = sorted(took_ms.items(), key=lambda one: -one[1])
-    return dict(one for place, one in enumerate(ordered) if place < 10 or one[1] > MOST_MS)
+    return dict(one for place, one in enumerate(ordered) if place < 10 or one[1] > MAX_MS)
 
 
 def read_all(seed: int, numbers: Sequence[int]) -> Found:
@@ -121,7 +121,7 @@ def run(seed: int, share: float = 1.0) -> Found:
         partial(read_all, seed), [numbers[start : start + A_PART] for start in range(0, len(numbers), A_PART)]
     )
     for number, took in list(found.took_ms.items()):
-        if took > MOST_MS:
+        if took > MAX_MS:
             found.took_ms[number] = read_all(seed, [number]).took_ms[number]
     return found
 
@@ -155,7 +155,7 @@ def _read_parts(
 def rows(seed: int, share: float = 1.0) -> list[Row]:
     """What the lane tells of them."""
     found = run(seed, share)
-    late = {number: took for number, took in found.took_ms.items() if took > MOST_MS}
+    late = {number: took for number, took in found.took_ms.items() if took > MAX_MS}
     late_lines = [f"value {seed} {number}: {took:.1f} ms" for number, took in late.items()]
     sys.stdout.writelines(f"{line}\n" for line in (*found.shown, *found.faults, *found.died, *late_lines))
     told = f"the slowest {max(found.took_ms.values(), default=0):.1f} ms, best of three"
@@ -163,7 +163,7 @@ def rows(seed: int, share: float = 1.0) -> list[Row]:
         told += f"; a process died, and {found.again} parts were read again"
     return [
         Row(
-            f"a hostile value of up to 25,600 bytes is read within {MOST_MS:.0f} ms of processor time",
+            f"a hostile value of up to 25,600 bytes is read within {MAX_MS:.0f} ms of processor time",
             found.values, len(late) + len(found.died), told,
         ),
         Row(

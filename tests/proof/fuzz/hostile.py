@@ -19,7 +19,7 @@ from rotation.formats import FORMATS
 from rotation.rotators.generated import FORMS
 from tests.proof.fuzz import inputs
 
-MOST_BYTES = 25_600  # what a vault holds
+MAX_BYTES = 25_600  # what a vault holds
 OF_EACH_PAIR = 9  # values of a beginning and a repetition
 AS_LONG_AS_CAN_BE = 4  # of these; what is not linear shows there
 SHORT_BYTES = 400  # of a twin that is tried first
@@ -127,13 +127,13 @@ class Hostile:
         return "postgres" if self.reading.reader in {ADMINISTRATOR, OLDER} else self.reading.reader
 
 
-def made(seed: int, number: int, *, twin: bool = False, most: int = MOST_BYTES) -> Hostile:
+def made(seed: int, number: int, *, twin: bool = False, most: int = MAX_BYTES) -> Hostile:
     """The value of that number, below `COUNT`. twin: with other words in the same form. most: bytes of UTF-8."""
     choose = random.Random(f"hostile {seed} {number}")
     words = _Words(random.Random(f"words {seed} {number} {twin}"))
     pair, turn = divmod(number, OF_EACH_PAIR)
     beginning, repeated = BEGINNINGS[pair % len(BEGINNINGS)], REPETITIONS[pair // len(BEGINNINGS)]
-    longest = MOST_BYTES if turn < AS_LONG_AS_CAN_BE else round(MOST_BYTES ** choose.uniform(0.3, 1))
+    longest = MAX_BYTES if turn < AS_LONG_AS_CAN_BE else round(MAX_BYTES ** choose.uniform(0.3, 1))
     if turn % 2:
         repeated += choose.choice(REPETITIONS)
     ending = choose.choice(ENDINGS)
@@ -143,7 +143,7 @@ def made(seed: int, number: int, *, twin: bool = False, most: int = MOST_BYTES) 
     text = _text(words.put(beginning), words.put(repeated), words.put(ending), min(longest, most))
     if wrapped is not None:
         text = wrapped(text[: len(text) // 4])
-        text = text if size(text) <= MOST_BYTES else text[: MOST_BYTES // 4]
+        text = text if size(text) <= MAX_BYTES else text[: MAX_BYTES // 4]
     return Hostile(seed, number, text, reading)
 
 

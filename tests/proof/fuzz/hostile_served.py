@@ -16,7 +16,7 @@ from typing import Any
 from local.resources import GROUP
 from local.stack import Stack
 from rotation.ledger.records import Step
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.rotators import ROTATORS
 from tests.e2e.contract import Contract
@@ -89,7 +89,7 @@ def run(seed: int, share: float = 1.0) -> Tally:
 
 def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
     targets = tuple(parse_target(one) for one in (LOCAL, inputs.ACCOUNT, inputs.APPLICATION))
-    policy = Policy((Rule((inputs.VAULT,), ("*",), tuple(ROTATORS), Permit(rule=1, slots=("*",)), targets),))
+    policy = Policy((Rule((inputs.VAULT,), ("*",), tuple(ROTATORS), RuleTerms(rule=1, slots=("*",)), targets),))
     with asyncio.Runner() as runner:
         readers = Readers(runner, policy)
         left = pairs

@@ -11,11 +11,11 @@ from app.messages import from_text
 from handlers.near_expiry import message_of
 from rotation.errors import RotationError, Unusable
 from rotation.model import Endpoints, Secret, SecretRef, SecretValue
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.file import check as check_policy
 from rotation.policy.known import known_names
 from rotation.policy.targets import parse_target
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.spec import next_tags, parse
 from tests.fakes import FakeClock
@@ -31,12 +31,12 @@ MESSAGES = 5_000
 OTHERS = 6_000
 
 CLOCK = FakeClock()
-SERVICES = Services(Tokens(), Endpoints(), CLOCK.now, CLOCK.sleep, random.Random(1))
+SERVICES = RotatorDependencies(Tokens(), Endpoints(), CLOCK.now, CLOCK.sleep, random.Random(1))
 BUILT = {name: kind.build(SERVICES) for name, kind in ROTATORS.items()}
 REF = SecretRef(inputs.VAULT, inputs.SECRET)
 HELD = Secret(REF, "v1", SecretValue(""), {}, None, True, THURSDAY, None, THURSDAY)
 TARGETS = tuple(parse_target(target) for target in inputs.PERMITTED)
-PERMIT = Permit(rule=1, slots=inputs.PERMITTED_SLOTS)
+PERMIT = RuleTerms(rule=1, slots=inputs.PERMITTED_SLOTS)
 POLICY = Policy((Rule((inputs.VAULT,), ("*",), tuple(ROTATORS), PERMIT, TARGETS),))
 # Written out, so that what decides in the app is not what judges here.
 EXACTLY = {f"{inputs.HOST}:5432", f"{inputs.HOST}:6432", inputs.ACCOUNT, inputs.APPLICATION}
@@ -99,12 +99,12 @@ def _claim(one: tuple[str, str, dict[str, str]]) -> bool:
     try:
         spec = parse({**tags, "rotator": name})
         assert spec is not None, "a rotator's name is not understood"
-        claim = BUILT[name].claim(spec, secret)
-        POLICY.permit(REF, spec, claim)
+        access = BUILT[name].requested_access(spec, secret)
+        POLICY.terms_for(REF, spec, access)
     except RotationError as error:
         told_well(error)
         return False
-    assert claim.targets or name == "generated", "nothing was asked for"
-    assert {target.lower() for target in claim.targets} <= EXACTLY, "a target that no rule names is permitted"
-    assert set(claim.slots) <= set(inputs.PERMITTED_SLOTS), "a slot that no rule names is permitted"
+    assert access.targets or name == "generated", "nothing was asked for"
+    assert {target.lower() for target in access.targets} <= EXACTLY, "a target that no rule names is permitted"
+    assert set(access.slots) <= set(inputs.PERMITTED_SLOTS), "a slot that no rule names is permitted"
     return True

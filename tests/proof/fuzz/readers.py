@@ -16,13 +16,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any, NoReturn
 
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import Rejected, RotationError
 from rotation.formats import FORMATS, read
 from rotation.ledger.records import Step
 from rotation.model import (
     Applied,
-    Claim,
     Credential,
     Draft,
     Endpoints,
@@ -32,15 +31,16 @@ from rotation.model import (
     Outcome,
     Proof,
     Reason,
+    RequestedAccess,
     RotationRequest,
     Secret,
     SecretRef,
     SecretValue,
     Spec,
 )
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure.entra_value import client_ids
 from rotation.rotators.postgres.account import _administrator, consumer
@@ -55,7 +55,7 @@ from tests.proof.simulation.setting import THURSDAY
 
 REF = SecretRef(inputs.VAULT, inputs.SECRET)
 # All that a hostile value could be permitted is, so that nothing but its reading stands in its way.
-PERMIT = Permit(rule=1, slots=inputs.PERMITTED_SLOTS)
+PERMIT = RuleTerms(rule=1, slots=inputs.PERMITTED_SLOTS)
 POLICY = Policy(
     (Rule((inputs.VAULT,), ("*",), tuple(ROTATORS), PERMIT, tuple(parse_target(one) for one in inputs.PERMITTED)),)
 )
@@ -123,7 +123,7 @@ class Readers:
         self._policy = policy
         self._clock = FakeClock()
         self._asked: list[str] = []
-        services = Services(Tokens(), Endpoints(), self._clock.now, self._clock.sleep, random.Random(1))
+        services = RotatorDependencies(Tokens(), Endpoints(), self._clock.now, self._clock.sleep, random.Random(1))
         self._rotators = {name: Watched(kind.build(services), self._asked) for name, kind in ROTATORS.items()}
 
     def look(self, hostile: Hostile) -> Heard:
@@ -136,7 +136,9 @@ class Readers:
         secret = self._runner.run(vault.set(inputs.SECRET, SecretValue(hostile.text), tags=tags, expires_on=ends))
         rotator = self._rotators[hostile.rotator]
         engine = Engine(
-            Parts({REF.vault: vault}, ledger, self._policy, lambda _name: rotator, self._clock.clock, random.Random(1))
+            EngineDependencies(
+                {REF.vault: vault}, ledger, self._policy, lambda _name: rotator, self._clock.clock, random.Random(1)
+            )
         )
         spec = parse(tags)
         assert spec is not None
@@ -145,7 +147,7 @@ class Readers:
         for work in (engine.plan, engine.handle)[min(1, hostile.number % PLANNED) :]:
             heard.add(partial(self._run, work))
         with suppress(Exception):  # which was told above
-            self._policy.permit(REF, spec, rotator.claim(spec, secret))
+            self._policy.terms_for(REF, spec, rotator.requested_access(spec, secret))
             heard.taken = True
         heard.said += [record.to_line() for record in ledger.records(REF)]
         heard.faults += self._changes(heard, vault, ledger, secret)
@@ -174,31 +176,31 @@ def _alone(hostile: Hostile, secret: Secret, spec: Spec, rotator: Rotator) -> Ca
         _administrator(Login(LoginSource.ADMIN_SECRET, value, None), value)
 
     def older() -> None:
-        job = _job(secret, spec, Claim((f"{inputs.HOST}:5432",), ("app",), "app"))
+        job = _job(secret, spec, RequestedAccess((f"{inputs.HOST}:5432",), ("app",), "app"))
         permitted_place(job, value)
         consumer(job, value, "app", place_of(spec, value))
 
     def latest() -> None:
-        claim = rotator.claim(spec, secret)
+        access = rotator.requested_access(spec, secret)
         if hostile.rotator != "generated":  # which no form has
             form = read(value, spec.format if spec.format in FORMATS else None)
             client_ids(form)
             form.with_login(NEW, "b" if form.user_places else None)
-        rotator.draft(_job(secret, spec, claim))
+        rotator.draft(_job(secret, spec, access))
 
     return {ADMINISTRATOR: administrator, OLDER: older}.get(hostile.reading.reader, latest)
 
 
-def _job(secret: Secret, spec: Spec, claim: Claim) -> Job:
-    slot = claim.current_slot or next(iter(claim.slots), "")
-    return Job("operation", secret.ref, spec, claim, Credential(secret.value, slot))
+def _job(secret: Secret, spec: Spec, access: RequestedAccess) -> Job:
+    slot = access.current_slot or next(iter(access.slots), "")
+    return Job("operation", secret.ref, spec, access, Credential(secret.value, slot))
 
 
 class Watched:
     """A rotator that reads, and whose provider refuses everything."""
 
     def __init__(self, inner: Rotator, asked: list[str]) -> None:
-        self.claim = inner.claim
+        self.requested_access = inner.requested_access
         self.draft = inner.draft
         self._asked = asked
 

@@ -42,7 +42,7 @@ def test_a_value_is_made_again_by_its_number_and_is_no_longer_than_a_vault_takes
     for number in range(0, hostile.COUNT, hostile.COUNT // 300):
         one = hostile.made(5, number)
         assert one == hostile.made(5, number)
-        assert hostile.size(one.text) <= hostile.MOST_BYTES
+        assert hostile.size(one.text) <= hostile.MAX_BYTES
 
 
 @pytest.mark.thorough

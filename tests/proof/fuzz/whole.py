@@ -16,7 +16,7 @@ from rotation.errors import RotationError
 from rotation.formats import read
 from rotation.model import Outcome, Reason, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.ports import Ledger
-from rotation.spec import LONGEST_TAG, MOST_TAGS
+from rotation.spec import LONGEST_TAG, MAX_TAGS
 from tests import world
 from tests.fakes import value
 from tests.proof.fuzz import inputs
@@ -58,7 +58,7 @@ class Messages:
         """-> whether it was a rotation request."""
         before, held = self._state(), self._world.latest
         text = message.replace(inputs.LATEST, held.version)
-        app: Any = SimpleNamespace(engine=self._world.engine, notifier=self, delay=self, shutdown=Shutdown())
+        app: Any = SimpleNamespace(engine=self._world.engine, notifier=self, request_queue=self, shutdown=Shutdown())
         try:
             self._runner.run(rotate(app, text))
         except RotationError as error:
@@ -101,7 +101,7 @@ class Values:
             held = connection(role, PLANTED)
             await place.vault.set(setting.NAME, held, tags=place.tags, expires_on=THURSDAY + timedelta(days=10))
             fitting = {name: told for name, told in asked.items() if max(len(name), len(told)) <= LONGEST_TAG}
-            tags = dict(list({**place.tags, **fitting}.items())[:MOST_TAGS])  # as many as a vault takes
+            tags = dict(list({**place.tags, **fitting}.items())[:MAX_TAGS])  # as many as a vault takes
             await place.write(SecretValue(text), tags)
             written = place.latest
             request = RotationRequest(setting.REF, None, Reason.OPERATOR, "fuzz", demanded=True)

@@ -1,1 +1,1 @@
-"""The local stack, killed with SIGKILL at random moments of its work and started again. `python -m tests.proof.kills`."""
+"""The local stack, killed with SIGKILL at random moments of its work and started again."""

@@ -1,5 +1,5 @@
-"""`python -m tests.proof.load`: 2,000 due secrets at Key Vault's limits, also in simulated time; one vault's limit used up;
-100,000 secrets swept."""
+"""`python -m tests.proof.load`: 2,000 due secrets at Key Vault's limits, in simulated time too; one vault's limit used
+up; 100,000 secrets swept."""
 
 import argparse
 import os
@@ -19,8 +19,8 @@ from tests.proof.rows import Row, shown
 SECRETS, VAULTS, DATABASES = 2_000, 4, 20
 SWEPT, SWEPT_VAULTS, DUE = 100_000, 10, 1_000
 OF_THE_LIMIT = 0.9
-MOST_REFUSED = 0.05  # of all calls
-MOST_GROWTH_MIB = {"rotations": 10.0, "sweep": 50.0}
+MAX_REFUSED = 0.05  # of all calls
+MAX_GROWTH_MIB = {"rotations": 10.0, "sweep": 50.0}
 BUSY = 0.85  # of a processor, or of all: there is no more to be had
 EASY = 0.7  # of what the machine was seen to do; it binds no more then
 SIMULATED = (2, 4, 10, 20)  # instances
@@ -81,7 +81,7 @@ def simulated_row(counted: Mapping[int, Counted], how: str = "") -> Row:
     """By number of instances. One alone is told of and not judged: it may have too few hands for four vaults."""
     broken = sum(len(one.broken) for one in counted.values())
     broken += sum(
-        one.throughput(REAL) < OF_THE_LIMIT or one.refused > MOST_REFUSED * one.calls
+        one.throughput(REAL) < OF_THE_LIMIT or one.refused > MAX_REFUSED * one.calls
         for number, one in counted.items()
         if number > 1
     )
@@ -116,12 +116,12 @@ def mass_rows(trial: Trial, seen: Seen) -> list[Row]:
         Row("each of many due secrets is rotated and logs in, at Key Vault's limits", trial.secrets, len(seen.broken)),
         Row("what keeps it below the limits is the machine", 1, int(idle), told),
         Row(
-            "hardly a call is refused (429)", seen.calls, int(seen.throttled > MOST_REFUSED * seen.calls),
+            "hardly a call is refused (429)", seen.calls, int(seen.throttled > MAX_REFUSED * seen.calls),
             f"{seen.throttled} of {seen.calls:,} calls; {seen.put_back} messages put back",
         ),
         Row("connections to one server stay within the setting", seen.looks, seen.too_many_connections, most),
         Row(
-            "memory stays flat", seen.looks, int(seen.growth_mib > MOST_GROWTH_MIB["rotations"]),
+            "memory stays flat", seen.looks, int(seen.growth_mib > MAX_GROWTH_MIB["rotations"]),
             f"{seen.growth_mib:+.1f} MiB after the first third, {max(seen.memory_mib):.0f} MiB in all",
         ),
     ]  # fmt: skip
@@ -135,7 +135,7 @@ def _machine_binds(trial: Trial, seen: Seen) -> bool:
 def limit_row(trial: Trial, seen: Seen, how: str = "") -> Row:
     """One vault, whose limit binds."""
     slow = seen.throughput < OF_THE_LIMIT
-    enough = not (slow and not _machine_binds(trial, seen)) and seen.throttled <= MOST_REFUSED * seen.calls
+    enough = not (slow and not _machine_binds(trial, seen)) and seen.throttled <= MAX_REFUSED * seen.calls
     told = f"{seen.throughput:.0%} of {trial.rates.creates} new versions in 10 s (Key Vault's: {REAL.creates});"
     told += f" at most {seen.most_in_window} in any 10 s, {seen.throttled} of {seen.calls:,} calls refused"
     told += "; the processors bind" if slow else ""
@@ -159,7 +159,7 @@ def sweep_rows(swept: Swept, secrets: int) -> list[Row]:
         Row(
             "a sweep's memory grows by less than 50 MiB",
             secrets,
-            int(swept.growth_mib >= MOST_GROWTH_MIB["sweep"]),
+            int(swept.growth_mib >= MAX_GROWTH_MIB["sweep"]),
             grown,
         ),
     ]

@@ -29,8 +29,8 @@ class OwnQueue:
     call_s: what each of the app's calls takes. left, called_off: reminders.
     """
 
-    def __init__(self, messages: list[str], dice: random.Random | None = None, call_s: float = 0.0) -> None:
-        self._dice = dice or random.Random()
+    def __init__(self, messages: list[str], rng: random.Random | None = None, call_s: float = 0.0) -> None:
+        self._dice = rng or random.Random()
         self._call_s = call_s
         self.left = 0
         self.called_off = 0
@@ -79,8 +79,8 @@ async def main() -> None:
     logging.disable(logging.WARNING)
     queue = OwnQueue(json.load(sys.stdin))
     settings = from_environment(os.environ, Path.cwd())
-    delay: Any = queue
-    app = replace(await build(settings, load_policy(settings)), delay=delay)
+    request_queue: Any = queue
+    app = replace(await build(settings, load_policy(settings)), request_queue=request_queue)
     failed = await work(app, queue)
     logging.disable()  # the process ends with its session open, as an instance does
     json.dump({"put_back": queue.put_backs, "failed": failed, "cpu_s": time.process_time()}, sys.stdout)

@@ -23,12 +23,12 @@ from app.shutdown import Shutdown
 from local.vault.errors import ServiceError
 from local.vault.limits import Limits, Rates
 from local.vault.operations import Operation
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.model import Outcome, Reason, Result, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.stores.keyvault import KeyVaultStore
-from rotation.stores.rate_limiter import Pace
+from rotation.stores.rate_limiter import RateLimiter
 from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, Hook, InMemoryLedger, InMemoryVault, parts, value
 from tests.proof.load.instance import OwnQueue, work
 
@@ -164,10 +164,10 @@ class _Client:
 class _Store(KeyVaultStore):
     """The app's own, on another client and clock."""
 
-    def __init__(self, name: str, client: Any, pace: Pace) -> None:
+    def __init__(self, name: str, client: Any, limiter: RateLimiter) -> None:
         self._name = name
         self._client = client
-        self._pace = pace
+        self._limiter = limiter
 
 
 class _Notifier:
@@ -182,7 +182,7 @@ class _Notifier:
 
 
 async def _rotated(
-    secrets: int, vaults: int, instances: int, creations: int, dice: random.Random, rates: Rates
+    secrets: int, vaults: int, instances: int, creations: int, rng: random.Random, rates: Rates
 ) -> Counted:
     time, counted = _Time(), Counted()
     kept = {f"kv-{number}": InMemoryVault(f"kv-{number}", time, number) for number in range(vaults)}
@@ -190,23 +190,25 @@ async def _rotated(
     names = {f"s-{number:05}": list(kept)[number % vaults] for number in range(secrets)}
     server = FakeServer(dict.fromkeys(names, "first"))
     messages = [to_text(await _due(kept[vault], name, time)) for name, vault in names.items()]
-    dice.shuffle(messages)  # each instance meets each vault
+    rng.shuffle(messages)  # each instance meets each vault
     ledger.hook, server.hook = _taking(LEDGER_S), _taking(SERVER_S)
     clients = {name: _Client(vault, time, counted, rates) for name, vault in kept.items()}
     queues = []
     for number in range(instances):
         stores = {
-            name: _Store(name, client, Pace(creations, monotonic=time.monotonic, dice=random.Random(dice.random())))
+            name: _Store(
+                name, client, RateLimiter(creations, monotonic=time.monotonic, rng=random.Random(rng.random()))
+            )
             for name, client in clients.items()
         }
-        queue = OwnQueue(messages[number::instances], dice, QUEUE_S)
+        queue = OwnQueue(messages[number::instances], rng, QUEUE_S)
         engine = Engine(
-            Parts(
-                stores, ledger, _policy(list(kept)), lambda _: FakeRotator(server, "in-place", dice.getrandbits(32)),
-                time.clock, random.Random(dice.random()), reminders=queue,
+            EngineDependencies(
+                stores, ledger, _policy(list(kept)), lambda _: FakeRotator(server, "in-place", rng.getrandbits(32)),
+                time.clock, random.Random(rng.random()), reminders=queue,
             )
         )  # fmt: skip
-        app: Any = SimpleNamespace(engine=engine, delay=queue, notifier=_Notifier(counted), shutdown=Shutdown())
+        app: Any = SimpleNamespace(engine=engine, request_queue=queue, notifier=_Notifier(counted), shutdown=Shutdown())
         queues.append((app, queue))
     for failed in await asyncio.gather(*(work(app, queue) for app, queue in queues)):
         counted.broken += failed
@@ -221,8 +223,8 @@ async def _rotated(
 
 
 def _policy(vaults: list[str]) -> Policy:
-    permit = Permit(rule=1, slots=("*",))
-    return Policy((Rule(tuple(vaults), ("*",), ("in-place",), permit, (parse_target(TARGET),)),))
+    terms = RuleTerms(rule=1, slots=("*",))
+    return Policy((Rule(tuple(vaults), ("*",), ("in-place",), terms, (parse_target(TARGET),)),))
 
 
 async def _due(vault: InMemoryVault, name: str, time: _Time) -> RotationRequest:

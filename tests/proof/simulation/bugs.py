@@ -14,7 +14,7 @@ from rotation.engine import repair as mending
 from rotation.engine.change import Change
 from rotation.engine.engine import Engine
 from rotation.engine.fence import Fence, within
-from rotation.engine.managed_secret import Subject
+from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.run import Run
 from rotation.errors import Disabled, NotFound, Rejected, Unreachable
 from rotation.ledger.asked import Asked
@@ -61,20 +61,20 @@ def bug(title: str, *, seed: int) -> Callable[[Switch], Switch]:
     return add
 
 
-def _applying(run: Run, job: Job, subject: Subject, draft: Draft, asked: Asked, grace: int) -> Record:
+def _applying(run: Run, job: Job, managed: ManagedSecret, draft: Draft, asked: Asked, grace: int) -> Record:
     return run.note(
-        Step.APPLYING, job.operation_id, previous_version=subject.secret.version, slot=draft.slot,
-        tags=subject.secret.tags, asked=asked, grace_hours=grace,
+        Step.APPLYING, job.operation_id, previous_version=managed.secret.version, slot=draft.slot,
+        tags=managed.secret.tags, asked=asked, grace_hours=grace,
     )  # fmt: skip
 
 
 @bug("staging skipped", seed=0)
 def _() -> AbstractContextManager[Any]:
     async def stage(
-        _self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+        _self: Change, run: Run, job: Job, managed: ManagedSecret, asked: Asked, grace: int
     ) -> tuple[Draft, str | None]:
-        draft = subject.rotator.draft(job)
-        await run.append(_applying(run, job, subject, draft, asked, grace))
+        draft = managed.rotator.draft(job)
+        await run.append(_applying(run, job, managed, draft, asked, grace))
         return draft, None
 
     return patch.object(Change, "_stage", stage)
@@ -107,16 +107,16 @@ def _() -> AbstractContextManager[Any]:
     whole = Change._stage
 
     async def stage(
-        self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+        self: Change, run: Run, job: Job, managed: ManagedSecret, asked: Asked, grace: int
     ) -> tuple[Draft, str | None]:
-        listed = await run.vault.versions(companion(subject.ref.name))
+        listed = await run.vault.versions(companion(managed.ref.name))
         for version in listed.items[:1]:
             if version.enabled:
-                value = (await run.read(version.version, name=companion(subject.ref.name))).value
-                draft = Draft(subject.rotator.draft(job).slot, value)
-                await run.append(_applying(run, job, subject, draft, asked, grace))
+                value = (await run.read(version.version, name=companion(managed.ref.name))).value
+                draft = Draft(managed.rotator.draft(job).slot, value)
+                await run.append(_applying(run, job, managed, draft, asked, grace))
                 return draft, version.version
-        return await whole(self, run, job, subject, asked, grace)
+        return await whole(self, run, job, managed, asked, grace)
 
     return patch.object(Change, "_stage", stage)
 
@@ -126,11 +126,11 @@ def _() -> AbstractContextManager[Any]:
     whole = Change._stage
 
     async def stage(
-        self: Change, run: Run, job: Job, subject: Subject, asked: Asked, grace: int
+        self: Change, run: Run, job: Job, managed: ManagedSecret, asked: Asked, grace: int
     ) -> tuple[Draft, str | None]:
-        draft, version = await whole(self, run, job, subject, asked, grace)
+        draft, version = await whole(self, run, job, managed, asked, grace)
         if draft.value is not None and draft.slot is not None:
-            await self._publish(run, subject, Credential(draft.value, draft.slot), job.operation_id, grace)
+            await self._publish(run, managed, Credential(draft.value, draft.slot), job.operation_id, grace)
         return draft, version
 
     return patch.object(Change, "_stage", stage)
@@ -201,7 +201,7 @@ def _() -> AbstractContextManager[Any]:
 
     async def under_lease(self: Engine, run: Run) -> Outcome:
         [rule] = self._parts.policy.rules
-        window = rule.permit.window
+        window = rule.terms.window
         if run.history.open_operation() is not None and window is not None and not window.contains(run.clock.now()):
             return Outcome(Result.DEFERRED, run.request.ref, "outside the policy's window")
         return await whole(self, run)
@@ -214,13 +214,13 @@ def _() -> AbstractContextManager[Any]:
     whole = Engine._proven
 
     async def proven(
-        self: Engine, run: Run, subject: Subject, known: str | None, settled: Asked | None, unfinished: Any
+        self: Engine, run: Run, managed: ManagedSecret, known: str | None, confirmed: Asked | None, unfinished: Any
     ) -> tuple[str, Asked, bool]:
-        slot = known or subject.claim.current_slot
-        if settled is None or slot is None:  # what was never proven is looked at all the same
-            return await whole(self, run, subject, known, settled, unfinished)
-        finished = await repair.record_proven(run, subject, slot, settled, unfinished, anew=False)
-        return slot, settled, finished
+        slot = known or managed.access.current_slot
+        if confirmed is None or slot is None:  # what was never proven is looked at all the same
+            return await whole(self, run, managed, known, confirmed, unfinished)
+        finished = await repair.record_proven(run, managed, slot, confirmed, unfinished, anew=False)
+        return slot, confirmed, finished
 
     return patch.object(Engine, "_proven", proven)
 
@@ -230,15 +230,17 @@ def _() -> AbstractContextManager[Any]:
 def _() -> Iterator[None]:
     verifies, proves = repair.verify, repair.prove
 
-    async def verify(run: Run, subject: Subject, credential: Credential) -> None:
+    async def verify(run: Run, managed: ManagedSecret, credential: Credential) -> None:
         try:
-            await verifies(run, subject, credential)
+            await verifies(run, managed, credential)
         except Unreachable:
             raise Rejected("refused") from None
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
+    async def prove(
+        run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
+    ) -> Proof:
         try:
-            return await proves(run, subject, value, slot=slot)
+            return await proves(run, managed, value, slot=slot)
         except Unreachable:
             raise Rejected("refused") from None
 
@@ -289,7 +291,7 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
-    async def retire_due(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
+    async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
         vault = run.vault
 
         class LocalClock:
@@ -302,7 +304,7 @@ def _() -> AbstractContextManager[Any]:
         stand_in: Any = LocalClock()
         run.vault = stand_in
         try:
-            return await whole(run, subject, asked, latest_slot)
+            return await whole(run, managed, asked, latest_slot)
         finally:
             run.vault = vault
 
@@ -356,8 +358,8 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = jobs.logins
 
-    async def logins(run: Run, subject: Subject, slot: str, operation: str) -> AsyncIterator[Login]:
-        async for login in whole(run, subject, slot, operation):
+    async def logins(run: Run, managed: ManagedSecret, slot: str, operation: str) -> AsyncIterator[Login]:
+        async for login in whole(run, managed, slot, operation):
             if login.source is not LoginSource.VERSION:
                 yield login
 

@@ -13,8 +13,8 @@ from rotation.engine import change, decision, grace, jobs, resumption, retiremen
 from rotation.engine import engine as engine_module
 from rotation.engine import proof as repair
 from rotation.engine.decision import Looked
-from rotation.engine.dependencies import Subjects
-from rotation.engine.managed_secret import Subject
+from rotation.engine.dependencies import ManagedSecrets
+from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.ownership import Owners
 from rotation.engine.repair import Mending
 from rotation.engine.resumption import Resumption
@@ -24,7 +24,7 @@ from rotation.ledger.bindings import Bindings, credential_key
 from rotation.ledger.history import History, Open
 from rotation.ledger.records import Record, Step
 from rotation.model import Adopt, Job, Outcome, Proof, SecretRef, SecretValue, Spec
-from rotation.policy import Permit
+from rotation.policy import RuleTerms
 from rotation.spec import companion
 from tests.proof.simulation.bugs import bug
 from tests.proof.simulation.providers import SERVER
@@ -35,10 +35,12 @@ from tests.proof.simulation.providers import SERVER
 def _() -> Iterator[None]:
     whole = repair.prove
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
-        named = subject.claim.current_slot
-        if named is None or not subject.spec.rotator.startswith("postgres"):
-            return await whole(run, subject, value, slot=slot)
+    async def prove(
+        run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
+    ) -> Proof:
+        named = managed.access.current_slot
+        if named is None or not managed.spec.rotator.startswith("postgres"):
+            return await whole(run, managed, value, slot=slot)
         return Proof(named, f"postgresql:{SERVER}", SERVER)
 
     with patch.object(engine_module, "prove", prove), patch.object(resumption, "prove", prove):
@@ -108,10 +110,10 @@ def _() -> AbstractContextManager[Any]:
     whole = Owners._bind
 
     async def bind(
-        self: Owners, run: Run, subject: Subject, asked: Asked, slot: str, found: Bindings, **more: Any
+        self: Owners, run: Run, managed: ManagedSecret, asked: Asked, slot: str, found: Bindings, **more: Any
     ) -> Bindings:
         now = await self.ledger.bindings(credential_key(asked.realm or "", slot))
-        return await whole(self, run, subject, asked, slot, Bindings(found.records, now.position), **more)
+        return await whole(self, run, managed, asked, slot, Bindings(found.records, now.position), **more)
 
     return patch.object(Owners, "_bind", bind)
 
@@ -120,14 +122,14 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = Owners.take
 
-    async def take(self: Owners, run: Run, subject: Subject, proof: Proof, prove: Any) -> Asked:
-        asked = Asked.of(subject.spec.rotator, subject.claim, proof.realm)
+    async def take(self: Owners, run: Run, managed: ManagedSecret, proof: Proof, prove: Any) -> Asked:
+        asked = Asked.of(managed.spec.rotator, managed.access, proof.realm)
         note = run.note(
-            Step.ADOPTED, "early", version=subject.secret.version, slot=proof.slot, tags=subject.secret.tags,
-            asked=asked, grace_hours=subject.promise_h,
+            Step.ADOPTED, "early", version=managed.secret.version, slot=proof.slot, tags=managed.secret.tags,
+            asked=asked, grace_hours=managed.promise_h,
         )  # fmt: skip
         await run.append(note)
-        return await whole(self, run, subject, proof, prove)
+        return await whole(self, run, managed, proof, prove)
 
     return patch.object(Owners, "take", take)
 
@@ -161,13 +163,13 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("a repair in another form", seed=173)
 def _() -> AbstractContextManager[Any]:
-    whole = Subjects.of
+    whole = ManagedSecrets.of
 
-    def of(self: Subjects, *given: Any) -> Subject:
-        subject = whole(self, *given)
-        return replace(subject, claim=replace(subject.claim, form="any"))
+    def of(self: ManagedSecrets, *given: Any) -> ManagedSecret:
+        managed = whole(self, *given)
+        return replace(managed, access=replace(managed.access, form="any"))
 
-    return patch.object(Subjects, "of", of)
+    return patch.object(ManagedSecrets, "of", of)
 
 
 @bug("an open operation finished though it was taken over", seed=1693)
@@ -195,7 +197,7 @@ def _() -> AbstractContextManager[Any]:
     return _begun(in_place=False)
 
 
-def _all_unretired(run: Run, _subject: Subject, _asked: Asked, latest_slot: str) -> list[str]:
+def _all_unretired(run: Run, _subject: ManagedSecret, _asked: Asked, latest_slot: str) -> list[str]:
     return sorted(run.history.unretired(latest_slot))
 
 
@@ -206,7 +208,9 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("held up by slots that are no longer asked for", seed=47)
 def _() -> AbstractContextManager[Any]:
-    def left_over(history: History, _permit: Permit, _asked: Asked | None, slot: str | None, _ours: Any) -> list[str]:
+    def left_over(
+        history: History, _permit: RuleTerms, _asked: Asked | None, slot: str | None, _ours: Any
+    ) -> list[str]:
         return sorted(history.unretired(slot or ""))
 
     return patch.object(decision, "left_over", left_over)
@@ -221,26 +225,26 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = retirement._over_at
 
-    def over_at(run: Run, subject: Subject, listed: Any, place: int) -> datetime:
+    def over_at(run: Run, managed: ManagedSecret, listed: Any, place: int) -> datetime:
         known = run.history.versions()
         slot = known.get(listed.items[place].version)
         newer = any(known.get(one.version) == slot for one in listed.items[:place])
-        return datetime.fromtimestamp(0, UTC) if newer else whole(run, subject, listed, place)
+        return datetime.fromtimestamp(0, UTC) if newer else whole(run, managed, listed, place)
 
     return patch.object(retirement, "_over_at", over_at)
 
 
 @bug("staged values of others cleared away", seed=3)
 def _() -> AbstractContextManager[Any]:
-    whole = retirement.tidy
+    whole = retirement.clean_up
 
-    async def tidy(run: Run, subject: Subject, asked: Asked, latest_slot: str) -> None:
-        await whole(run, subject, asked, latest_slot)
-        for version in (await run.versions(companion(subject.ref.name))).items:
+    async def clean_up(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> None:
+        await whole(run, managed, asked, latest_slot)
+        for version in (await run.versions(companion(managed.ref.name))).items:
             if version.enabled:
                 await run.unstage(version.version)
 
-    return patch.object(engine_module, "tidy", tidy)
+    return patch.object(engine_module, "clean_up", clean_up)
 
 
 @bug("staged into a secret of somebody else's", seed=61)
@@ -263,9 +267,9 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = Mending._reset
 
-    async def reset(self: Mending, run: Run, subject: Subject) -> Outcome:
-        run.request = replace(run.request, slots=subject.claim.slots)
-        return await whole(self, run, subject)
+    async def reset(self: Mending, run: Run, managed: ManagedSecret) -> Outcome:
+        run.request = replace(run.request, slots=managed.access.slots)
+        return await whole(self, run, managed)
 
     return patch.object(Mending, "_reset", reset)
 
@@ -275,10 +279,12 @@ def _() -> AbstractContextManager[Any]:
 def _() -> Iterator[None]:
     whole = repair.prove
 
-    async def prove(run: Run, subject: Subject, value: SecretValue | None = None, *, slot: str | None = None) -> Proof:
-        proof = await whole(run, subject, value, slot=slot)
-        told = subject.spec.current_slot
-        return replace(proof, slot=told) if told in subject.claim.slots and told is not None else proof
+    async def prove(
+        run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
+    ) -> Proof:
+        proof = await whole(run, managed, value, slot=slot)
+        told = managed.spec.current_slot
+        return replace(proof, slot=told) if told in managed.access.slots and told is not None else proof
 
     with patch.object(engine_module, "prove", prove), patch.object(resumption, "prove", prove):
         yield
@@ -293,11 +299,11 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = Owners.take
 
-    async def take(self: Owners, run: Run, subject: Subject, proof: Proof, _prove: Any) -> Asked:
+    async def take(self: Owners, run: Run, managed: ManagedSecret, proof: Proof, _prove: Any) -> Asked:
         async def proven() -> Proof:
             return proof
 
-        return await whole(self, run, subject, proof, proven)
+        return await whole(self, run, managed, proof, proven)
 
     return patch.object(Owners, "take", take)
 
@@ -322,8 +328,8 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("what the package before began is finished without a proof", seed=885)
 def _() -> AbstractContextManager[Any]:
-    async def bind_begun(_self: Resumption, _run: Run, subject: Subject, _begun: Open) -> Asked:
-        return Asked.of(subject.spec.rotator, subject.claim, None)
+    async def bind_begun(_self: Resumption, _run: Run, managed: ManagedSecret, _begun: Open) -> Asked:
+        return Asked.of(managed.spec.rotator, managed.access, None)
 
     return patch.object(Resumption, "_bind_begun", bind_begun)
 
@@ -339,13 +345,13 @@ def _() -> AbstractContextManager[Any]:
 @bug("retired in slots that are another's", seed=2749)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
-    def waiting(run: Run, _subject: Subject, asked: Asked, latest_slot: str) -> list[str]:
+    def waiting(run: Run, _subject: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
         return sorted(run.history.unretired(latest_slot) & frozenset(asked.slots or run.history.versions().values()))
 
     whole = grace.left_over
 
-    def left_over(history: History, permit: Permit, asked: Asked | None, slot: str | None, _ours: Any) -> list[str]:
-        return whole(history, permit, asked, slot, frozenset(history.versions().values()))
+    def left_over(history: History, terms: RuleTerms, asked: Asked | None, slot: str | None, _ours: Any) -> list[str]:
+        return whole(history, terms, asked, slot, frozenset(history.versions().values()))
 
     with patch.object(retirement, "waiting", waiting), patch.object(decision, "left_over", left_over):
         yield
@@ -364,12 +370,12 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("believed to be owned still", seed=33)
 def _() -> AbstractContextManager[Any]:
-    whole = decision.is_settled
+    whole = decision.is_confirmed
 
-    def is_settled(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
+    def is_confirmed(history: History, spec: Spec, version: str, looked: Looked) -> Asked | None:
         found = history.asked()
-        if found is None or looked.claim is None or not found.is_asked_by(spec.rotator, looked.claim):
+        if found is None or looked.access is None or not found.is_asked_by(spec.rotator, looked.access):
             return whole(history, spec, version, looked)
         return found
 
-    return patch.object(decision, "is_settled", is_settled)
+    return patch.object(decision, "is_confirmed", is_confirmed)

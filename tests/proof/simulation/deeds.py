@@ -24,7 +24,7 @@ class Deeds:
 
     world: Street
     owned: Owned
-    dice: random.Random
+    rng: random.Random
     ask: Ask
     did: list[str] = field(default_factory=list)
 
@@ -37,7 +37,7 @@ class Deeds:
         ]
         if isinstance(self.world.provider, Database):
             ways += ["move", "move", "rename", "rename", "back", "restore", "lie-slots", "mistake", "half", "half"]
-        return self.dice.choice(ways)
+        return self.rng.choice(ways)
 
     async def do(self, deed: str) -> None:
         """Errors are whoever's who does it."""
@@ -103,7 +103,7 @@ class Deeds:
 
     async def _plant(self, tags: dict[str, str] | None) -> None:
         """A version of a companion, by somebody who may write secrets; without tags it is a secret of his own."""
-        ref = self.dice.choice(self.world.refs)
+        ref = self.rng.choice(self.world.refs)
         told = {} if tags is None else {**tags, "staged-for": ref.name}
         vault = self.world.vaults[ref.vault]
         self.owned.foreign.append(await vault.set(companion(ref.name), self._guessed(), tags=told))
@@ -177,11 +177,11 @@ class Deeds:
         return next((one for one in self.world.provider.slots or ("key1", "key2") if one != slot), slot)
 
     def _few_hours(self) -> str:
-        return self.dice.choice(("0", "1", "24"))
+        return self.rng.choice(("0", "1", "24"))
 
     def _lies(self) -> dict[str, str]:
         lies = [{"slot": self._another_slot()}, {"grace-hours": "0"}, {"slots": "b,a"}, {"slots": "c,d"}]
-        return self.dice.choice(lies if isinstance(self.world.provider, Database) else lies[:2])
+        return self.rng.choice(lies if isinstance(self.world.provider, Database) else lies[:2])
 
     def _tags_for(self, secret: Secret, rotator: str | None = None) -> dict[str, str]:
         if not isinstance(self.world.provider, Database):

@@ -20,7 +20,7 @@ from unittest.mock import patch
 from app.messages import to_text
 from app.shutdown import Shutdown
 from handlers import rotate as handler
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.engine.run import Run
 from rotation.errors import RotationError
 from rotation.model import Outcome, Reason, RotationRequest
@@ -85,8 +85,8 @@ class Trial:
     async def run(self) -> Told:
         # What a dead process had under way ends with nobody who looks.
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _what: None)
-        self.dice = dice = random.Random(self.seed)
-        self.world = Setting(self.kind, dice, timedelta(), None, lambda _staged: None)
+        self.rng = rng = random.Random(self.seed)
+        self.world = Setting(self.kind, rng, timedelta(), None, lambda _staged: None)
         self.time = self.world.time
         self.queue = TimedQueue(self.time)
         with self.world.provider.simulated():
@@ -111,7 +111,7 @@ class Trial:
         at = max(visible, self._back_at)
         now = self.time.monotonic()
         if at > now:
-            self.time.ahead(seconds=at - now + self.dice.uniform(0.0, POLLED_EVERY_S))
+            self.time.ahead(seconds=at - now + self.rng.uniform(0.0, POLLED_EVERY_S))
             self._look()
         message = self.queue.take()
         if message is not None:
@@ -120,11 +120,11 @@ class Trial:
 
     async def _handle(self, message: Message) -> None:
         began, world = self.time.monotonic(), self.world
-        parts = Parts(
-            world.vaults, world.ledger, world.policy, world._built, self.time.clock, self.dice, reminders=self.queue
+        parts = EngineDependencies(
+            world.vaults, world.ledger, world.policy, world._built, self.time.clock, self.rng, reminders=self.queue
         )
         app: Any = SimpleNamespace(
-            engine=Engine(parts), notifier=SimpleNamespace(tell=_tell), delay=self.queue, shutdown=Shutdown()
+            engine=Engine(parts), notifier=SimpleNamespace(tell=_tell), request_queue=self.queue, shutdown=Shutdown()
         )
         try:
             await handler.rotate(app, message.text)
@@ -155,7 +155,7 @@ class Trial:
         if self._dead:
             raise Killed
         self._count += 1
-        self.time.ahead(seconds=self.dice.choice(CALL_S))
+        self.time.ahead(seconds=self.rng.choice(CALL_S))
         if self._count == self.stall:
             self.time.ahead(seconds=STALLS_S.get(call, STALL_S))
         self._look()

@@ -27,12 +27,12 @@ class Neighbours(Story):
     world: Street
 
     def _set_up(self) -> None:
-        dice = self.random = random.Random(self.seed)
+        rng = self.random = random.Random(self.seed)
         kind = self._kind()
-        self.offset = timedelta(hours=dice.choice((0, 0, 0, -3, 3)))
-        self.world = Street(kind, dice, self.offset, None, lambda _staged: None)
+        self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
+        self.world = Street(kind, rng, self.offset, None, lambda _staged: None)
         self.owned = Owned(self.world, self.facts)
-        self.deeds = Deeds(self.world, self.owned, dice, self._ask)
+        self.deeds = Deeds(self.world, self.owned, rng, self._ask)
         self.said: dict[SecretRef, Result | RotationError] = {}
         self.again = False
         self.facts.told.append(f"seed {self.seed}: {kind} and {self.world.other}, offset {self.offset}")
@@ -56,31 +56,31 @@ class Neighbours(Story):
 
     async def _quietly_before(self) -> None:
         """Most often the secret is owned already when it begins."""
-        dice = self.random
-        if dice.random() < 0.3:
-            await self.deeds.do(dice.choice(("broken", "copy", "own")))
-        if dice.random() < 0.7:
+        rng = self.random
+        if rng.random() < 0.3:
+            await self.deeds.do(rng.choice(("broken", "copy", "own")))
+        if rng.random() < 0.7:
             await self._demand(REF, "at first")
-            if dice.random() < 0.2:
+            if rng.random() < 0.2:
                 self.world.ledger.forget_what_is_new()
-            elif dice.random() < 0.3:
+            elif rng.random() < 0.3:
                 await self._days_pass(DAYS_H)
 
     async def _round(self) -> None:
-        dice = self.random
+        rng = self.random
         plan = Plan(
-            kills=dice.choice((0, 0, 1, 2)),
-            refusals=dice.choice((0, 0, 1)),
-            lost_answers=dice.choice((0, 0, 1, 2)),
-            stalls=dice.choice((0, 0, 1, 2)),
-            outages=dice.choice((0, 0, 0, 1)),
+            kills=rng.choice((0, 0, 1, 2)),
+            refusals=rng.choice((0, 0, 1)),
+            lost_answers=rng.choice((0, 0, 1, 2)),
+            stalls=rng.choice((0, 0, 1, 2)),
+            outages=rng.choice((0, 0, 0, 1)),
         )
         told = self.facts.told
-        self.scheduler = Scheduler(dice, self.world.time, plan, self.owned.check_always, self._outage, told)
+        self.scheduler = Scheduler(rng, self.world.time, plan, self.owned.check_always, self._outage, told)
         self.world.listen(self.scheduler.hook)
-        for number in range(dice.randint(1, 3)):
+        for number in range(rng.randint(1, 3)):
             self._add_neighbours_engine(number)
-        for _ in range(dice.choice((1, 1, 2, 3))):
+        for _ in range(rng.choice((1, 1, 2, 3))):
             self._add_deed(self.deeds.draw())
         await self.scheduler.run()
 
@@ -93,8 +93,8 @@ class Neighbours(Story):
         self.scheduler.add(deed, self.random.choice((0.0, 1.0, self.random.uniform(0, 60))), work)
 
     def _add_neighbours_engine(self, number: int) -> None:
-        dice = self.random
-        kind = dice.choice(("event", "event-other", "sweep", "operator", "operator-other", "operator-other"))
+        rng = self.random
+        kind = rng.choice(("event", "event-other", "sweep", "operator", "operator-other", "operator-other"))
         ref = self.world.other if kind.endswith("other") else REF
 
         async def work() -> None:
@@ -104,11 +104,11 @@ class Neighbours(Story):
                 demanded = kind.startswith("operator")
                 version = None if demanded else self.world.all(ref)[-1].version
                 reason = Reason.OPERATOR if demanded else Reason.NEAR_EXPIRY
-                force = dice.choice((Force.NO, Force.YES)) if demanded else Force.NO
+                force = rng.choice((Force.NO, Force.YES)) if demanded else Force.NO
                 actor = f"engine-{number}"
                 await self._deliver(RotationRequest(ref, version, reason, actor, force, not demanded, demanded))
 
-        self.scheduler.add(f"engine-{number} {kind}", dice.choice((0.0, 0.0, 2.0, 10.0, 62.0)), work)
+        self.scheduler.add(f"engine-{number} {kind}", rng.choice((0.0, 0.0, 2.0, 10.0, 62.0)), work)
 
     async def _ask(self, request: RotationRequest) -> Result | None:
         token = asking.set(Asking(request, self.world.now))
@@ -240,7 +240,7 @@ class Neighbours(Story):
     def _is_closed(self, ref: SecretRef) -> bool:
         """Whether nothing that the secret knows changes one of its slots, and no administrator is named."""
         world = self.world
-        if world.permit.admin is not None:
+        if world.terms.admin is not None:
             return False
         named = {record.staged_version for record in world.ledger.records(ref)}
         copies = [*world.all(ref), *(one for one in world.all_staged(ref) if one.version in named)]

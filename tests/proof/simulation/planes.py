@@ -14,10 +14,10 @@ from unittest.mock import patch
 
 from rotation.errors import NotYet, Rejected, Unreachable
 from rotation.model import Secret, SecretValue
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure import entra_app_secret, storage_key
-from rotation.rotators.azure.rest import Answer, Plane
+from rotation.rotators.azure.rest import ApiClient, ApiResponse
 from tests.fakes import Hook, no_hook
 from tests.proof.simulation.providers import Watcher, Weather, no_watcher
 
@@ -73,15 +73,15 @@ class _Planes:
 class StorageAccount(_Planes):
     """Two keys, by the app's rotator `storage-key`."""
 
-    def __init__(self, services: Services, dice: random.Random) -> None:
+    def __init__(self, services: RotatorDependencies, rng: random.Random) -> None:
         super().__init__()
         self.rotator: Rotator = ROTATORS["storage-key"].build(services)
         self.acts: Sequence[str] = ("mistake", "older", "password", "password-and-write", "no-tags", "plant")
         self.tags = {"rotator": "storage-key", "target": ACCOUNT}
         self.targets: Sequence[str] = (ACCOUNT,)
         self._now = services.now
-        self._dice = dice
-        self._lag = timedelta(seconds=dice.choice((0, 0, 5, 45)))
+        self._dice = rng
+        self._lag = timedelta(seconds=rng.choice((0, 0, 5, 45)))
         self._slot_of: dict[str, str] = {}
         self._keys: dict[str, str] = {}
         self._created: dict[str, datetime] = {}
@@ -112,10 +112,12 @@ class StorageAccount(_Planes):
 
     @contextmanager
     def simulated(self) -> Iterator[None]:
-        async def get(_plane: Plane, _over: None, _path: str, **_query: str) -> Answer:
-            return Answer(OK, {"properties": {"primaryEndpoints": {"blob": "https://storders.blob.example/"}}})
+        async def get(_plane: ApiClient, _over: None, _path: str, **_query: str) -> ApiResponse:
+            return ApiResponse(OK, {"properties": {"primaryEndpoints": {"blob": "https://storders.blob.example/"}}})
 
-        async def post(_plane: Plane, _over: None, path: str, body: Mapping[str, str], **_query: str) -> Answer:
+        async def post(
+            _plane: ApiClient, _over: None, path: str, body: Mapping[str, str], **_query: str
+        ) -> ApiResponse:
             if path.endswith("/regenerateKey"):
                 return await self._regenerate(body["keyName"])
             return await self._list()
@@ -128,13 +130,13 @@ class StorageAccount(_Planes):
                 raise NotYet("the new key is not accepted everywhere yet", retry_after_s=15)
 
         with (
-            patch.multiple(Plane, get=get, post=post),
+            patch.multiple(ApiClient, get=get, post=post),
             patch.object(storage_key, "session", _no_session),
             patch.object(storage_key.StorageKey, "_log_in", log_in),
         ):
             yield
 
-    async def _regenerate(self, slot: str) -> Answer:
+    async def _regenerate(self, slot: str) -> ApiResponse:
         await self.hook("before", "change", slot)
         self._answers()
         self.on_change(slot)
@@ -143,7 +145,7 @@ class StorageAccount(_Planes):
         await self.hook("after", "change", slot)
         return answer
 
-    async def _list(self) -> Answer:
+    async def _list(self) -> ApiResponse:
         await self.hook("before", "login", "")
         self._answers()
         for slot in self._keys:  # by them the rotator proves a value
@@ -152,12 +154,12 @@ class StorageAccount(_Planes):
         await self.hook("after", "login", "")
         return answer
 
-    def _listed(self) -> Answer:
+    def _listed(self) -> ApiResponse:
         keys = [
             {"keyName": slot, "value": key, "creationTime": self._created[slot].isoformat()}
             for slot, key in self._keys.items()
         ]
-        return Answer(OK, {"keys": keys})
+        return ApiResponse(OK, {"keys": keys})
 
     def _make(self, slot: str) -> str:
         key = self._random_key()
@@ -180,7 +182,7 @@ class Directory(_Planes):
     """An application's client secrets, by the app's rotator `entra-app-secret`. What is new is not known everywhere at
     once: neither to Graph's readers nor to the login service."""
 
-    def __init__(self, services: Services, dice: random.Random) -> None:
+    def __init__(self, services: RotatorDependencies, rng: random.Random) -> None:
         super().__init__()
         self.rotator: Rotator = ROTATORS["entra-app-secret"].build(services)
         self.acts: Sequence[str] = (
@@ -194,9 +196,9 @@ class Directory(_Planes):
         )
         self.targets: Sequence[str] = (APPLICATION,)
         self._now = services.now
-        self._dice = dice
-        self._shown_after = timedelta(seconds=dice.choice((0, 0, 5, 45)))
-        self._accepted_after = timedelta(seconds=dice.choice((0, 0, 5, 45)))
+        self._dice = rng
+        self._shown_after = timedelta(seconds=rng.choice((0, 0, 5, 45)))
+        self._accepted_after = timedelta(seconds=rng.choice((0, 0, 5, 45)))
         self._slot_of: dict[str, str] = {}
         self._passwords: dict[str, _Password] = {}
         self._first = self._add("the owner's", self._now() + timedelta(days=700))
@@ -241,24 +243,26 @@ class Directory(_Planes):
 
     @contextmanager
     def simulated(self) -> Iterator[None]:
-        async def get(_plane: Plane, _over: None, _path: str, **_query: str) -> Answer:
+        async def get(_plane: ApiClient, _over: None, _path: str, **_query: str) -> ApiResponse:
             return await self._read()
 
-        async def post(_plane: Plane, _over: None, path: str, body: Mapping[str, Any], **_query: str) -> Answer:
+        async def post(
+            _plane: ApiClient, _over: None, path: str, body: Mapping[str, Any], **_query: str
+        ) -> ApiResponse:
             if path.endswith("/addPassword"):
                 return await self._add_password(body["passwordCredential"])
             return await self._remove(body["keyId"])
 
-        async def post_form(_plane: Plane, _over: None, _path: str, form: Mapping[str, str]) -> Answer:
+        async def post_form(_plane: ApiClient, _over: None, _path: str, form: Mapping[str, str]) -> ApiResponse:
             return await self._log_in(form["client_secret"])
 
         with (
-            patch.multiple(Plane, get=get, post=post, post_form=post_form),
+            patch.multiple(ApiClient, get=get, post=post, post_form=post_form),
             patch.object(entra_app_secret, "session", _no_session),
         ):
             yield
 
-    async def _read(self) -> Answer:
+    async def _read(self) -> ApiResponse:
         await self.hook("before", "list", "secrets")
         self._answers()
         shown = [
@@ -269,24 +273,24 @@ class Directory(_Planes):
             for key_id, one in self._passwords.items()
             if self._now() >= one.start + self._shown_after
         ]  # fmt: skip
-        return Answer(OK, {"appId": APPLICATION, "passwordCredentials": shown})
+        return ApiResponse(OK, {"appId": APPLICATION, "passwordCredentials": shown})
 
-    async def _add_password(self, asked: Mapping[str, str]) -> Answer:
+    async def _add_password(self, asked: Mapping[str, str]) -> ApiResponse:
         await self.hook("before", "change", "add")
         self._answers()
         key_id = self._add(asked["displayName"], datetime.fromisoformat(asked["endDateTime"]))
         await self.hook("after", "change", "add")
-        return Answer(OK, {"keyId": key_id, "secretText": self._passwords[key_id].text})
+        return ApiResponse(OK, {"keyId": key_id, "secretText": self._passwords[key_id].text})
 
-    async def _remove(self, key_id: str) -> Answer:
+    async def _remove(self, key_id: str) -> ApiResponse:
         await self.hook("before", "change", key_id)
         self._answers()
         self.on_change(key_id)
         gone = self._passwords.pop(key_id, None)
         await self.hook("after", "change", key_id)
-        return Answer(OK if gone else NOT_FOUND, {})
+        return ApiResponse(OK if gone else NOT_FOUND, {})
 
-    async def _log_in(self, text: str) -> Answer:
+    async def _log_in(self, text: str) -> ApiResponse:
         await self.hook("before", "login", "")
         self._answers()
         accepted = any(
@@ -295,7 +299,7 @@ class Directory(_Planes):
         if accepted:
             self.on_login(self._slot_of[text])
         await self.hook("after", "login", "")
-        return Answer(OK, {}) if accepted else Answer(UNAUTHORIZED, {"error_codes": [WRONG_SECRET]})
+        return ApiResponse(OK, {}) if accepted else ApiResponse(UNAUTHORIZED, {"error_codes": [WRONG_SECRET]})
 
     def _add(self, name: str, end: datetime) -> str:
         key_id = f"{self._dice.getrandbits(128):032x}"
@@ -317,14 +321,14 @@ class Directory(_Planes):
 class Nobody(_Planes):
     """Values of the app's rotator `generated`: they work as long as consumers can read them."""
 
-    def __init__(self, services: Services, dice: random.Random) -> None:
+    def __init__(self, services: RotatorDependencies, rng: random.Random) -> None:
         super().__init__()
         self.rotator: Rotator = ROTATORS["generated"].build(services)
         # No mistake: what is no key is refused before anything is looked at, and any key is as good as another.
         self.acts: Sequence[str] = ("older", "no-tags", "plant")
         self.tags = {"rotator": "generated", "format": "hex"}
         self.targets: Sequence[str] = ()
-        self._dice = dice
+        self._dice = rng
 
     def first(self) -> Sequence[SecretValue]:
         return [SecretValue(self._dice.randbytes(32).hex())]

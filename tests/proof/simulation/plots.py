@@ -201,29 +201,29 @@ class Plots(Neighbours):
 
         runs: of these secrets, all at once.
         """
-        dice = self.random
+        rng = self.random
         self._stage_is_set(
             Plan(
-                kills=dice.choice((0, 0, 0, 1)),
-                refusals=dice.choice((0, 0, 0, 1)),
-                lost_answers=dice.choice((0, 0, 0, 1)),
-                stalls=dice.choice((0, 0, 0, 1)),
+                kills=rng.choice((0, 0, 0, 1)),
+                refusals=rng.choice((0, 0, 0, 1)),
+                lost_answers=rng.choice((0, 0, 0, 1)),
+                stalls=rng.choice((0, 0, 0, 1)),
             )
         )
         if self._late is not None:
             self.scheduler.add("held up", 0.0, *self._late)
             self._late = None
-        for number, ref in enumerate(runs or [dice.choice(self.world.refs) for _ in range(dice.randint(1, 4))]):
-            self._add_run(number, ref, 0.0 if runs else dice.choice((0.0, 0.0, 1.0, 10.0, 62.0)))
+        for number, ref in enumerate(runs or [rng.choice(self.world.refs) for _ in range(rng.randint(1, 4))]):
+            self._add_run(number, ref, 0.0 if runs else rng.choice((0.0, 0.0, 1.0, 10.0, 62.0)))
         known = self._known(deeds)
-        if known and dice.random() < 0.5:
-            self._add_deed(dice.choice(known))
+        if known and rng.random() < 0.5:
+            self._add_deed(rng.choice(known))
         await self.scheduler.run()
 
     def _add_run(self, number: int, ref: SecretRef, starts_in_s: float) -> None:
-        dice = self.random
-        demanded = dice.random() < 0.5
-        force = dice.choice((Force.NO, Force.YES)) if demanded else Force.NO
+        rng = self.random
+        demanded = rng.random() < 0.5
+        force = rng.choice((Force.NO, Force.YES)) if demanded else Force.NO
 
         async def work() -> None:
             if self.world.exists(ref):

@@ -161,7 +161,7 @@ class Promises:
         rotated = {record.version for record in self._records() if record.step is Step.ROTATED}
         if len(rotated) > asked:
             raise Violation(Promise.ASKED, f"{len(rotated)} rotations, and {asked} were asked for")
-        waits = lost_tags or self.blocked or world.permit.window is not None or latest.expires_on is None
+        waits = lost_tags or self.blocked or world.terms.window is not None or latest.expires_on is None
         if not waits and latest.expires_on is not None and latest.expires_on - world.now < timedelta(days=29):
             raise Violation(Promise.ASKED, "it is still due")
 
@@ -211,7 +211,7 @@ class Promises:
         """Whether every way to this slot is really closed: nothing that anybody knows logs in, and no administrator."""
         if not (self.facts.acted and self.facts.act in CHANGES_PASSWORD):
             return False  # nobody but us changed a password: then none may be lost
-        if self.world.permit.admin is not None:
+        if self.world.terms.admin is not None:
             return False
         named = {record.staged_version for record in self._records()}
         copies = [*self.world.versions, *(one for one in self.world.staged if one.version in named)]

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from rotation.errors import Rejected, Unreachable
 from rotation.model import Secret, SecretValue, Tls
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.postgres import login as postgres_login
 from rotation.rotators.postgres import proof as postgres_proof
@@ -115,7 +115,7 @@ class Provider(Protocol):
 class Database:
     """Roles of a PostgreSQL server, by the app's rotators `postgres` and `postgres-alternating`."""
 
-    def __init__(self, rotator: str, services: Services, dice: random.Random) -> None:
+    def __init__(self, rotator: str, services: RotatorDependencies, rng: random.Random) -> None:
         in_turn = rotator == "postgres-alternating"
         self.slots: tuple[str, ...] = ("a", "b") if in_turn else ("app",)
         self.passwords: dict[str, str | None] = {role: f"first{role}" for role in self.slots}
@@ -137,7 +137,7 @@ class Database:
         )
         self.tags = {"rotator": rotator} | ({"slots": "a,b"} if in_turn else {})
         self.targets: Sequence[str] = (SERVER,)
-        self._dice = dice
+        self._dice = rng
 
     def first(self) -> Sequence[SecretValue]:
         return [value(role, f"first{role}") for role in reversed(self.slots)]

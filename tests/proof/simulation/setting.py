@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from rotation.engine.engine import Engine, Parts
+from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import Unusable
 from rotation.model import Admin, Endpoints, Secret, SecretRef, SecretValue
-from rotation.policy import Permit, Policy, Rule
+from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.policy.windows import Window
-from rotation.ports import Rotator, Services
+from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.spec import companion
 from tests.fakes import FakeClock, Hook, InMemoryLedger, InMemoryVault
@@ -23,12 +23,12 @@ VAULT, NAME, ADMIN_SECRET = "kv", "orders", "pg-admin"
 REF = SecretRef(VAULT, NAME)
 STAGED = companion(NAME)
 # How the stories' providers are made. A kind without one is told of in no story; the contract's crash suite kills it.
-PROVIDERS: Mapping[str, Callable[[str, Services, random.Random], Provider]] = {
+PROVIDERS: Mapping[str, Callable[[str, RotatorDependencies, random.Random], Provider]] = {
     "postgres": Database,
     "postgres-alternating": Database,
-    "storage-key": lambda _name, services, dice: planes.StorageAccount(services, dice),
-    "entra-app-secret": lambda _name, services, dice: planes.Directory(services, dice),
-    "generated": lambda _name, services, dice: planes.Nobody(services, dice),
+    "storage-key": lambda _name, services, rng: planes.StorageAccount(services, rng),
+    "entra-app-secret": lambda _name, services, rng: planes.Directory(services, rng),
+    "generated": lambda _name, services, rng: planes.Nobody(services, rng),
 }
 KINDS = tuple(
     f"{name}{by}"
@@ -71,7 +71,7 @@ class Setting:
     """One secret of a kind in `KINDS`; offset: by how much the vault's clock is ahead of ours."""
 
     kind: str
-    dice: random.Random
+    rng: random.Random
     offset: timedelta
     window: Window | None
     on_unstage: Callable[[Secret], None]
@@ -80,13 +80,13 @@ class Setting:
     def __post_init__(self) -> None:
         self.rotator, _, by_admin = self.kind.partition("+")
         self.pairs: tuple[tuple[str, str], ...] = ()
-        self.vault = WatchedVault(SkewedClock(self.time, self.offset), self.dice.getrandbits(32), self.on_unstage)
+        self.vault = WatchedVault(SkewedClock(self.time, self.offset), self.rng.getrandbits(32), self.on_unstage)
         self.ledger = InMemoryLedger(self.time)
         self.vaults = {VAULT: self.vault}
-        services = Services(Tokens(), Endpoints(), self.time.now, self.time.sleep, self.dice)
+        services = RotatorDependencies(Tokens(), Endpoints(), self.time.now, self.time.sleep, self.rng)
         self.provider = self._provider(services)
         self.tags = {**self.provider.tags, "validity-days": "90", "grace-hours": "72", "team": "orders"}
-        self.permit = Permit(
+        self.terms = RuleTerms(
             rule=1,
             slots=self.provider.slots,
             pairs=self.pairs,
@@ -97,16 +97,16 @@ class Setting:
         )
         self._set_up(services)
         targets = tuple(parse_target(target) for target in self.provider.targets)
-        rule = Rule(tuple(self.vaults), ("orders*",), tuple(self.rotators), self.permit, targets)
+        rule = Rule(tuple(self.vaults), ("orders*",), tuple(self.rotators), self.terms, targets)
         self.policy = Policy((rule,))
-        parts = Parts(self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.dice)
+        parts = EngineDependencies(self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.rng)
         self.engine = Engine(parts)
 
-    def _set_up(self, _services: Services) -> None:
+    def _set_up(self, _services: RotatorDependencies) -> None:
         self.rotators = {self.rotator: self.provider.rotator}
 
-    def _provider(self, services: Services) -> Provider:
-        return PROVIDERS[self.rotator](self.rotator, services, self.dice)
+    def _provider(self, services: RotatorDependencies) -> Provider:
+        return PROVIDERS[self.rotator](self.rotator, services, self.rng)
 
     def _built(self, name: str) -> Rotator:
         if name not in self.rotators:

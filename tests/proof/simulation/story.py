@@ -51,25 +51,25 @@ class Story:
     # the beginning
 
     def _set_up(self) -> None:
-        dice = self.random = random.Random(self.seed)
+        rng = self.random = random.Random(self.seed)
         kind = KINDS[self.seed % len(KINDS)]
-        self.offset = timedelta(hours=dice.choice((0, 0, 0, -3, 3)))
+        self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
         # On Thursday at midnight, when it all begins, the window is open for ten minutes.
-        window = parse_window("Thu,Sat 00:00-00:10 UTC") if dice.random() < 0.2 else None
-        self.world = Setting(kind, dice, self.offset, window, self._unstaged)
+        window = parse_window("Thu,Sat 00:00-00:10 UTC") if rng.random() < 0.2 else None
+        self.world = Setting(kind, rng, self.offset, window, self._unstaged)
         self.promises = Promises(self.world, self.facts)
         self.plan = Plan(
-            kills=dice.choice((0, 0, 1, 2)),
-            refusals=dice.choice((0, 0, 1, 2)),
-            lost_answers=dice.choice((0, 0, 1, 2)),
-            stalls=dice.choice((0, 0, 1, 2)),
-            outages=dice.choice((0, 0, 0, 1)),
+            kills=rng.choice((0, 0, 1, 2)),
+            refusals=rng.choice((0, 0, 1, 2)),
+            lost_answers=rng.choice((0, 0, 1, 2)),
+            stalls=rng.choice((0, 0, 1, 2)),
+            outages=rng.choice((0, 0, 0, 1)),
         )
-        self.facts.act = dice.choice(self.world.provider.acts) if dice.random() < 0.4 else None
+        self.facts.act = rng.choice(self.world.provider.acts) if rng.random() < 0.4 else None
         self.again = False
         self.facts.told.append(f"seed {self.seed}: {kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
         check, told = self.promises.check_always, self.facts.told
-        self.scheduler = Scheduler(dice, self.world.time, self.plan, check, self._outage, told)
+        self.scheduler = Scheduler(rng, self.world.time, self.plan, check, self._outage, told)
 
     def _changing(self, slot: str) -> None:
         self.facts.changed.append(slot)
@@ -84,8 +84,8 @@ class Story:
         return foul
 
     def _add_engine(self, number: int) -> None:
-        dice, world = self.random, self.world
-        kind = dice.choice(("near-expiry", "near-expiry", "sweep", "sweep", "operator", "operator-force", "stale"))
+        rng, world = self.random, self.world
+        kind = rng.choice(("near-expiry", "near-expiry", "sweep", "sweep", "operator", "operator-force", "stale"))
         # A late event is about a version that was superseded long ago, where there is one.
         pinned = world.vault.all(NAME)[0].version if kind == "stale" else world.latest.version
 
@@ -105,7 +105,7 @@ class Story:
                 RotationRequest(REF, version, reason, f"engine-{number}", force, early=not demanded, demanded=demanded)
             )
 
-        self.scheduler.add(f"engine-{number} {kind}", dice.choice((0.0, 0.0, 5.0, 62.0, 140.0)), work)
+        self.scheduler.add(f"engine-{number} {kind}", rng.choice((0.0, 0.0, 5.0, 62.0, 140.0)), work)
 
     async def _sweep(self) -> None:
         sweeper = Sweeper(self.world.ledger, self.world.policy)  # of a cold instance, which remembers nothing
@@ -185,7 +185,7 @@ class Story:
             world.vault.delete(STAGED)
         elif "nothing proves that this secret owns it" in told:
             self.promises.check_untouched()
-            if world.permit.admin is not None and self.random.random() < 0.5:
+            if world.terms.admin is not None and self.random.random() < 0.5:
                 self.facts.demands += 1
                 request = RotationRequest(REF, None, Reason.OPERATOR, "owner", demanded=True, adopt=Adopt.RESET)
                 await self._ask(replace(request, slots=world.provider.slots))

@@ -9,7 +9,7 @@ from rotation.errors import Overtaken
 from rotation.ledger.bindings import Binding
 from rotation.ledger.records import Step
 from rotation.model import Adopt, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.spec import companion
 from tests.fakes import FakeClock, InMemoryLease, InMemoryLedger
@@ -98,11 +98,11 @@ class Street(Setting):
 
     other: SecretRef
 
-    def _set_up(self, services: Services) -> None:
-        self.other = self.dice.choice(NEIGHBOURS)
+    def _set_up(self, services: RotatorDependencies) -> None:
+        self.other = self.rng.choice(NEIGHBOURS)
         self.ledger: WatchedLedger = WatchedLedger(self.time)
         clock = SkewedClock(self.time, self.offset)
-        second = WatchedVault(clock, self.dice.getrandbits(32), self.on_unstage)
+        second = WatchedVault(clock, self.rng.getrandbits(32), self.on_unstage)
         second.name = SECOND_VAULT
         self.vaults = {VAULT: self.vault, SECOND_VAULT: second}
         self.rotators = {self.rotator: self.provider.rotator}
@@ -110,8 +110,8 @@ class Street(Setting):
             self.rotators = {name: ROTATORS[name].build(services) for name in ("postgres", "postgres-alternating")}
             self.provider.slots = tuple(role for pair in PAIRS for role in pair)
             self.provider.passwords = {role: f"first{role}" for role in self.provider.slots}
-            fields = {name: getattr(self.permit, name) for name in type(self.permit).__annotations__}
-            self.permit = type(self.permit)(**(fields | {"slots": self.provider.slots, "pairs": PAIRS}))
+            fields = {name: getattr(self.terms, name) for name in type(self.terms).__annotations__}
+            self.terms = type(self.terms)(**(fields | {"slots": self.provider.slots, "pairs": PAIRS}))
             if self.rotator == "postgres":
                 self.tags |= {"slots": "a"}
         if isinstance(self.provider, Directory):

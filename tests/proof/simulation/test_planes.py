@@ -7,7 +7,7 @@ import pytest
 
 from rotation.errors import Rejected
 from rotation.model import Secret, SecretValue
-from rotation.ports import Services
+from rotation.ports import RotatorDependencies
 from tests.contract.harness_generated import SERVICES
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.proof.simulation import planes
@@ -15,8 +15,8 @@ from tests.proof.simulation import planes
 Made = planes.StorageAccount | planes.Directory | planes.Nobody
 
 
-def made(kind: Callable[[Services, random.Random], Made], seed: int) -> tuple[Made, Secret]:
-    tokens = Services(planes.Tokens(), SERVICES.endpoints, SERVICES.now, SERVICES.sleep, SERVICES.random)
+def made(kind: Callable[[RotatorDependencies, random.Random], Made], seed: int) -> tuple[Made, Secret]:
+    tokens = RotatorDependencies(planes.Tokens(), SERVICES.endpoints, SERVICES.now, SERVICES.sleep, SERVICES.random)
     plane = kind(tokens, random.Random(seed))
     return plane, make_secret(plane.first()[0].reveal())
 
@@ -30,7 +30,7 @@ async def proven(plane: Made, value: SecretValue) -> str:
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("kind", [planes.StorageAccount, planes.Directory])
 async def test_a_value_is_proven_to_be_whose_the_plane_has_it_for(
-    kind: Callable[[Services, random.Random], Made], seed: int
+    kind: Callable[[RotatorDependencies, random.Random], Made], seed: int
 ) -> None:
     plane, secret = made(kind, seed)
     assert await proven(plane, secret.value) == plane.slot(secret)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from rotation.addresses import resource_of
 from rotation.errors import MovedElsewhere, Refused, Rejected, Unreachable, Unusable
-from rotation.model import Applied, Claim, Credential, Draft, Job, Proof, Secret, SecretValue, Spec
-from rotation.ports import Services
+from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretValue, Spec
+from rotation.ports import RotatorDependencies
 
 KEYS = ("key1", "key2")
 BOXES: dict[str, Box] = {}  # the provider, by ids
@@ -25,14 +25,14 @@ class Box:
 class BoxKey:
     """Slots are `key1` and `key2`, as the box calls them."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: RotatorDependencies) -> None:
         self._services = services
 
-    def claim(self, spec: Spec, secret: Secret) -> Claim:
+    def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         if resource_of(spec.target or "", "contoso.toys/boxes", "[a-z0-9]+") is None:
             raise Unusable("the tag target is not the ARM id of a toy box", field="target")
         target = (spec.target or "").lower()
-        return Claim((target,), KEYS, current_slot=None, form="plain", confidential=(secret.value,))
+        return RequestedAccess((target,), KEYS, current_slot=None, form="plain", confidential=(secret.value,))
 
     def draft(self, job: Job) -> Draft:
         return Draft(next(slot for slot in KEYS if slot != job.current.slot), None)
@@ -69,14 +69,14 @@ class BoxKey:
 
 
 def _box(job: Job) -> Box:
-    box = BOXES[job.claim.targets[0]]
+    box = BOXES[job.access.targets[0]]
     if box.away:
         raise Unreachable("the toy box does not answer; it is asked again later")
     return box
 
 
 def _realm(job: Job) -> str:
-    return f"box:{job.claim.targets[0]}"
+    return f"box:{job.access.targets[0]}"
 
 
 def _check_realm(job: Job) -> None:
