@@ -169,11 +169,8 @@ class Engine:
         managed = self._managed_secrets.of(secret, spec, run.redactor)
         self._managed_secrets.check_tags_fit(managed)
 
-        slot, recorded, unfinished = (
-            run.history.versions().get(secret.version),
-            run.history.asked(),
-            run.history.open_operation(),
-        )
+        recorded, unfinished = run.history.asked(), run.history.open_operation()
+        slot = run.history.versions().get(secret.version)
         decision = self._decide(run, managed)
         asked = decision.confirmed or recorded
         if decision.act is Act.CHECK:
