@@ -4,6 +4,7 @@ import argparse
 import difflib
 import fnmatch
 import random
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -84,6 +85,7 @@ def main() -> int:
     parser.add_argument("--seed", help="which of them are drawn; the commit by itself")
     parser.add_argument("--count", type=int, default=DRAWN, help="how many are drawn")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the copies of the tree are gone afterwards
     count = None if options.all else options.count
     return shown("Mutations", tried(options.modules, seed=options.seed, count=count))
 
