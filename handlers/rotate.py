@@ -1,4 +1,8 @@
-"""A queue message to the engine, and what becomes of the message."""
+"""A queue message to the engine, and what becomes of the message.
+
+One that meets another run is put back: a new message that nobody sees for a while (`app.request_queue`), so that no try
+of the queue's own is counted.
+"""
 
 from __future__ import annotations
 

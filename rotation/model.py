@@ -89,7 +89,7 @@ class Proof:
 
     realm: who the provider says it is, so that a slot means the same credential under every name of the provider: such
         as "postgresql:7321…" (a server's own identifier) or "storage:ordersprod". None: it owns nothing at a provider.
-    at: the one of the claim's targets where a change would be made; None where there is only one.
+    at: the one of the targets where a change would be made; None where there is only one.
     """
 
     slot: str

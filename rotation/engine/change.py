@@ -1,5 +1,7 @@
 """Steps 4 to 9: from the draft to the recorded outcome. Only a secret that owns its credential comes here.
 
+CONTRIBUTING.md counts the steps, and says what follows where a run is killed between two of them.
+
 There is no branch on the kind of credential. Two facts decide: a draft with a value is staged first; a credential in
 the current slot replaced the old one in place, so it is published at once, while one in another slot is proven first.
 """

@@ -52,7 +52,7 @@ class Deferral:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """wait: with WAIT alone. settled: with CHECK, what was proven last, if it is what is asked for now and all ours."""
+    """wait: with WAIT alone. confirmed: with CHECK, what was proven last, if it is what is asked for now, and ours."""
 
     act: Act
     wait: Deferral | None = None
@@ -63,7 +63,7 @@ class Decision:
 class Looked:
     """What was seen outside the history; None: nobody looked, and the history's word stands.
 
-    claim: what tags and value ask for. ours: the slots that are bound to this secret.
+    access: what tags and value ask for. ours: the slots that are bound to this secret.
     over: of the slots that wait for their retirement, those whose grace period is over. A run leaves that to
     `retirement.retire_due`, and says afterwards that nothing more is over.
     checked: whether the latest version logged in just now.
@@ -100,7 +100,7 @@ def decide(
 ) -> Decision:
     """What is to be done next for a secret whose latest version is `secret`.
 
-    spec: None where no tag asks for anything. permit: None where the policy permits no longer what was proven last; a
+    spec: None where no tag asks for anything. terms: None where the policy permits no longer what was proven last; a
     run finds that out earlier, and raises `Denied`.
     """
     first = at_once(request, secret, history)
@@ -212,7 +212,7 @@ def deferral_of(
 
 
 def next_check(history: History, version: str, terms: RuleTerms | None) -> datetime:
-    """When a version is to be checked again. permit: None where it is not permitted: only what was never proven is.
+    """When a version is to be checked again. terms: None where it is not permitted: only what was never proven is.
 
     A little earlier than asked for: an hourly check would else wait for every second sweep.
     """
@@ -227,10 +227,10 @@ def next_check(history: History, version: str, terms: RuleTerms | None) -> datet
 
 
 def next_look(history: History, spec: Spec | None, terms: RuleTerms | None) -> datetime:
-    """When a history asks to be looked at again, whatever the vault's listing says: AT_ONCE, NEVER, or a moment.
+    """When a history asks to be looked at again, whatever the vault's listing says: IMMEDIATELY, NEVER, or a moment.
 
     Never later than `decide` has something to do, but for the due date, which the listing tells; it may be earlier.
-    permit: None where the policy permits no longer what was proven last. Then a run could do nothing but say so, which
+    terms: None where the policy permits no longer what was proven last. Then a run could do nothing but say so, which
     it does when the secret is due.
     """
     if history.open_operation() is not None:

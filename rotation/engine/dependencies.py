@@ -54,7 +54,7 @@ class ManagedSecrets:
         self._parts = parts
 
     def of(self, secret: Secret, spec: Spec, redactor: Redactor) -> ManagedSecret:
-        """A secret with its claim and its permit.
+        """A secret with the access that it asks for and the rule's terms.
 
         Raises:
             Unusable: of which tag, or the value. Denied: it is not permitted.

@@ -38,7 +38,7 @@ def job_of(
 
 
 async def logins(run: Run, managed: ManagedSecret, slot: str, operation: str) -> AsyncIterator[Login]:
-    """Staged values first, then versions, each newest first; then what is settled; then the administrator."""
+    """Staged values first, then versions, each newest first; then what is superseded; then the administrator."""
     staged = [s for s in run.history.staged() if s.slot == slot and s.operation_id != operation]
     for one in [s for s in staged if not s.superseded][:MAX_TRIES]:
         if (value := await run.staged_value(one)) is not None:

@@ -1,7 +1,8 @@
 """What the sweep asks for: due secrets, open operations, daily checks, retirements and leftovers.
 
-It only asks. Everything is decided again, under the lease, by the engine. Histories are read when they changed
-since they were last read here, and a secret's value only when something is asked for, to name its version.
+It only asks. `_need` picks what may need something, `rotation.engine.decision` decides whether to ask (there
+`deferral_of` says when a secret is due), and the engine decides again under the lease. Histories are read when
+they changed since they were last read here, and a secret's value only when something is asked for.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ class Asked:
 
     @classmethod
     def of(cls, rotator: str, access: RequestedAccess, realm: str | None) -> Asked:
-        """What a claim asks for."""
+        """What the requested access asks for."""
         return cls(rotator, access.targets, access.slots, realm, access.form)
 
     @classmethod
@@ -46,7 +46,7 @@ class Asked:
         return fields | {name: text for name, text in named.items() if text is not None}
 
     def is_asked_by(self, rotator: str, access: RequestedAccess) -> bool:
-        """Whether a claim asks for just this; the order of turn and the form make no difference."""
+        """Whether just this is requested; the order of turn and the form make no difference."""
         theirs = (rotator, frozenset(access.targets), frozenset(access.slots))
         return theirs == (self.rotator, frozenset(self.targets), frozenset(self.slots))
 

@@ -29,7 +29,7 @@ class AboutTo(StrEnum):
     """What is about to be done to the vault or a provider, in `Record.about_to`. A rotation's own is `APPLYING`."""
 
     PUBLISH = "publish"  # a repair writes what works as a new version
-    SET_TAGS = "set_tags"  # `version` gets `tags`
+    SET_TAGS = "set_tags"  # `version` gets `tags`: lost ones are restored. No record says afterwards that it was done
     RETIRE = "retire"  # the credential in `slot` is ended
     REMOVE = "remove"  # the credential in `slot`, which no version ever named, is ended
     DISABLE = "disable"  # `version` is disabled

@@ -2,7 +2,7 @@
 
 A window is open when the clock on the wall of its zone shows a time within it. So it is exact across changes of the
 clocks: an hour that comes twice counts twice, one that is left out not at all. A window that lies wholly in the hour
-left out does not open that night.
+left out does not open that night. `deferral_of` in `rotation.engine.decision` holds a rotation back.
 """
 
 import os

@@ -78,7 +78,7 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
         "postgres": Kind(
             _postgres,
             changes="the password of one role, in place",
-            holders="is refused from the change on; the new version follows one vault write later",
+            holders="can't log in any more after the change; the new version is in the vault a moment later",
             targets=(HOST, POSTGRES_SERVERS),
             needs_slots=True,
             logs_in=True,
@@ -111,7 +111,7 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
         "generated": Kind(
             _generated,
             changes="an API key, hex, base64 or a signing key, made here",
-            holders="reads the new version when it will",
+            holders="reads the new version at its next read",
             targets=(),
             needs_slots=False,
         ),

@@ -34,7 +34,10 @@ APART_S = 0.5  # callers that were stopped together go on over so long
 
 
 class RateLimiter:
-    """One vault's creations, as this process makes them. `creations`: in ten seconds, at full speed."""
+    """One vault's creations, as this process makes them.
+
+    creations: in ten seconds, at full speed (`ROTATION_VAULT_CREATIONS`).
+    """
 
     def __init__(
         self,

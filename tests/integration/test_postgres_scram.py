@@ -13,7 +13,7 @@ from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Tls
 from rotation.rotators.postgres import connect as postgres_connect
-from rotation.rotators.postgres import scram as postgres_scram
+from rotation.rotators.postgres import scram_rounds
 from rotation.rotators.postgres.in_place import Postgres
 from tests.integration.hostile_postgres import Manner, hostile
 from tests.integration.postgres_fixtures import Owner, job_of, make_services, running, until
@@ -188,4 +188,4 @@ async def warmed(rotator: Postgres) -> None:
         job = job_of(rotator, value_at(server.port))
         with pytest.raises(Unreachable):
             await rotator.verify(job, job.current)
-    postgres_scram.libpq()
+    scram_rounds.libpq()

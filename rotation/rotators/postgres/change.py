@@ -1,4 +1,7 @@
-"""A rotation's change, the same for one role and for two in turn: which role differs, and is told by the draft."""
+"""A rotation's change, the same for one role and for two in turn: the draft says which role.
+
+The statement is in `role.py`. The server never gets the password: it gets a SCRAM verifier (`Session.verifier`).
+"""
 
 from __future__ import annotations
 

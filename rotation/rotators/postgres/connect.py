@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Tls
 from rotation.rotators.postgres.refusals import login_error
-from rotation.rotators.postgres.scram import Watch, libpq
+from rotation.rotators.postgres.scram_rounds import Watch, libpq
 from rotation.rotators.postgres.session import Account, Endpoint, Session, ready
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from rotation.rotators.postgres.servers import change_endpoints, place_of, read_
 async def same_provider(job: Job, target: str, services: RotatorDependencies) -> bool:
     """Whether the server behind `target` is the one where job's change would be made. Changes nothing.
 
-    target: as a claim's targets name it, and permitted by the caller: the current value's password is proven there.
+    target: as the requested access names it, and permitted by the caller: the current value's password is proven there.
 
     One is asked after the other, ours first and last: never are two connections held, which would let two runs wait for
     each other, and a restart in between shows.

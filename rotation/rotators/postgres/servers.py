@@ -87,7 +87,7 @@ async def change_endpoints(servers: Servers, services: RotatorDependencies) -> t
 
 
 def permitted_place(job: Job, value: SecretValue) -> Servers | None:
-    """The place of one of the secret's values; None where it leads to a server that this job's claim did not name."""
+    """The place of one of the secret's values; None where it leads to a server that this job did not ask for."""
     servers = place_of(job.spec, value)
     return servers if set(servers.targets) <= set(job.access.targets) else None
 
