@@ -8,8 +8,8 @@ from dataclasses import replace
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
-from rotation.engine.run import Run
-from rotation.errors import NotYet, RotationError, Unreachable
+from rotation.engine.run import MAX_TRIES, Run
+from rotation.errors import Disabled, NotFound, NotYet, RotationError, Unreachable
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import Open
 from rotation.ledger.records import Record, Step
@@ -126,7 +126,7 @@ def as_it_was(run: Run, managed: ManagedSecret, version: str, permitted: Permits
 async def working_value(
     run: Run, managed: ManagedSecret, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
 ) -> tuple[Credential, ManagedSecret] | None:
-    """The newest credential that works: staged values that the ledger names, then known versions.
+    """The newest credential that works: staged values that the ledger names, known versions, settled staged values.
 
     slots: those that are bound to this secret, at `targets`; None: it owns nothing at a provider. Each value is read
     and permitted anew, as it was: an old one may name another server, from which consumers were moved away, or another
@@ -154,16 +154,31 @@ async def working_value(
 
 
 async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[Credential, str]]:
-    """With the version whose tags it goes by."""
+    """With the version whose tags it goes by. What is settled comes last, as in `jobs.logins`."""
     latest = managed.secret
-    known = run.history.versions()
+    known, staged = run.history.versions(), run.history.staged()
     newest = next(iter(known), latest.version)
-    for one in [s for s in run.history.staged() if not s.superseded]:
+    for one in [s for s in staged if not s.superseded]:
         if one.slot is not None and (value := await run.staged_value(one)) is not None:
             yield Credential(value, one.slot), newest
+    gone: set[str | None] = set()
     for version, slot in known.items():
-        if version != latest.version and (value := await run.older_value(version)) is not None:
+        if version == latest.version:
+            continue
+        try:
+            value = (await run.read(version)).value
+        except NotFound:
+            gone.add(version)
+        except Disabled:  # by its owner, or retired: it stays so, and its staged copy too
+            pass
+        else:
             yield Credential(value, slot), version
+    # A secret that was deleted and written anew lost its versions. What they were staged as may be the last that works.
+    unretired = run.history.unretired("")
+    copies = [s for s in staged if s.superseded and run.history.published_by(s.operation_id) in {None, *gone}]
+    for one in [s for s in copies if s.slot in unretired][:MAX_TRIES]:
+        if one.slot is not None and (value := await run.staged_value(one)) is not None:
+            yield Credential(value, one.slot), newest
 
 
 async def published_slot(run: Run, managed: ManagedSecret, unfinished: Open | None) -> str | None:

@@ -173,6 +173,11 @@ class History:
         """The record that made this version known."""
         return next((record for record in self._newest_first(NAMES_A_VERSION) if record.version == version), None)
 
+    def published_by(self, operation: str) -> str | None:
+        """The version that an operation published; None: none that was recorded."""
+        published = self._newest_first({Step.PUBLISHED})
+        return next((record.version for record in published if record.operation_id == operation), None)
+
     def was_finished(self, operation: str) -> bool:
         """Whether the operation got its final record."""
         return any(record.operation_id == operation for record in self._newest_first({Step.ROTATED}))

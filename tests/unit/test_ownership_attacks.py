@@ -18,6 +18,7 @@ from rotation.model import (
     RotationRequest,
     Secret,
     SecretRef,
+    SecretValue,
     Spec,
 )
 from rotation.policy import Policy, Rule
@@ -171,6 +172,54 @@ async def test_a_reset_is_finished_though_nothing_says_which_slot_the_broken_val
     rotator.confirmed = True
     assert (await ask(world, reason="sweep")).result is Result.RESUMED
     assert world.works(world.latest)
+
+
+async def rotated_late(world: World) -> SecretValue:
+    """Its new credential was not accepted at once, so that it was staged; the old one is retired. -> the new one."""
+    rotator = world.rotator = NamesNothing(world.server, world.kind)
+    assert (await ask(world)).result is Result.DEFERRED
+    rotator.confirmed = True
+    assert (await ask(world, reason="sweep")).result is Result.RESUMED
+    world.time.ahead(hours=80)
+    assert (await ask(world, reason="sweep")).result is Result.RETIRED
+    return world.latest.value
+
+
+async def test_what_still_works_is_published_though_its_version_was_deleted_with_the_secret() -> None:
+    world = await World("overlapping").start()
+    first = world.latest.value
+    working = await rotated_late(world)
+    world.vault.delete(NAME)
+    await write(world, REF, first)
+    recorded = world.watch_records()
+    assert (await ask(world, reason="sweep")).result is Result.REPAIRED
+    assert world.latest.value == working
+    assert world.staged_enabled() == []
+    assert recorded.missing == []
+
+
+async def test_what_its_owner_disabled_is_not_published_from_its_staged_copy() -> None:
+    world = await World("overlapping").start()
+    first = world.latest.value
+    await rotated_late(world)
+    disabled = world.latest.version
+    await write(world, REF, first)
+    await world.vault.set_enabled(NAME, disabled, enabled=False)
+    with pytest.raises(Unproven):
+        await ask(world, reason="sweep")
+    assert world.latest.value == first
+
+
+async def test_a_staged_copy_is_not_published_once_its_credential_is_another_secrets() -> None:
+    world = await World("overlapping").start()
+    first = world.latest.value
+    await write(world, OTHER, await rotated_late(world))
+    await ask(world, OTHER, adopt=Adopt.TAKEOVER)
+    world.vault.delete(NAME)
+    await write(world, REF, first)
+    with pytest.raises(BoundElsewhere):
+        await ask(world, reason="sweep")
+    assert world.latest.value == first
 
 
 async def stop_after_the_change(when: str, call: str, _name: str) -> None:
