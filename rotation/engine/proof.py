@@ -161,7 +161,7 @@ async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[C
     for one in [s for s in staged if not s.superseded]:
         if one.slot is not None and (value := await run.staged_value(one)) is not None:
             yield Credential(value, one.slot), newest
-    gone: set[str | None] = set()
+    gone: set[str] = set()
     for version, slot in known.items():
         if version == latest.version:
             continue
@@ -175,10 +175,12 @@ async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[C
             yield Credential(value, slot), version
     # A secret that was deleted and written anew lost its versions. What they were staged as may be the last that works.
     unretired = run.history.unretired("")
-    copies = [s for s in staged if s.superseded and run.history.published_by(s.operation_id) in {None, *gone}]
-    for one in [s for s in copies if s.slot in unretired][:MAX_TRIES]:
-        if one.slot is not None and (value := await run.staged_value(one)) is not None:
-            yield Credential(value, one.slot), newest
+    for one in [s for s in staged if s.superseded and s.slot in unretired][:MAX_TRIES]:
+        published = run.history.published_by(one.operation_id)
+        if one.slot is None or published is None or published not in gone:
+            continue
+        if (value := await run.staged_value(one)) is not None:
+            yield Credential(value, one.slot), published
 
 
 async def published_slot(run: Run, managed: ManagedSecret, unfinished: Open | None) -> str | None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.errors import BoundElsewhere, MovedElsewhere, NotYet, Rejected, RotationError, Unproven, Unusable
+from rotation.ledger.records import AboutTo
 from rotation.model import (
     Adopt,
     Applied,
@@ -100,7 +101,8 @@ class OnTwoServers(FakeRotator):
         return replace(access, targets=(NEW if spec.target == NEW else OLD,))
 
 
-async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_were_moved_from() -> None:
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_were_moved_from(*, deleted: bool) -> None:
     world = await World("in-place+admin").start()
     world.rotator = OnTwoServers(world.server, "in-place")
     rule = world.policy.rules[0]
@@ -118,6 +120,8 @@ async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_wer
     world.tags["target"] = NEW
     await write(world, REF, value("app", "moved"))
     await sweep()
+    if deleted:
+        world.vault.delete(NAME)
     await write(world, REF, value("app", "typo"))
     # The old server still lets the value in that it had, and at the new one nobody knows the password any more.
     world.server.passwords["app"] = at_the_old_one.reveal().partition(":")[2]
@@ -176,7 +180,8 @@ async def test_a_reset_is_finished_though_nothing_says_which_slot_the_broken_val
 
 async def rotated_late(world: World) -> SecretValue:
     """Its new credential was not accepted at once, so that it was staged; the old one is retired. -> the new one."""
-    rotator = world.rotator = NamesNothing(world.server, world.kind)
+    rotator = world.rotator if isinstance(world.rotator, NamesNothing) else NamesNothing(world.server, world.kind)
+    world.rotator, rotator.confirmed = rotator, False
     assert (await ask(world)).result is Result.DEFERRED
     rotator.confirmed = True
     assert (await ask(world, reason="sweep")).result is Result.RESUMED
@@ -210,16 +215,38 @@ async def test_what_its_owner_disabled_is_not_published_from_its_staged_copy() -
     assert world.latest.value == first
 
 
-async def test_a_staged_copy_is_not_published_once_its_credential_is_another_secrets() -> None:
+async def test_a_staged_copy_of_what_was_retired_is_not_even_read() -> None:
     world = await World("overlapping").start()
     first = world.latest.value
-    await write(world, OTHER, await rotated_late(world))
-    await ask(world, OTHER, adopt=Adopt.TAKEOVER)
+    await rotated_late(world)
+    await rotated_late(world)
+    world.server.passwords["k2"] = "by hand"
     world.vault.delete(NAME)
     await write(world, REF, first)
-    with pytest.raises(BoundElsewhere):
+    with pytest.raises(Unproven):
         await ask(world, reason="sweep")
-    assert world.latest.value == first
+    assert {one.slot for one in world.ledger.records(REF) if one.about_to is AboutTo.READ_STAGED} == {"k2"}
+
+
+async def test_a_staged_copy_is_not_published_once_its_role_is_another_secrets() -> None:
+    world = await World("alternating+admin").start()
+    world.allow(slots=("a", "b", "c"), pairs=(("a", "b"), ("b", "c")))
+    world.server.passwords["c"] = "see"
+    await ask(world)
+    at_b = world.latest.value
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    await ask(world)
+    assert parts_of(world) == "a"
+    await write(world, OTHER, at_b, world.tags | {"slots": "b,c"})
+    await ask(world, OTHER, adopt=Adopt.TAKEOVER)
+    assert world.ledger.owners() == {"a": str(REF), "b": str(OTHER), "c": str(OTHER)}
+    world.server.passwords["a"] = "by hand"
+    world.vault.delete(NAME)
+    await write(world, REF, value("a", "typo"))
+    with pytest.raises(RotationError):
+        await ask(world, reason="sweep")
+    assert parts_of(world) == "a"
 
 
 async def stop_after_the_change(when: str, call: str, _name: str) -> None:
