@@ -139,9 +139,12 @@ class InMemoryVault:
         version = f"{self._random.getrandbits(128):032x}"
         ref = SecretRef(self.name, name)
         secret = Secret(ref, version, value, dict(tags), content_type, True, now, expires_on, now)
-        self._secrets.setdefault(name.lower(), []).append(secret)
+        self._keep(secret)
         await self.hook("after", "set", name)
         return secret
+
+    def _keep(self, secret: Secret) -> None:
+        self._secrets.setdefault(secret.ref.name.lower(), []).append(secret)
 
     async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
         await self._called("set_enabled", name)

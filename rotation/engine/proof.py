@@ -156,9 +156,9 @@ async def working_value(
 async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[Credential, str]]:
     """With the version whose tags it goes by. What is settled comes last, as in `jobs.logins`."""
     latest = managed.secret
-    known, staged = run.history.versions(), run.history.staged()
+    known = run.history.versions()
     newest = next(iter(known), latest.version)
-    for one in [s for s in staged if not s.superseded]:
+    for one in [s for s in run.history.staged() if not s.superseded]:
         if one.slot is not None and (value := await run.staged_value(one)) is not None:
             yield Credential(value, one.slot), newest
     gone: set[str] = set()
@@ -173,14 +173,19 @@ async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[C
             pass
         else:
             yield Credential(value, slot), version
-    # A secret that was deleted and written anew lost its versions. What they were staged as may be the last that works.
+    async for credential, version in _settled(run, gone):
+        yield credential, version
+
+
+async def _settled(run: Run, gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
+    """What versions that are gone were staged as: their secret was deleted and written anew. Not what was retired."""
     unretired = run.history.unretired("")
-    for one in [s for s in staged if s.superseded and s.slot in unretired][:MAX_TRIES]:
-        published = run.history.published_by(one.operation_id)
-        if one.slot is None or published is None or published not in gone:
+    for one in [s for s in run.history.staged() if s.superseded and s.slot in unretired][:MAX_TRIES]:
+        version = run.history.published_by(one.operation_id)
+        if one.slot is None or version is None or version not in gone:
             continue
         if (value := await run.staged_value(one)) is not None:
-            yield Credential(value, one.slot), published
+            yield Credential(value, one.slot), version
 
 
 async def published_slot(run: Run, managed: ManagedSecret, unfinished: Open | None) -> str | None:

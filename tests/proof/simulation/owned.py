@@ -116,7 +116,7 @@ class Owned:
         if self.world.ledger.records(old) and self.world.ledger.holder(old) is not who:
             raise Violation(Promise.OWNED, f"{ref} got {binding.slot} without the lease of {old}")
         seen = ref not in self.touched or self.touched[ref] < who.began
-        if binding.how in {"proof", "takeover"} and seen and not self.world.works(self.world.all(ref)[-1]):
+        if binding.how in {"proof", "takeover"} and seen and not self._has_a_login(ref):
             raise Violation(Promise.PROVEN, f"{ref} got {binding.slot}, for which its value is no login any more")
         if who.request.adopt is Adopt.TAKEOVER:
             self.handed.add(binding.slot)
@@ -131,6 +131,21 @@ class Owned:
             together = next(({*pair} for pair in self.world.pairs_of() if slot in pair), {slot})
             return bool(let_in & together)
         return slot in let_in
+
+    def _has_a_login(self, ref: SecretRef) -> bool:
+        """Whether its latest value logs in, or what the package before had staged to follow it.
+
+        That package bound nothing: an operation of its is finished by whichever of the two values works, and where the
+        new one was applied and the old one is dead since, the new one alone says whose the credential is.
+        """
+        if self.world.works(self.world.all(ref)[-1]):
+            return True
+        history = History(self.world.ledger.records(ref))
+        begun = history.open_operation()
+        staged = history.staged_for(begun.operation_id) if begun is not None and begun.asked is None else None
+        return staged is not None and any(
+            one.version == staged.version and self.world.works(one) for one in self.world.all_staged(ref)
+        )
 
     def _check_record(self, ref: SecretRef, record: Record) -> None:
         """What is recorded as this secret's own is bound to it by then; what is staged or published is in its place."""
@@ -164,7 +179,9 @@ class Owned:
 
     def _check_published(self, ref: SecretRef, record: Record) -> None:
         """Not what was no longer asked for when the run began; but in place, where the old credential is dead."""
-        history, who = History(self.world.ledger.records(ref)), self.world.ledger.holder(ref) or asking.get()
+        history = History(self.world.ledger.records(ref))
+        # Who wrote it may have been killed before the record, which is then another's; it knew no more than it had read.
+        who = self.world.written_by.get(record.version or "") or self.world.ledger.holder(ref) or asking.get()
         begun = [one for one in history._records if one.step is Step.APPLYING]
         begun = [one for one in begun if one.operation_id == record.operation_id]
         asked = begun[-1].asked if begun else None

@@ -52,12 +52,17 @@ class SkewedClock(FakeClock):
 
 
 class WatchedVault(InMemoryVault):
-    """Tells when a staged value is disabled for the first time."""
+    """Tells when a staged value is disabled for the first time, and of each version once it is there."""
 
     def __init__(self, clock: FakeClock, seed: int, on_unstage: Callable[[Secret], None]) -> None:
         super().__init__(VAULT, clock, seed)
         self._on_unstage = on_unstage
+        self.on_written: Callable[[Secret], None] = lambda _secret: None
         self._seen: set[str] = set()
+
+    def _keep(self, secret: Secret) -> None:
+        super()._keep(secret)
+        self.on_written(secret)
 
     async def set_enabled(self, name: str, version: str, *, enabled: bool) -> None:
         if not enabled and name == STAGED and version not in self._seen:

@@ -94,7 +94,7 @@ class WatchedLedger(InMemoryLedger):
 
 
 class Street(Setting):
-    """other: the second secret."""
+    """other: the second secret. written_by: versions -> the request whose run wrote them, killed meanwhile or not."""
 
     other: SecretRef
 
@@ -102,9 +102,11 @@ class Street(Setting):
         self.other = self.rng.choice(NEIGHBOURS)
         self.ledger: WatchedLedger = WatchedLedger(self.time)
         clock = SkewedClock(self.time, self.offset)
+        self.written_by: dict[str, Asking] = {}
         second = WatchedVault(clock, self.rng.getrandbits(32), self.on_unstage)
         second.name = SECOND_VAULT
         self.vaults = {VAULT: self.vault, SECOND_VAULT: second}
+        self.vault.on_written = second.on_written = self._written
         self.rotators = {self.rotator: self.provider.rotator}
         if isinstance(self.provider, Database):
             self.rotators = {name: ROTATORS[name].build(services) for name in ("postgres", "postgres-alternating")}
@@ -121,6 +123,10 @@ class Street(Setting):
         """With an administrator's secret in either vault."""
         await super().start()
         await self.vaults[SECOND_VAULT].set(ADMIN_SECRET, value(ADMIN, f"{ADMIN}password"), tags={})
+
+    def _written(self, secret: Secret) -> None:
+        if (who := asking.get()) is not None:
+            self.written_by[secret.version] = who
 
     @property
     def refs(self) -> tuple[SecretRef, SecretRef]:

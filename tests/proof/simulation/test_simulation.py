@@ -17,7 +17,15 @@ def test_no_story_of_crashes_races_and_faults_breaks_a_promise(part: int) -> Non
     assert broken is None, "\n".join((*broken.told, f"seed {broken.seed}: {broken.what} ({broken.promise})"))
 
 
-@pytest.mark.parametrize("seed", [7839])  # a secret set anew, whose new one Graph did not show for a while
+SHOWED_A_FAULT = (
+    7839,  # a secret set anew, whose new one Graph did not show for a while
+    42363,  # deleted and written anew, so that what still works stands in no version, and was staged once
+    63151,  # taken over while an operation of the package before is open, of which the staged value alone works
+    14971,  # a run is killed when it has published, and another one records it, for which nobody would have asked
+)
+
+
+@pytest.mark.parametrize("seed", SHOWED_A_FAULT)
 def test_a_story_that_showed_a_fault_is_told_again(seed: int) -> None:
     assert first_broken([seed]) is None
 
