@@ -1,7 +1,7 @@
 """Bugs on purpose: each takes one rule out, and the simulation must notice. What it can't notice, it does not prove."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -100,6 +100,15 @@ def _() -> AbstractContextManager[Any]:
             return None
 
     return patch.object(Run, "staged_value", staged_value)
+
+
+@bug("what deleted versions were staged as not tried", seed=3613)
+def _() -> AbstractContextManager[Any]:
+    async def settled(_run: Run, _gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
+        for nothing in ():
+            yield nothing
+
+    return patch.object(repair, "_settled", settled)
 
 
 @bug("staged versions believed that the ledger does not name", seed=10)

@@ -61,6 +61,7 @@ class Deeds:
             "lie-slot": lambda: self._tag(REF, {**latest.tags, "slot": self._another_slot()}),
             "lie-slots": lambda: self._tag(REF, {**latest.tags, "slots": "c,d"}),
             "delete": self._delete,
+            "anew": lambda: self._write_anew(first),
             "retag": lambda: self._tag(REF, self._tags_for(latest, _moved(latest))),
             "short-lived": lambda: self._write(REF, latest.value, {**latest.tags, "grace-hours": self._few_hours()}),
             "other-form": lambda: self._write(REF, in_another_form(latest.value), latest.tags),
@@ -83,6 +84,11 @@ class Deeds:
     async def _delete(self) -> None:
         self._touch(REF)
         self.world.vaults[REF.vault].delete(REF.name)
+
+    async def _write_anew(self, first: Secret) -> None:
+        """Deleted, and written by somebody who kept what stood in it long ago."""
+        await self._delete()
+        await self._write(REF, first.value, self._tags_for(first))
 
     async def _restore(self) -> None:
         """The server is put back from a copy: who it says it is changes, and nothing else."""

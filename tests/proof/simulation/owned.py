@@ -180,7 +180,7 @@ class Owned:
     def _check_published(self, ref: SecretRef, record: Record) -> None:
         """Not what was no longer asked for when the run began; but in place, where the old credential is dead."""
         history = History(self.world.ledger.records(ref))
-        # Who wrote it may have been killed before the record, which is then another's; it knew no more than it had read.
+        # Who wrote it may have been killed before the record, which is another's then, and knew what it had read.
         who = self.world.written_by.get(record.version or "") or self.world.ledger.holder(ref) or asking.get()
         begun = [one for one in history._records if one.step is Step.APPLYING]
         begun = [one for one in begun if one.operation_id == record.operation_id]

@@ -67,12 +67,14 @@ class Plots(Neighbours):
     # the plots
 
     async def _interrupted(self) -> None:
-        """A run is cut off, and whoever comes next finds other tags, another owner, or nobody."""
+        """A run is cut off, and whoever comes next finds other tags, another owner, nobody, or a new secret."""
         await self._owned_for_long()
         await self._cut_off(REF)
         if self.random.random() < 0.2:
             self.world.ledger.forget_what_is_new()
-        await self._deeds("unmanage", "retag", "half", "copy", "delete", "rename", "lie-slots", "manage", "copy-both")
+        await self._deeds(
+            "unmanage", "retag", "half", "copy", "delete", "anew", "rename", "lie-slots", "manage", "copy-both"
+        )
         await self._side_by_side("takeover-other", "takeover", "unmanage", "half", "manage")
 
     async def _changed_their_mind(self) -> None:
