@@ -38,7 +38,7 @@ def over_by_versions(history: History, listed: Versions, slots: Iterable[str], h
     """Of some slots, those whose grace is over by the vault's own clock, for every version that held them.
 
     It counts from when a version was superseded: the successor's creation, against the Date of the answer that
-    listed it.
+    listed it. Where none is listed any more, since the secret was deleted, the ledger's times have to do.
     """
     known = history.versions()
     ends: dict[str, list[datetime]] = {slot: [] for slot in slots}
@@ -47,6 +47,8 @@ def over_by_versions(history: History, listed: Versions, slots: Iterable[str], h
         if slot in ends:
             superseded_at = listed.items[max(place - 1, 0)].created_on
             ends[slot].append(over_at(history, one.version, superseded_at, hours))
+    for slot in [slot for slot, moments in ends.items() if not moments]:
+        ends[slot].append(over_by_ledger(history, slot, hours))
     return frozenset(slot for slot, moments in ends.items() if all(listed.read_at >= end for end in moments))
 
 

@@ -123,7 +123,23 @@ class Mending:
             if mine is not None and set(recorded.targets).isdisjoint(was.access.targets):
                 continue
             return await self._change.rotate(run, was, recorded, slot, resumed=False, repairing=True)
+        slot = self._slot_without_versions(run, managed, recorded, mine)
+        if slot is not None:
+            return await self._change.rotate(run, managed, recorded, slot, resumed=False, repairing=True)
         raise self._owners.not_ours(run, managed, Rejected("and nothing that was proven before can be set anew"))
+
+    def _slot_without_versions(
+        self, run: Run, managed: ManagedSecret, recorded: Asked, mine: frozenset[str] | None
+    ) -> str | None:
+        """The newest slot that is ours, of those that the provider assigns: it stands in no version any more.
+
+        The secret was deleted and written anew. A new credential harms nobody there, and the value is built from what
+        was written, where that asks for just what was proven.
+        """
+        asks = recorded.is_asked_by(managed.spec.rotator, managed.access) and recorded.form == managed.access.form
+        if managed.access.slots or mine is None or not asks:
+            return None
+        return next((slot for slot in run.history.versions().values() if slot in mine), None)
 
     async def _reset(self, run: Run, managed: ManagedSecret) -> Outcome:
         """An operator named the slots that may be set anew, without a proof that they are this secret's."""

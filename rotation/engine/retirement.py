@@ -9,7 +9,7 @@ from functools import partial
 
 from rotation.capabilities import ParksPassword, RemovesOrphans
 from rotation.engine.fence import within
-from rotation.engine.grace import left_over, over_at
+from rotation.engine.grace import left_over, over_at, over_by_ledger
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
@@ -40,6 +40,8 @@ async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot
         holders = [place for place, version in enumerate(listed.items) if known.get(version.version) == slot]
         # Followers come here: a slot lives on until each of them is past it.
         over = all(listed.read_at >= _over_at(run, managed, listed, place) for place in holders)
+        if not holders:  # deleted with the secret: whoever read one was promised its grace all the same
+            over = run.clock.now() >= over_by_ledger(run.history, slot, managed.promise_h)
         if not over and run.request.force is not Force.GRACE:
             continue
         enabled = [listed.items[place].version for place in holders if listed.items[place].enabled]

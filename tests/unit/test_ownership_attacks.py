@@ -203,16 +203,35 @@ async def test_what_still_works_is_published_though_its_version_was_deleted_with
     assert recorded.missing == []
 
 
+async def test_where_no_copy_is_left_a_new_credential_is_made_and_the_old_one_has_its_grace() -> None:
+    world = await World("overlapping").start()
+    first = world.latest.value
+    await ask(world)
+    working = world.latest
+    world.time.ahead(hours=80)
+    await ask(world, reason="sweep")
+    world.vault.delete(NAME)
+    await write(world, REF, first)
+    assert (await ask(world, reason="sweep")).result is Result.REPAIRED
+    assert world.works(world.latest)
+    world.time.ahead(hours=70)
+    await ask(world, reason="sweep")
+    assert world.works(working)
+    world.time.ahead(hours=10)
+    await ask(world, reason="sweep")
+    assert not world.works(working)
+    assert world.works(world.latest)
+
+
 async def test_what_its_owner_disabled_is_not_published_from_its_staged_copy() -> None:
     world = await World("overlapping").start()
     first = world.latest.value
-    await rotated_late(world)
-    disabled = world.latest.version
+    disabled = await rotated_late(world)
+    version = world.latest.version
     await write(world, REF, first)
-    await world.vault.set_enabled(NAME, disabled, enabled=False)
-    with pytest.raises(Unproven):
-        await ask(world, reason="sweep")
-    assert world.latest.value == first
+    await world.vault.set_enabled(NAME, version, enabled=False)
+    assert (await ask(world, reason="sweep")).result is Result.REPAIRED
+    assert disabled not in [one.value for one in world.vault.all(NAME) if one.enabled]
 
 
 async def test_a_staged_copy_of_what_was_retired_is_not_even_read() -> None:
@@ -223,8 +242,7 @@ async def test_a_staged_copy_of_what_was_retired_is_not_even_read() -> None:
     world.server.passwords["k2"] = "by hand"
     world.vault.delete(NAME)
     await write(world, REF, first)
-    with pytest.raises(Unproven):
-        await ask(world, reason="sweep")
+    await ask(world, reason="sweep")
     assert {one.slot for one in world.ledger.records(REF) if one.about_to is AboutTo.READ_STAGED} == {"k2"}
 
 
