@@ -102,13 +102,18 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "staged_value", staged_value)
 
 
-@bug("what deleted versions were staged as not tried", seed=3613)
-def _() -> AbstractContextManager[Any]:
+@bug("what was deleted is neither found staged nor made anew", seed=3613)
+@contextlib.contextmanager
+def _() -> Iterator[None]:
     async def settled(_run: Run, _gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
         for nothing in ():
             yield nothing
 
-    return patch.object(repair, "_settled", settled)
+    with (
+        patch.object(repair, "_settled", settled),
+        patch.object(mending.Mending, "_slot_without_versions", lambda *_all: None),
+    ):
+        yield
 
 
 @bug("staged versions believed that the ledger does not name", seed=10)
