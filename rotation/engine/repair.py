@@ -123,9 +123,9 @@ class Mending:
             if mine is not None and set(recorded.targets).isdisjoint(was.access.targets):
                 continue
             return await self._change.rotate(run, was, recorded, slot, resumed=False, repairing=True)
-        slot = self._slot_without_versions(run, managed, recorded, mine)
-        if slot is not None:
-            return await self._change.rotate(run, managed, recorded, slot, resumed=False, repairing=True)
+        ours = self._slot_without_versions(run, managed, recorded, mine)
+        if ours is not None:
+            return await self._change.rotate(run, managed, recorded, ours, resumed=False, repairing=True)
         raise self._owners.not_ours(run, managed, Rejected("and nothing that was proven before can be set anew"))
 
     def _slot_without_versions(

@@ -106,8 +106,9 @@ def _() -> AbstractContextManager[Any]:
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def settled(_run: Run, _gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
-        for nothing in ():
-            yield nothing
+        nothing: list[tuple[Credential, str]] = []
+        for one in nothing:
+            yield one
 
     with (
         patch.object(repair, "_settled", settled),
