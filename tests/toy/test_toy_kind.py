@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -63,9 +64,13 @@ WRITTEN_BY_A_COMMAND = {"README.md", "docs/rights.md"}  # python -m tests.docs.k
 
 
 @pytest.fixture(scope="module")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The copy, with the toy."""
-    copy = tmp_path_factory.mktemp("toy") / "tree"
+def tree() -> Iterator[Path]:
+    """The copy, with the toy. Not among what tests write, where values are looked for: it holds what sources say."""
+    with TemporaryDirectory(prefix="keyturn-toy-") as folder:
+        yield _with_the_toy(Path(folder) / "tree")
+
+
+def _with_the_toy(copy: Path) -> Path:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "node_modules"))
     shutil.copytree(TOY / "boxes", copy / "rotation/rotators/boxes", ignore=shutil.ignore_patterns("__pycache__"))
     harness = (TOY / "harness_boxes.py").read_text().replace("tests.toy.boxes", "rotation.rotators.boxes")
@@ -144,8 +149,8 @@ def test_whatever_lists_kinds_knows_it(tree: Path) -> None:
     _tested(tree, *docs, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
 
 
-def test_the_contract_can_fail_for_it(tree: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
+def test_the_contract_can_fail_for_it(tree: Path) -> None:
+    broken = tree.parent / "broken"
     shutil.copytree(tree, broken)
     module = broken / "rotation/rotators/boxes/__init__.py"
     module.write_text(module.read_text().replace("box.keys[slot] = secrets.token_hex(16)\n", "pass\n"))

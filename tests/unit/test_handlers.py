@@ -177,7 +177,7 @@ def test_what_is_put_back_comes_a_little_later_than_asked_and_not_all_at_once(se
 
 @pytest.mark.parametrize("field", ["early", "demanded", "restore_tags"])
 def test_each_wish_of_a_request_is_in_its_message(field: str) -> None:
-    wishing = RotationRequest(REQUEST.ref, REQUEST.version, "sweep", "test", **{field: True})  # type: ignore[arg-type]
+    wishing = RotationRequest(REQUEST.ref, REQUEST.version, Reason.SWEEP, "test", **{field: True})  # type: ignore[arg-type]
     assert from_text(to_text(wishing)) == wishing
 
 

@@ -212,9 +212,12 @@ class _Kept(logging.Filter):
 @pytest.fixture
 def kept() -> Iterator[_Kept]:
     logger, taking = logging.getLogger(NetworkTraceLoggingPolicy.__module__), _Kept()
+    before = logger.level
+    logger.setLevel(logging.DEBUG)  # an app that was started in this process has switched off what SDKs log
     logger.addFilter(taking)
     yield taking
     logger.removeFilter(taking)
+    logger.setLevel(before)
 
 
 @pytest.mark.parametrize("logs", [True, False])

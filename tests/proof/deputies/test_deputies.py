@@ -79,12 +79,12 @@ def test_what_was_led_elsewhere_counts_as_broken(one: Seen, capsys: pytest.Captu
 
 
 @pytest.mark.parametrize(
-    ("claim", "actor"),
+    ("named", "actor"),
     [(("preferred_username", "ada@example.com"), "ada@example.com"), (("appid", "4-5-6"), "4-5-6")],
 )
-async def test_the_caller_stands_in_the_history(access: tuple[str, str], actor: str) -> None:
+async def test_the_caller_stands_in_the_history(named: tuple[str, str], actor: str) -> None:
     world = await World().start()
-    headers = principal(("roles", "Rotation.Operator"), access)
+    headers = principal(("roles", "Rotation.Operator"), named)
     app = SimpleNamespace(
         settings=SimpleNamespace(http_auth=HttpAuth.ENTRA),
         vaults={"kv": world.vault},
