@@ -25,7 +25,7 @@ secrets = ["*"]
 rotators = ["box-key"]
 targets = ["{GROUP}/providers/Contoso.Toys/boxes/red", "{GROUP}x/*"]
 """
-BUILD = """def _box_key(services: "Services") -> "Rotator":
+BUILD = """def _box_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.boxes import BoxKey  # noqa: PLC0415  imported when used
 
     return BoxKey(services)

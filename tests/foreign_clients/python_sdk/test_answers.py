@@ -32,7 +32,7 @@ def code_of(error: HttpResponseError) -> tuple[int | None, str | None]:
 
 @model("test_parse_id.py::test_parse_secret_id_with_version")
 async def test_an_id_that_the_vault_gave_is_taken_apart(client: Asked, name: str) -> None:
-    made = await client.call("set_secret", name, "a value")
+    made = await client.call("set_secret", name, "a-7Qx2Lm")
 
     parsed = KeyVaultSecretIdentifier(made.id)
 
@@ -42,7 +42,7 @@ async def test_an_id_that_the_vault_gave_is_taken_apart(client: Asked, name: str
 
 @model("test_parse_id.py::test_parse_deleted_secret_id")
 async def test_a_recovery_id_is_taken_apart(client: Asked, name: str) -> None:
-    await client.call("set_secret", name, "a value")
+    await client.call("set_secret", name, "a-7Qx2Lm")
 
     parsed = KeyVaultSecretIdentifier((await client.delete(name)).recovery_id)
 
@@ -51,7 +51,7 @@ async def test_a_recovery_id_is_taken_apart(client: Asked, name: str) -> None:
 
 @model("test_parse_id.py::test_parse_secret_id_with_pending_version")
 async def test_an_id_without_a_version_means_the_latest(client: Asked, name: str) -> None:
-    made = await client.call("set_secret", name, "a value")
+    made = await client.call("set_secret", name, "a-7Qx2Lm")
     [item] = [one for one in await client.every("list_properties_of_secrets") if one.name == name]
 
     assert KeyVaultSecretIdentifier(item.id).version is None
@@ -84,7 +84,7 @@ async def test_what_is_not_there_is_neither_deleted_nor_recovered(client: Asked,
 
 @model("test_secrets_client.py::test_backup_restore (restore ends in ResourceExistsError)")
 async def test_a_backup_is_not_restored_over_a_secret_that_is_there(client: Asked, name: str) -> None:
-    await client.call("set_secret", name, "a value")
+    await client.call("set_secret", name, "a-7Qx2Lm")
     backup = await client.call("backup_secret", name)
 
     with pytest.raises(ResourceExistsError) as caught:
@@ -103,11 +103,11 @@ async def test_what_is_no_backup_is_refused(client: Asked) -> None:
 
 @model("test_secrets_client.py::test_recover")
 async def test_a_deleted_name_stays_taken(client: Asked, name: str) -> None:
-    await client.call("set_secret", name, "a value")
+    await client.call("set_secret", name, "a-7Qx2Lm")
     await client.delete(name)
 
     with pytest.raises(ResourceExistsError) as caught:
-        await client.call("set_secret", name, "another value")
+        await client.call("set_secret", name, "another-7Qx2Lm")
 
     assert code_of(caught.value) == (409, "Conflict")
     assert caught.value.error is not None
@@ -116,21 +116,21 @@ async def test_a_deleted_name_stays_taken(client: Asked, name: str) -> None:
 
 @model("test_secrets_client.py::test_secret_crud_operations (update with enabled=False)")
 async def test_a_disabled_version_is_not_given_out(client: Asked, name: str) -> None:
-    made = await client.call("set_secret", name, "a value", enabled=False)
+    made = await client.call("set_secret", name, "a-7Qx2Lm", enabled=False)
 
     with pytest.raises(HttpResponseError) as caught:
         await client.call("get_secret", name)
 
     assert code_of(caught.value) == (403, "Forbidden")
     await client.call("update_secret_properties", name, made.properties.version, enabled=True)
-    assert (await client.call("get_secret", name)).value == "a value"
+    assert (await client.call("get_secret", name)).value == "a-7Qx2Lm"
 
 
 @pytest.mark.parametrize("bad", ["a.b", "a b", "ä", "x" * 128])
 @model("test_secrets_client.py::test_secret_crud_operations")
 async def test_a_name_that_can_not_be_is_refused(client: Asked, bad: str) -> None:
     with pytest.raises(HttpResponseError) as caught:
-        await client.call("set_secret", bad, "a value")
+        await client.call("set_secret", bad, "a-7Qx2Lm")
 
     assert code_of(caught.value) == (400, "BadParameter")
 
@@ -148,7 +148,7 @@ async def test_a_value_that_is_too_long_is_refused(client: Asked, name: str) -> 
 async def test_a_deletion_is_waited_for_while_the_secret_is_neither_here_nor_there(
     place: Place, client: Asked, name: str
 ) -> None:
-    made = await client.call("set_secret", name, "a value")
+    made = await client.call("set_secret", name, "a-7Qx2Lm")
     place.vaults.settling.set(TAKES_S)
 
     assert (await client.delete(name)).id == made.id
@@ -163,7 +163,7 @@ async def test_a_deletion_that_can_not_be_watched_ends_in_the_vaults_error(
     place: Place, opener: Opener, name: str
 ) -> None:
     async with opener(place, place.near, verify_challenge_resource=False, retry_total=0) as client:
-        await client.call("set_secret", name, "a value")
+        await client.call("set_secret", name, "a-7Qx2Lm")
         place.vaults.faults.add(Fault(Kind.STATUS, status=500, operations=(Operation.GET_DELETED,), name=name))
 
         with pytest.raises(HttpResponseError) as caught:
@@ -174,7 +174,7 @@ async def test_a_deletion_that_can_not_be_watched_ends_in_the_vaults_error(
 
 @model("test_polling_method.py::test_terminal_first_response")
 async def test_a_poller_that_may_not_look_takes_a_refusal_for_the_end(place: Place, client: Asked, name: str) -> None:
-    await client.call("set_secret", name, "a value")
+    await client.call("set_secret", name, "a-7Qx2Lm")
     place.vaults.access.deny(["get"], vault=NEAR)
 
     assert (await client.delete(name)).name == name
@@ -191,7 +191,7 @@ async def test_a_hook_of_the_callers_own_sees_each_request(place: Place, opener:
 
     hook = Noting()
     async with opener(place, place.near, verify_challenge_resource=False, custom_hook_policy=hook) as client:
-        await client.call("set_secret", name, "a value")
+        await client.call("set_secret", name, "a-7Qx2Lm")
         await client.call("get_secret", name)
 
     assert hook.seen == ["PUT", "PUT", "GET"]  # the first one is challenged
@@ -236,7 +236,7 @@ async def test_the_services_headers_come_and_may_be_logged(place: Place, opener:
     seen: dict[str, str] = {}
     async with opener(place, place.near, verify_challenge_resource=False) as client:
         await client.call(
-            "set_secret", name, "a value", raw_response_hook=lambda told: seen.update(told.http_response.headers)
+            "set_secret", name, "a-7Qx2Lm", raw_response_hook=lambda told: seen.update(told.http_response.headers)
         )
         allowed = client.client._client._config.http_logging_policy.allowed_header_names
 
@@ -249,15 +249,15 @@ async def test_the_services_headers_come_and_may_be_logged(place: Place, opener:
 @model("test_context_manager.py::test_context_manager, ::test_close")
 async def test_a_closed_client_can_not_be_used(place: Place, opener: Opener, name: str) -> None:
     async with opener(place, place.near, verify_challenge_resource=False) as client:
-        await client.call("set_secret", name, "a value")
+        await client.call("set_secret", name, "a-7Qx2Lm")
     with pytest.raises((ValueError, AttributeError, RuntimeError), match=r"(?i)clos|NoneType|open"):
         await client.call("get_secret", name)
 
 
 @model("test_new_features.py::test_previous_version_absent_in_response")
 async def test_a_secret_of_no_certificate_has_no_version_before(client: Asked, name: str) -> None:
-    await client.call("set_secret", name, "one value")
-    await client.call("set_secret", name, "another value")
+    await client.call("set_secret", name, "one-7Qx2Lm")
+    await client.call("set_secret", name, "another-7Qx2Lm")
 
     assert (await client.call("get_secret", name)).properties.previous_version is None
 
@@ -267,11 +267,11 @@ async def test_a_secret_of_no_certificate_has_no_version_before(client: Asked, n
 async def test_a_form_that_is_asked_for_of_a_secret_of_no_certificate_changes_nothing(
     client: Asked, name: str, wanted: str | None
 ) -> None:
-    made = await client.call("set_secret", name, "a value")
+    made = await client.call("set_secret", name, "a-7Qx2Lm")
 
     found = await client.call("get_secret", name, made.properties.version, out_content_type=wanted)
 
-    assert (found.value, found.properties.content_type) == ("a value", None)
+    assert (found.value, found.properties.content_type) == ("a-7Qx2Lm", None)
 
 
 @model("test_samples_secrets.py::test_example_secrets_backup_restore")

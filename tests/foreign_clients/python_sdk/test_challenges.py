@@ -33,8 +33,8 @@ def statuses(place: Place) -> list[int | None]:
 async def test_a_client_is_challenged_once_and_then_carries_its_token(
     place: Place, verifying: Asked, name: str
 ) -> None:
-    await verifying.call("set_secret", name, "a value")
-    assert (await verifying.call("get_secret", name)).value == "a value"
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
+    assert (await verifying.call("get_secret", name)).value == "a-7Qx2Lm"
 
     assert statuses(place) == [401, 200, 200]
     challenge = HttpChallengeCache.get_challenge_for_url(verifying.vault_url)
@@ -60,7 +60,7 @@ async def test_links_to_the_next_page_carry_the_port_and_ids_do_not_and_no_page_
     seen = Noting()
     async with opener(place, place.named, proxies={"https": place.proxy.url}, custom_hook_policy=seen) as verifying:
         for _ in range(MORE_THAN_A_PAGE):
-            await verifying.call("set_secret", name, "a value")
+            await verifying.call("set_secret", name, "a-7Qx2Lm")
         place.vaults.calls.clear()
         seen.urls.clear()
 
@@ -81,7 +81,7 @@ async def test_every_listing_goes_over_its_pages_with_verification_on(
 ) -> None:
     names = {f"{name}-{number}" for number in range(4)}
     for one in names:
-        await verifying.call("set_secret", one, "a value")
+        await verifying.call("set_secret", one, "a-7Qx2Lm")
         if listing == "list_deleted_secrets":
             await verifying.delete(one)
 
@@ -95,7 +95,7 @@ async def test_every_listing_goes_over_its_pages_with_verification_on(
 async def test_a_second_client_uses_the_challenge_that_the_first_one_met(
     place: Place, opener: Opener, verifying: Asked, name: str
 ) -> None:
-    await verifying.call("set_secret", name, "a value")
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
     async with opener(place, f"https://{HOST}:443", proxies={"https": place.proxy.url}) as second:
         await second.call("get_secret", name)
 
@@ -106,12 +106,12 @@ async def test_a_second_client_uses_the_challenge_that_the_first_one_met(
 async def test_a_token_that_is_refused_is_replaced_after_a_new_challenge(
     place: Place, verifying: Asked, name: str
 ) -> None:
-    await verifying.call("set_secret", name, "a value")
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
     place.vaults.calls.clear()
     verifying.client._client._config.authentication_policy._token = None
     HttpChallengeCache.clear()
 
-    assert (await verifying.call("get_secret", name)).value == "a value"
+    assert (await verifying.call("get_secret", name)).value == "a-7Qx2Lm"
 
     assert statuses(place) == [401, 200]
 
@@ -129,12 +129,12 @@ async def test_a_vault_of_another_domain_than_its_challenge_names_is_not_given_a
 
 @model("azure-keyvault-keys: test_challenge_auth.py::test_verify_challenge_resource_matches[False]")
 async def test_it_is_given_one_where_the_check_is_switched_off(client: Asked, name: str) -> None:
-    assert (await client.call("set_secret", name, "a value")).name == name
+    assert (await client.call("set_secret", name, "a-7Qx2Lm")).name == name
 
 
 @model("test_challenge_auth.py::test_request_body_not_reused_across_requests")
 async def test_the_body_of_a_call_does_not_come_back_in_the_next(place: Place, verifying: Asked, name: str) -> None:
-    await verifying.call("set_secret", name, "a value")
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
     HttpChallengeCache.clear()
     verifying.client._client._config.authentication_policy._token = None
 
@@ -147,7 +147,7 @@ async def test_a_call_keeps_its_headers_over_the_challenge(verifying: Asked, nam
     seen: list[str] = []
 
     await verifying.call(
-        "set_secret", name, "a value", headers={"x-ms-client-request-id": "asked-by-a-case"},
+        "set_secret", name, "a-7Qx2Lm", headers={"x-ms-client-request-id": "asked-by-a-case"},
         raw_response_hook=lambda response: seen.append(
             response.http_response.headers.get("x-ms-client-request-id", "")
         ),
@@ -165,12 +165,12 @@ async def test_no_token_goes_over_plain_http(place: Place, opener: Opener, name:
 
 @model("azure-keyvault-keys: test_challenge_auth.py::test_token_expiration")
 async def test_one_token_serves_many_calls_at_once(place: Place, verifying: Asked, name: str) -> None:
-    await verifying.call("set_secret", name, "a value")
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
     place.vaults.calls.clear()
 
     found = await asyncio.gather(*(verifying.call("get_secret", name) for _ in range(20)))
 
-    assert {one.value for one in found} == {"a value"}
+    assert {one.value for one in found} == {"a-7Qx2Lm"}
     assert statuses(place) == [200] * 20
 
 
@@ -188,10 +188,10 @@ async def test_a_vault_that_never_takes_the_token_ends_in_an_authentication_erro
 
 @model("test_polling_method.py::test_propagates_unexpected_error")
 async def test_a_refusal_before_the_challenge_reaches_the_caller(place: Place, verifying: Asked, name: str) -> None:
-    await verifying.call("set_secret", name, "a value")
+    await verifying.call("set_secret", name, "a-7Qx2Lm")
     place.vaults.faults.add(Fault(Kind.STATUS, status=503, operations=(Operation.GET,), times=1))
 
-    assert (await verifying.call("get_secret", name)).value == "a value"
+    assert (await verifying.call("get_secret", name)).value == "a-7Qx2Lm"
 
     assert statuses(place)[-2:] == [503, 200]
 

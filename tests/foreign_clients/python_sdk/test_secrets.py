@@ -57,28 +57,28 @@ async def several(client: Asked, name: str) -> dict[str, Any]:
 
 @model("test_secrets_client.py::test_secret_crud_operations, test_secrets_async.py::test_secret_crud_operations")
 async def test_a_secret_is_set_with_all_it_may_have_and_read_back(versioned: Asked, name: str) -> None:
-    first = await versioned.call("set_secret", name, "one value")
+    first = await versioned.call("set_secret", name, "one-7Qx2Lm")
     given: dict[str, Any] = {"content_type": "password", "not_before": STARTS, "expires_on": ENDS}
     given |= {"tags": {"foo": "created tag"}, "enabled": True}
 
-    made = await versioned.call("set_secret", name, "another value", **given)
+    made = await versioned.call("set_secret", name, "another-7Qx2Lm", **given)
 
     assert first.id.startswith(f"{versioned.vault_url}/secrets/{name}/")
-    assert (made.value, made.properties.version != first.properties.version) == ("another value", True)
+    assert (made.value, made.properties.version != first.properties.version) == ("another-7Qx2Lm", True)
     assert {field: getattr(made.properties, field) for field in given} == given
     assert made.properties.created_on == made.properties.updated_on
     latest = await versioned.call("get_secret", name)
     named = await versioned.call("get_secret", name, made.properties.version)
     assert latest.id == named.id == made.id
     assert told(latest.properties) == told(named.properties) == told(made.properties)
-    assert (await versioned.call("get_secret", name, first.properties.version)).value == "one value"
+    assert (await versioned.call("get_secret", name, first.properties.version)).value == "one-7Qx2Lm"
 
 
 @model(
     "test_secrets_client.py::test_secret_crud_operations, test_samples_secrets.py::test_example_secret_crud_operations"
 )
 async def test_a_version_is_updated_and_its_secret_deleted(versioned: Asked, name: str, place: Place) -> None:
-    made = await versioned.call("set_secret", name, "a value", expires_on=STARTS, tags={"foo": "1", "bar": "2"})
+    made = await versioned.call("set_secret", name, "a-7Qx2Lm", expires_on=STARTS, tags={"foo": "1", "bar": "2"})
     place.vaults.clock.shift(2)
     given = {"content_type": "text/plain", "expires_on": ENDS, "tags": {"foo": "updated"}, "enabled": False}
 
@@ -135,8 +135,8 @@ async def test_deleted_secrets_are_listed_with_what_they_were(versioned: Asked, 
 
 @model("test_secrets_client.py::test_backup_restore, test_secrets_async.py::test_backup_restore")
 async def test_a_backup_is_restored_after_the_secret_was_purged(versioned: Asked, name: str) -> None:
-    first = await versioned.call("set_secret", name, "one value", tags={"a": "b"})
-    second = await versioned.call("set_secret", name, "another value")
+    first = await versioned.call("set_secret", name, "one-7Qx2Lm", tags={"a": "b"})
+    second = await versioned.call("set_secret", name, "another-7Qx2Lm")
     backup = await versioned.call("backup_secret", name)
     await versioned.delete(name)
     await versioned.call("purge_deleted_secret", name)
@@ -148,7 +148,7 @@ async def test_a_backup_is_restored_after_the_secret_was_purged(versioned: Asked
     old = await until(
         lambda: versioned.call("get_secret", name, first.properties.version), passing=ResourceNotFoundError
     )
-    assert (old.value, old.properties.tags) == ("one value", {"a": "b"})
+    assert (old.value, old.properties.tags) == ("one-7Qx2Lm", {"a": "b"})
 
 
 @model("test_secrets_client.py::test_recover, test_secrets_async.py::test_recover")
@@ -189,7 +189,7 @@ async def test_the_versions_of_a_name_that_is_not_there_are_none(versioned: Aske
 
 @model("test_samples_secrets.py::test_example_secrets_recover")
 async def test_a_deleted_secret_is_told_of_without_its_value(versioned: Asked, name: str) -> None:
-    made = await versioned.call("set_secret", name, "a value", content_type="text/plain")
+    made = await versioned.call("set_secret", name, "a-7Qx2Lm", content_type="text/plain")
     await versioned.delete(name)
 
     deleted = await versioned.call("get_deleted_secret", name)

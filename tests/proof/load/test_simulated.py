@@ -46,7 +46,7 @@ def test_a_tenth_less_without_the_header_breaks_the_row(slower: float, broken: i
 
 @pytest.mark.thorough
 def test_a_pace_that_keeps_no_limit_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(simulated, "Pace", Reckless)
+    monkeypatch.setattr(simulated, "RateLimiter", Reckless)
     counted = rotate_in_simulated_time(1_000, 2, 3)
     assert not simulated_row({3: counted}).holds
     assert not counted.broken, "refused, and rotated all the same"
