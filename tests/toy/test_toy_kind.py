@@ -15,6 +15,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+pytestmark = pytest.mark.thorough
+
 ROOT = Path(__file__).parents[2]
 TOY = Path(__file__).parent
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourcegroups/rg-toys"

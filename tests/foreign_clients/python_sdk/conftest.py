@@ -13,14 +13,16 @@ from tests.foreign_clients.place import Place, opened
 from tests.foreign_clients.python_sdk.clients import Asked, Opener, over_aiohttp, over_requests
 
 NEWEST, *OLDER = (version.value for version in ApiVersion)
-API_VERSIONS = [NEWEST, *(pytest.param(version, marks=pytest.mark.thorough) for version in OLDER)]
+API_VERSIONS = [NEWEST, *OLDER]
 SETTLES_S = 0.06  # hundreds of secrets are deleted here
 TRANSPORTS: dict[str, Opener] = {"requests": over_requests, "aiohttp": over_aiohttp}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each case says which test of the SDK's own it is modelled on."""
+    """Each case says which test of the SDK's own it is modelled on. All are slow, and `make foreign-clients` has them."""
     mine = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in mine:
+        item.add_marker(pytest.mark.thorough)
     nameless = [item.nodeid for item in mine if not item.get_closest_marker("model")]
     if nameless:
         raise pytest.UsageError(f"these name no model: {nameless}")

@@ -10,6 +10,8 @@ from tests.proof.mutations.lab import NOTICED, SURVIVED, Bench, Sight
 from tests.proof.mutations.listed import Survivors
 from tests.proof.mutations.made import MODULES, ROOT, modules, mutations_of
 
+pytestmark = pytest.mark.thorough
+
 SOURCE = """
 LIMIT: "int | None" = 3
 
