@@ -12,14 +12,12 @@ from azure.keyvault.secrets._shared import HttpChallengeCache
 from tests.foreign_clients.place import Place, opened
 from tests.foreign_clients.python_sdk.clients import Asked, Opener, over_aiohttp, over_requests
 
-NEWEST, *OLDER = (version.value for version in ApiVersion)
-API_VERSIONS = [NEWEST, *OLDER]
 SETTLES_S = 0.06  # hundreds of secrets are deleted here
 TRANSPORTS: dict[str, Opener] = {"requests": over_requests, "aiohttp": over_aiohttp}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Each case says which test of the SDK's own it is modelled on. All are slow, and `make foreign-clients` has them."""
+    """Each case says which test of the SDK's own it is modelled on. All take long; `make foreign-clients` has them."""
     mine = [item for item in items if item.path.parent == Path(__file__).parent]
     for item in mine:
         item.add_marker(pytest.mark.thorough)
@@ -59,7 +57,7 @@ async def client(place: Place, opener: Opener) -> AsyncIterator[Asked]:
         yield asked
 
 
-@pytest.fixture(params=API_VERSIONS)
+@pytest.fixture(params=[version.value for version in ApiVersion])
 async def versioned(request: pytest.FixtureRequest, place: Place, opener: Opener) -> AsyncIterator[Asked]:
     """The same, in each version of the API."""
     options: dict[str, Any] = {"api_version": request.param, "verify_challenge_resource": False}
