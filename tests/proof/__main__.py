@@ -1,5 +1,5 @@
 """`python -m tests.proof [LANE …]`: all that is promised, tried at length, in one table. A lane is a package of tests
-with a `run()` in its `__main__` that returns rows; `python -m tests.LANE` runs one alone."""
+with a `run()` in its `__main__` that returns rows; `python -m tests.proof.LANE` runs one alone."""
 
 import argparse
 import importlib
@@ -23,7 +23,7 @@ def main() -> int:
     table: list[Row] = []
     for lane in lanes:
         began = time.monotonic()
-        run: Callable[[], list[Row]] = importlib.import_module(f"tests.{lane}.__main__").run
+        run: Callable[[], list[Row]] = importlib.import_module(f"tests.proof.{lane}.__main__").run
         table += run()
         progress.print(f"{lane}: {time.monotonic() - began:.0f} s")
     return shown("What is promised, and how it was tried", table)
