@@ -153,7 +153,7 @@ class MainJob:
         app.stack.vault_control.delete("faults")
 
     async def drained(self) -> None:
-        """Of what was put back: after a minute or some it came again. Copies may meet each other, and wait once more."""
+        """Of what was put back: after a minute or more it came again. Copies may meet each other, and wait again."""
         app, checks = self._app, self._checks
         await app.idle(DRAINED_WITHIN_S)
         checks.equal("a message put back came again, and rotated nothing twice", len(await app.versions("by-turns")), 2)
