@@ -34,11 +34,14 @@ def over_at(history: History, version: str, superseded_at: datetime, hours: int)
     return superseded_at + timedelta(hours=max(history.promised(version), hours))
 
 
-def over_by_versions(history: History, listed: Versions, slots: Iterable[str], hours: int) -> frozenset[str]:
+def over_by_versions(
+    history: History, listed: Versions, slots: Iterable[str], hours: int, now: datetime
+) -> frozenset[str]:
     """Of some slots, those whose grace is over by the vault's own clock, for every version that held them.
 
     It counts from when a version was superseded: the successor's creation, against the Date of the answer that
-    listed it. Where none is listed any more, since the secret was deleted, the ledger's times have to do.
+    listed it. Each version was promised its own. Where none is listed any more, since the secret was deleted, the
+    promise to its readers holds all the same: by the ledger's times, and `now` is of that clock.
     """
     known = history.versions()
     ends: dict[str, list[datetime]] = {slot: [] for slot in slots}
@@ -47,9 +50,11 @@ def over_by_versions(history: History, listed: Versions, slots: Iterable[str], h
         if slot in ends:
             superseded_at = listed.items[max(place - 1, 0)].created_on
             ends[slot].append(over_at(history, one.version, superseded_at, hours))
-    for slot in [slot for slot, moments in ends.items() if not moments]:
-        ends[slot].append(over_by_ledger(history, slot, hours))
-    return frozenset(slot for slot, moments in ends.items() if all(listed.read_at >= end for end in moments))
+    return frozenset(
+        slot
+        for slot, moments in ends.items()
+        if (listed.read_at >= max(moments) if moments else now >= over_by_ledger(history, slot, hours))
+    )
 
 
 def over_by_ledger(history: History, slot: str, hours: int) -> datetime:

@@ -70,10 +70,10 @@ class Plan:
                 return self._nothing(decision, secret)
         managed = self.managed_secrets.of(secret, spec, self.redactor)
         self.managed_secrets.check_tags_fit(managed)
-        return await self._of_subject(managed, history, acts)
+        return await self._of_managed(managed, history, acts)
 
     async def _finished_for(self, secret: Secret, history: History) -> ManagedSecret | None:
-        """Whom an open operation would be finished for; None: it would be given up."""
+        """The secret for which an open operation would be finished; None: it would be given up."""
         begun = history.open_operation()
         asking = None if begun is None else asking_of(begun, history, secret)
         if begun is None or asking is None:
@@ -89,7 +89,7 @@ class Plan:
             return managed
         return managed if slot in await self._ours(begun.asked, [slot]) else None
 
-    async def _of_subject(self, managed: ManagedSecret, history: History, acts: set[Act]) -> Outcome:
+    async def _of_managed(self, managed: ManagedSecret, history: History, acts: set[Act]) -> Outcome:
         """acts: what would be done before."""
         secret, access, before = managed.secret, managed.access, history
         decision = self._decide(managed, history, Looked(access))
@@ -140,7 +140,7 @@ class Plan:
         if self.request.force is Force.GRACE:
             return frozenset(left)
         listed = await within(self.parts.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name))
-        return over_by_versions(history, listed, left, managed.promise_h)
+        return over_by_versions(history, listed, left, managed.promise_h, self.parts.clock.now())
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
         return owned_by(self.request.ref, await read_bindings(self.parts.ledger, asked, slots))

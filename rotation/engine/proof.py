@@ -126,7 +126,7 @@ def as_it_was(run: Run, managed: ManagedSecret, version: str, permitted: Permits
 async def working_value(
     run: Run, managed: ManagedSecret, permitted: Permits, slots: frozenset[str] | None, targets: Collection[str]
 ) -> tuple[Credential, ManagedSecret] | None:
-    """The newest credential that works: staged values that the ledger names, known versions, settled staged values.
+    """The newest credential that works: staged values that the ledger names, known versions, superseded staged values.
 
     slots: those that are bound to this secret, at `targets`; None: it owns nothing at a provider. Each value is read
     and permitted anew, as it was: an old one may name another server, from which consumers were moved away, or another
@@ -154,7 +154,7 @@ async def working_value(
 
 
 async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[Credential, str]]:
-    """With the version whose tags it goes by. What is settled comes last, as in `jobs.logins`."""
+    """With the version whose tags it goes by. What is superseded comes last, as in `jobs.logins`."""
     latest = managed.secret
     known = run.history.versions()
     newest = next(iter(known), latest.version)
@@ -173,11 +173,11 @@ async def _candidates(run: Run, managed: ManagedSecret) -> AsyncIterator[tuple[C
             pass
         else:
             yield Credential(value, slot), version
-    async for credential, version in _settled(run, gone):
+    async for credential, version in _superseded(run, gone):
         yield credential, version
 
 
-async def _settled(run: Run, gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
+async def _superseded(run: Run, gone: Collection[str]) -> AsyncIterator[tuple[Credential, str]]:
     """What versions that are gone were staged as: their secret was deleted and written anew. Not what was retired."""
     unretired = run.history.unretired("")
     for one in [s for s in run.history.staged() if s.superseded and s.slot in unretired][:MAX_TRIES]:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 
 from rotation.capabilities import ParksPassword, RemovesOrphans
 from rotation.engine.fence import within
-from rotation.engine.grace import left_over, over_at, over_by_ledger
+from rotation.engine.grace import left_over, over_by_versions
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import MovedElsewhere
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import AboutTo, Step
-from rotation.model import Credential, Draft, Force, Versions
+from rotation.model import Credential, Draft, Force
 from rotation.ports import LEASE_S
 from rotation.spec import companion
 
@@ -27,33 +27,17 @@ def waiting(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) ->
 
 
 async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
-    """Retire every slot whose grace period is over; -> those slots.
-
-    Grace counts from when a version that holds the slot was superseded, by the vault's own clock (the successor's
-    creation against the Date of the answer that listed it), and is over when it is for every such version: each was
-    promised its own, and later tags only lengthen it.
-    """
+    """Retire every slot whose grace period is over (`rotation.engine.grace`); -> those slots."""
     listed = await run.versions(managed.ref.name)
     known = run.history.versions()
-    retired: list[str] = []
-    for slot in waiting(run, managed, asked, latest_slot):
-        holders = [place for place, version in enumerate(listed.items) if known.get(version.version) == slot]
-        # Followers come here: a slot lives on until each of them is past it.
-        over = all(listed.read_at >= _over_at(run, managed, listed, place) for place in holders)
-        if not holders:  # deleted with the secret: whoever read one was promised its grace all the same
-            over = run.clock.now() >= over_by_ledger(run.history, slot, managed.promise_h)
-        if not over and run.request.force is not Force.GRACE:
-            continue
-        enabled = [listed.items[place].version for place in holders if listed.items[place].enabled]
-        await _retire(run, managed, asked, slot, latest_slot, enabled)
-        retired.append(slot)
-    return retired
-
-
-def _over_at(run: Run, managed: ManagedSecret, listed: Versions, place: int) -> datetime:
-    """When nobody was promised the version at this place any more."""
-    superseded_at = listed.items[max(place - 1, 0)].created_on
-    return over_at(run.history, listed.items[place].version, superseded_at, managed.promise_h)
+    left = waiting(run, managed, asked, latest_slot)
+    # Followers come here: a slot lives on until each of them is past it.
+    over = over_by_versions(run.history, listed, left, managed.promise_h, run.clock.now())
+    due = [slot for slot in left if slot in over or run.request.force is Force.GRACE]
+    for slot in due:
+        holders = [one.version for one in listed.items if one.enabled and known.get(one.version) == slot]
+        await _retire(run, managed, asked, slot, latest_slot, holders)
+    return due
 
 
 async def _retire(

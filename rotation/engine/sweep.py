@@ -25,7 +25,7 @@ from rotation.policy import Policy, RuleTerms
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
-IMMEDIATELY = 8  # histories and values read side by side, of one vault
+MAX_CONCURRENT = 8  # histories and values read side by side, of one vault
 YOUNG = timedelta(hours=24)
 SKEW = timedelta(minutes=5)  # between the vault's clock and ours
 TICK = timedelta(seconds=2)  # a vault's times are whole seconds: two writes may carry the same one
@@ -220,7 +220,7 @@ async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[Secr
     part: list[SecretItem] = []
     async for item in items:
         part.append(item)
-        if len(part) == IMMEDIATELY:
+        if len(part) == MAX_CONCURRENT:
             yield part
             part = []
     yield part

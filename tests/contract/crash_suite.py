@@ -19,26 +19,10 @@ from rotation.policy.targets import parse_target
 from rotation.spec import companion
 from tests.contract.harness import Harness
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault, no_hook
+from tests.killer import Killed, Killer
 
 REF = SecretRef("kv", "killed")
 CHANGES = ("apply", "prove", "realm", "verify", "retire")
-
-
-class Killed(BaseException):
-    """Nothing of ours catches it, as nothing catches SIGKILL."""
-
-
-class Killer:
-    """Kills at the n-th moment, before or after a call takes effect; 0: never. The dead do nothing more."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.count = 0
-
-    async def __call__(self, _when: str, _call: str, _name: str) -> None:
-        self.count += 1
-        if 0 < self.at <= self.count:
-            raise Killed
 
 
 class Watched:

@@ -8,25 +8,9 @@ from rotation.ledger.records import AboutTo, Step
 from rotation.model import Result
 from rotation.spec import companion
 from tests.fakes import parts, value
+from tests.killer import Killed, Killer
 from tests.unit.test_engine_edges import FindsOne
 from tests.world import KINDS, NAME, REF, World
-
-
-class Killed(BaseException):
-    """Nothing of ours catches it, as nothing catches SIGKILL."""
-
-
-class Killer:
-    """Kills at the n-th moment, before or after a call takes effect; counts them all. The dead do nothing more."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-        self.count = 0
-
-    async def __call__(self, _when: str, _call: str, _name: str) -> None:
-        self.count += 1
-        if 0 < self.at <= self.count:
-            raise Killed
 
 
 def install(world: World, hook: Callable[[str, str, str], Awaitable[None]]) -> None:

@@ -12,8 +12,8 @@ from rotation.errors import Busy, Stopping, Unreachable
 from rotation.ledger.records import Step
 from rotation.model import RotationRequest, SecretRef
 from rotation.ports import LEASE_S
-from tests.crash.test_killed_anywhere import Killed
 from tests.fakes import Hook, no_hook
+from tests.killer import Killed
 from tests.timed_queue import TimedQueue
 from tests.world import KINDS, REF, World
 

@@ -111,7 +111,7 @@ def _() -> Iterator[None]:
             yield one
 
     with (
-        patch.object(repair, "_settled", settled),
+        patch.object(repair, "_superseded", settled),
         patch.object(mending.Mending, "_slot_without_versions", lambda *_all: None),
     ):
         yield

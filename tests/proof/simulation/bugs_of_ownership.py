@@ -223,15 +223,14 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("grace of the last version alone", seed=141)
 def _() -> AbstractContextManager[Any]:
-    whole = retirement._over_at
+    whole = grace.over_at
 
-    def over_at(run: Run, managed: ManagedSecret, listed: Any, place: int) -> datetime:
-        known = run.history.versions()
-        slot = known.get(listed.items[place].version)
-        newer = any(known.get(one.version) == slot for one in listed.items[:place])
-        return datetime.fromtimestamp(0, UTC) if newer else whole(run, managed, listed, place)
+    def over_at(history: History, version: str, superseded_at: datetime, hours: int) -> datetime:
+        known = history.versions()
+        newest = next(one for one, slot in known.items() if slot == known[version])
+        return whole(history, version, superseded_at, hours) if version == newest else datetime.fromtimestamp(0, UTC)
 
-    return patch.object(retirement, "_over_at", over_at)
+    return patch.object(grace, "over_at", over_at)
 
 
 @bug("staged values of others cleared away", seed=3)
