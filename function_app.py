@@ -48,9 +48,9 @@ async def rotate(message: func.QueueMessage) -> None:
 @app.queue_output(arg_name="messages", queue_name=QUEUE, connection=STORAGE)
 async def sweep(timer: func.TimerRequest, messages: func.Out[List[str]]) -> None:  # noqa: ARG001  the binding's name
     """Due secrets, retirements and leftovers to the queue."""
-    from handlers.sweep import sweep as http_request
+    from handlers.sweep import sweep as sweep_vaults
 
-    messages.set(await http_request(await running.app()))
+    messages.set(await sweep_vaults(await running.app()))
 
 
 @app.route("vaults/{vault}/secrets/{name}/rotate", methods=["POST"])

@@ -81,8 +81,8 @@ async def rotate_many(running: LazyApp, http_request: HttpRequest) -> HttpRespon
                     ref, version, Reason.OPERATOR, who.name, force, demanded=True, actor_id=who.object_id
                 )
                 await outgoing.add(to_text(request))
-    response = {"accepted": outgoing.count, "count": outgoing.count}
-    return HttpResponse(202, response, messages=tuple(outgoing.messages))
+    body = {"accepted": outgoing.count, "count": outgoing.count}
+    return HttpResponse(202, body, messages=tuple(outgoing.messages))
 
 
 async def _version(vault: Vault, ref: SecretRef) -> str | None:

@@ -24,7 +24,7 @@ from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.plan import Plan
 from rotation.engine.proof import prove, published_slot, record_proven, verify
-from rotation.engine.repair import Mending
+from rotation.engine.repair import Repair
 from rotation.engine.resumption import Resumption
 from rotation.engine.retirement import clean_up, retire_due
 from rotation.engine.run import Run
@@ -47,7 +47,7 @@ class Engine:
         self._managed_secrets = ManagedSecrets(parts)
         self._owners = Owners(parts.vaults, parts.ledger, parts.policy, parts.rotator)
         self._change = Change(parts, self._managed_secrets, self._owners)
-        self._mending = Mending(parts, self._managed_secrets, self._owners, self._change)
+        self._repair = Repair(parts, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
 
     async def handle(self, request: RotationRequest) -> Outcome:
@@ -178,7 +178,7 @@ class Engine:
             try:
                 slot, asked, finishes = await self._proven(run, managed, slot, confirmed, unfinished)
             except Rejected as rejected:
-                return await self._mending.rejected(run, managed, slot, confirmed, recorded, rejected)
+                return await self._repair.rejected(run, managed, slot, confirmed, recorded, rejected)
             if finishes:
                 result = Result.RESUMED
         if slot is None or asked is None:  # nobody knows it yet, and it waits

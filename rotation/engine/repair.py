@@ -32,7 +32,7 @@ from rotation.model import (
 from rotation.spec import next_tags
 
 
-class Mending:
+class Repair:
     """Publishes again what works, or sets anew what is this secret's."""
 
     def __init__(

@@ -17,7 +17,7 @@ from rotation.rotators.postgres import proof as postgres_proof
 from rotation.rotators.postgres import same_server as postgres_same_server
 from rotation.rotators.postgres.login import logged_in
 from rotation.rotators.postgres.role import NoSuchRole, set_password
-from rotation.rotators.postgres.servers import place_of, read_login
+from rotation.rotators.postgres.servers import read_login, servers_of
 
 
 class PostgresAlternating:
@@ -27,7 +27,7 @@ class PostgresAlternating:
         self._services = services
 
     def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
-        servers = place_of(spec, secret.value)
+        servers = servers_of(spec, secret.value)
         form = read_login(secret.value, spec)
         role = form.user
         if role is None:

@@ -8,7 +8,7 @@ from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres import change as postgres_change
 from rotation.rotators.postgres import proof as postgres_proof
 from rotation.rotators.postgres import same_server as postgres_same_server
-from rotation.rotators.postgres.servers import place_of, read_login
+from rotation.rotators.postgres.servers import read_login, servers_of
 
 
 class Postgres:
@@ -18,7 +18,7 @@ class Postgres:
         self._services = services
 
     def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
-        servers = place_of(spec, secret.value)
+        servers = servers_of(spec, secret.value)
         form = read_login(secret.value, spec)
         role = form.user or (spec.slots[0] if len(spec.slots) == 1 else None)
         if role is None:

@@ -12,7 +12,7 @@ from rotation.rotators.postgres.account import account_of, consumer
 from rotation.rotators.postgres.connect import connect
 from rotation.rotators.postgres.primary import OnStandby, Primary, look
 from rotation.rotators.postgres.refusals import AsksOtherwise
-from rotation.rotators.postgres.servers import change_endpoints, place_of
+from rotation.rotators.postgres.servers import change_endpoints, servers_of
 from rotation.rotators.postgres.session import Account, Endpoint, Session
 
 
@@ -26,7 +26,7 @@ async def logs_in_for_changes(job: Job, credential: Credential, services: Rotato
     Raises:
         Rejected, AsksOtherwise: it is not accepted. Unreachable, Refused, MovedElsewhere: as `logged_in`.
     """
-    servers = place_of(job.spec, job.current.value)
+    servers = servers_of(job.spec, job.current.value)
     account = consumer(job, credential.value, credential.slot, servers)
     if account is None:
         raise Rejected(f"the value is not one of role {credential.slot!a}")
@@ -43,7 +43,7 @@ async def logged_in(job: Job, slot: str, services: RotatorDependencies) -> Async
         MovedElsewhere: the server is another one than was proven.
         Unreachable, Refused: nobody can tell, or it is not the password that is wrong.
     """
-    servers = place_of(job.spec, job.current.value)
+    servers = servers_of(job.spec, job.current.value)
     endpoints = await change_endpoints(servers, services)
     refusals: list[Refused] = []
     async for login in job.logins(slot):

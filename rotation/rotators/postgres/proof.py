@@ -14,7 +14,7 @@ from rotation.rotators.postgres.account import consumer
 from rotation.rotators.postgres.connect import connect
 from rotation.rotators.postgres.login import RejectedBySome, logged_in, primary_of
 from rotation.rotators.postgres.primary import look
-from rotation.rotators.postgres.servers import change_endpoints, permitted_place, place_of, read_login
+from rotation.rotators.postgres.servers import change_endpoints, permitted_servers, read_login, servers_of
 from rotation.rotators.postgres.session import Account, Endpoint
 
 REPLICATION_S = 30
@@ -55,7 +55,7 @@ async def prove(job: Job, services: RotatorDependencies) -> Proof:
             "name that role in the value",
             field="value",
         )
-    return Proof(role, primary.realm, place_of(job.spec, job.current.value).resource or str(primary.endpoint))
+    return Proof(role, primary.realm, servers_of(job.spec, job.current.value).resource or str(primary.endpoint))
 
 
 async def realm(job: Job, slot: str, services: RotatorDependencies) -> str:
@@ -144,7 +144,7 @@ class _Everywhere:
 
 
 async def _everywhere(job: Job, credential: Credential, services: RotatorDependencies) -> _Everywhere:
-    servers = permitted_place(job, credential.value)
+    servers = permitted_servers(job, credential.value)
     if servers is None:
         raise Rejected("the value leads to a server that was not permitted, so it is not tried")
     account = consumer(job, credential.value, credential.slot, servers)

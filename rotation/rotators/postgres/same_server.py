@@ -14,7 +14,7 @@ from rotation.ports import RotatorDependencies
 from rotation.rotators.postgres.account import consumer
 from rotation.rotators.postgres.login import RejectedBySome, primary_of
 from rotation.rotators.postgres.primary import Primary
-from rotation.rotators.postgres.servers import change_endpoints, place_of, read_login
+from rotation.rotators.postgres.servers import change_endpoints, read_login, servers_of
 
 
 async def same_provider(job: Job, target: str, services: RotatorDependencies) -> bool:
@@ -40,9 +40,9 @@ async def same_provider(job: Job, target: str, services: RotatorDependencies) ->
 
 
 async def _logged_in(job: Job, at: Job, services: RotatorDependencies) -> Primary:
-    servers = place_of(at.spec, job.current.value)
+    servers = servers_of(at.spec, job.current.value)
     role = read_login(job.current.value, job.spec).user or job.access.slots[0]
-    account = consumer(job, job.current.value, role, place_of(job.spec, job.current.value))
+    account = consumer(job, job.current.value, role, servers_of(job.spec, job.current.value))
     if account is None:
         raise Rejected(f"the value is not one of role {role!a}")
     try:

@@ -39,7 +39,7 @@ class Servers:
         return tuple(dict.fromkeys(str(one) for one in named))
 
 
-def place_of(spec: Spec, value: SecretValue) -> Servers:
+def servers_of(spec: Spec, value: SecretValue) -> Servers:
     """Read from tags and value.
 
     Raises:
@@ -86,9 +86,9 @@ async def change_endpoints(servers: Servers, services: RotatorDependencies) -> t
     return (Endpoint(server.host, DEFAULT_PORT),)
 
 
-def permitted_place(job: Job, value: SecretValue) -> Servers | None:
+def permitted_servers(job: Job, value: SecretValue) -> Servers | None:
     """The place of one of the secret's values; None where it leads to a server that this job did not ask for."""
-    servers = place_of(job.spec, value)
+    servers = servers_of(job.spec, value)
     return servers if set(servers.targets) <= set(job.access.targets) else None
 
 

@@ -31,7 +31,7 @@ from rotation.policy.known import known_names
 from rotation.ports import Ledger, Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.postgres import proof as postgres_proof
-from rotation.rotators.postgres.servers import place_of
+from rotation.rotators.postgres.servers import servers_of
 from rotation.spec import companion, parse
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 from tests.proof.deputies import vaults
@@ -172,7 +172,7 @@ async def without(walls: Sequence[str], folder: Path) -> list[Seen]:
         if "policy" in walls:
             down.enter_context(patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True))
         if "rotator" in walls:
-            anywhere = patch.object(postgres_proof, "permitted_place", lambda job, value: place_of(job.spec, value))
+            anywhere = patch.object(postgres_proof, "permitted_servers", lambda job, value: servers_of(job.spec, value))
             down.enter_context(anywhere)
         court = Court(heard, permitted, canaries)
         plain = rules(folder, permitted.port, "")

@@ -44,7 +44,7 @@ from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure.entra_value import client_ids
 from rotation.rotators.postgres.account import _administrator, consumer
-from rotation.rotators.postgres.servers import permitted_place, place_of
+from rotation.rotators.postgres.servers import permitted_servers, servers_of
 from rotation.spec import parse
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 from tests.proof.fuzz import inputs
@@ -177,8 +177,8 @@ def _alone(hostile: Hostile, secret: Secret, spec: Spec, rotator: Rotator) -> Ca
 
     def older() -> None:
         job = _job(secret, spec, RequestedAccess((f"{inputs.HOST}:5432",), ("app",), "app"))
-        permitted_place(job, value)
-        consumer(job, value, "app", place_of(spec, value))
+        permitted_servers(job, value)
+        consumer(job, value, "app", servers_of(spec, value))
 
     def latest() -> None:
         access = rotator.requested_access(spec, secret)

@@ -8,9 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from rotation.engine import engine as engine_module
-from rotation.engine import jobs, resumption, retirement
-from rotation.engine import proof as repair
-from rotation.engine import repair as mending
+from rotation.engine import jobs, proof, repair, resumption, retirement
 from rotation.engine.change import Change
 from rotation.engine.engine import Engine
 from rotation.engine.fence import Fence, within
@@ -111,8 +109,8 @@ def _() -> Iterator[None]:
             yield one
 
     with (
-        patch.object(repair, "_superseded", settled),
-        patch.object(mending.Mending, "_slot_without_versions", lambda *_all: None),
+        patch.object(proof, "_superseded", settled),
+        patch.object(repair.Repair, "_slot_without_versions", lambda *_all: None),
     ):
         yield
 
@@ -234,7 +232,7 @@ def _() -> AbstractContextManager[Any]:
         slot = known or managed.access.current_slot
         if confirmed is None or slot is None:  # what was never proven is looked at all the same
             return await whole(self, run, managed, known, confirmed, unfinished)
-        finished = await repair.record_proven(run, managed, slot, confirmed, unfinished, anew=False)
+        finished = await proof.record_proven(run, managed, slot, confirmed, unfinished, anew=False)
         return slot, confirmed, finished
 
     return patch.object(Engine, "_proven", proven)
@@ -243,7 +241,7 @@ def _() -> AbstractContextManager[Any]:
 @bug("rejected and unreachable confused", seed=114)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
-    verifies, proves = repair.verify, repair.prove
+    verifies, proves = proof.verify, proof.prove
 
     async def verify(run: Run, managed: ManagedSecret, credential: Credential) -> None:
         try:
@@ -262,9 +260,9 @@ def _() -> Iterator[None]:
     with (
         patch.object(engine_module, "prove", prove),
         patch.object(resumption, "prove", prove),
-        patch.object(repair, "verify", verify),
+        patch.object(proof, "verify", verify),
         patch.object(engine_module, "verify", verify),
-        patch.object(mending, "verify", verify),
+        patch.object(repair, "verify", verify),
     ):
         yield
 

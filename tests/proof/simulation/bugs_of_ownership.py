@@ -9,14 +9,13 @@ from datetime import UTC, datetime
 from typing import Any
 from unittest.mock import patch
 
-from rotation.engine import change, decision, grace, jobs, resumption, retirement
+from rotation.engine import change, decision, grace, jobs, proof, resumption, retirement
 from rotation.engine import engine as engine_module
-from rotation.engine import proof as repair
 from rotation.engine.decision import Looked
 from rotation.engine.dependencies import ManagedSecrets
 from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.ownership import Owners
-from rotation.engine.repair import Mending
+from rotation.engine.repair import Repair
 from rotation.engine.resumption import Resumption
 from rotation.engine.run import Run
 from rotation.ledger.asked import Asked
@@ -33,7 +32,7 @@ from tests.proof.simulation.providers import SERVER
 @bug("no proof before a binding", seed=3)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
-    whole = repair.prove
+    whole = proof.prove
 
     async def prove(
         run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
@@ -158,7 +157,7 @@ def _ours_by_history(owner: Any, name: str) -> Iterator[None]:
 
 @bug("a repair in slots that are not bound", seed=373)
 def _() -> AbstractContextManager[Any]:
-    return _ours_by_history(Mending, "rejected")
+    return _ours_by_history(Repair, "rejected")
 
 
 @bug("a repair in another form", seed=173)
@@ -264,19 +263,19 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("set anew though nobody named the slots", seed=597)
 def _() -> AbstractContextManager[Any]:
-    whole = Mending._reset
+    whole = Repair._reset
 
-    async def reset(self: Mending, run: Run, managed: ManagedSecret) -> Outcome:
+    async def reset(self: Repair, run: Run, managed: ManagedSecret) -> Outcome:
         run.request = replace(run.request, slots=managed.access.slots)
         return await whole(self, run, managed)
 
-    return patch.object(Mending, "_reset", reset)
+    return patch.object(Repair, "_reset", reset)
 
 
 @bug("the tag slot believed", seed=77)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
-    whole = repair.prove
+    whole = proof.prove
 
     async def prove(
         run: Run, managed: ManagedSecret, value: SecretValue | None = None, *, slot: str | None = None
