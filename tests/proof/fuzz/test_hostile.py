@@ -168,13 +168,13 @@ def test_an_app_that_does_harm_is_noticed(bug: str, noticed: str, monkeypatch: p
 
     async def harmful(self: hostile_served._Trial, one: hostile_served.Kept) -> Any:
         answer = await real(self, one)
-        if one.taken or len(done) == 2:
+        if one.taken or done:  # once: two changes of one role at one time, and PostgreSQL refuses the second
             return answer
         done.append(bug)
         if bug == "writes":
             await self._app.put(one.name, "another", {"rotator": one.hostile.rotator})
         elif bug == "asks":
-            await self._app.role(f"somebody_{len(done)}")
+            await self._app.role("somebody")
         elif bug == "changes":
             await self._app.set_password("app", "another-password")
         said = {"tells": ascii(one.hostile.text[:200]), "lines": "a\nb"}.get(bug, answer.json["detail"])
