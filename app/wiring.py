@@ -22,6 +22,8 @@ from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
 from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
+from rotation.readers import Refresher
+from rotation.refreshers import REFRESHERS
 from rotation.rotators import ROTATORS
 
 
@@ -81,6 +83,13 @@ async def build(settings: Settings, policy: Policy) -> App:
             rotators[name] = ROTATORS[name].build(services)
         return rotators[name]
 
+    refreshers: dict[str, Refresher] = {}
+
+    def refresher(kind: str) -> Refresher:
+        if kind not in refreshers:
+            refreshers[kind] = REFRESHERS[kind].build(services)
+        return refreshers[kind]
+
     clock = Clock(_now, time.monotonic)
     observer = telemetry(on=settings.telemetry)
     request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
@@ -88,7 +97,7 @@ async def build(settings: Settings, policy: Policy) -> App:
     engine = Engine(
         EngineDependencies(
             vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
-            stopping=lambda: shutdown.asked,
+            stopping=lambda: shutdown.asked, refresher=refresher,
         )
     )  # fmt: skip
     notifier = Notifier(settings.outcome_topic, identity)

@@ -9,6 +9,8 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 MAX_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
 STORAGE_ACCOUNTS = "microsoft.storage/storageaccounts"
+SITES, SLOTS = "microsoft.web/sites", "microsoft.web/sites/slots"
+CONTAINER_APPS = "microsoft.app/containerapps"
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
 # By the host of a cloud's resource manager, what the names of its servers end in: "Endpoints" of Azure, of Azure
 # Government and of Azure operated by 21Vianet, in Microsoft's documentation of those clouds.

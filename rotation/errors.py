@@ -74,6 +74,12 @@ class Refused(RotationError):
     code = "refused"
 
 
+class Gone(Refused):
+    """Whoever was to hear of a new version says that he wants to hear of none any more."""
+
+    code = "gone"
+
+
 class Rejected(Refused):
     """A login was refused: wrong password, wrong key. Try the next login."""
 

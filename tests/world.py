@@ -20,7 +20,17 @@ from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
 from rotation.spec import companion
-from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
+from tests.fakes import (
+    TARGET,
+    FakeClock,
+    FakeReaders,
+    FakeRotator,
+    FakeServer,
+    InMemoryLedger,
+    InMemoryVault,
+    parts,
+    value,
+)
 from tests.recorded import Recorded
 from tests.timed_queue import TimedQueue
 
@@ -40,6 +50,7 @@ class World:
         self.ledger = InMemoryLedger(self.time)
         self.queue: TimedQueue | None = None
         self.stopping = False
+        self.readers = FakeReaders()
         self.slot = FIRST[self.kind]
         passwords: dict[str, str | None] = {self.slot: "first"}
         if self.kind == "alternating":
@@ -97,6 +108,7 @@ class World:
             EngineDependencies(
                 {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
                 reminders=self.queue or NoReminders(), stopping=lambda: self.stopping,
+                refresher=lambda kind: self.readers,
             )
         )  # fmt: skip
 

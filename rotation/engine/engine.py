@@ -24,6 +24,7 @@ from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.plan import Plan
 from rotation.engine.proof import prove, published_slot, record_proven, verify
+from rotation.engine.refreshing import Refreshing
 from rotation.engine.repair import Repair
 from rotation.engine.resumption import Resumption
 from rotation.engine.retirement import clean_up, retire_due
@@ -49,6 +50,7 @@ class Engine:
         self._change = Change(parts, self._managed_secrets, self._owners)
         self._repair = Repair(parts, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
+        self._refreshing = Refreshing(parts)
 
     async def handle(self, request: RotationRequest) -> Outcome:
         """Take the steps that are missing for one secret.
@@ -102,7 +104,7 @@ class Engine:
         parts = self._parts
         run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.observer, parts.reminders)
         try:
-            outcome = await self._under_lease(run)
+            outcome = await self._refreshing.after(run, await self._under_lease(run))
         except RotationError as error:
             await record_failure(run, redactor.clean(error))
             raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -57,6 +57,8 @@ class Record:
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
     about_to: one of `AboutTo`, written before it is done. Where another record is written just then, it is a field of
         that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
+    refresh: where a version is named, who will be asked to take it: names of `Refresh`. Nobody is asked without it.
+    refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
     """
 
     at: datetime
@@ -76,6 +78,8 @@ class Record:
     given_up: bool | None = None
     actor_id: str | None = None
     about_to: str | None = None
+    refresh: Sequence[str] | None = None
+    refreshed: Mapping[str, str] | None = None
 
     @property
     def announces(self) -> bool:

@@ -15,7 +15,7 @@ from rotation.errors import Denied
 from rotation.frozen import Frozen
 from rotation.policy.targets import Target, permitted
 from rotation.rotators import ROTATORS
-from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
+from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Refresh, Tls
 
 if TYPE_CHECKING:
     from rotation.model import RequestedAccess, SecretRef, Spec
@@ -36,6 +36,7 @@ class RuleTerms(Frozen):
     ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
     for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    refresh: who is asked to take each new version, once it is published.
     """
 
     rule: int
@@ -50,6 +51,7 @@ class RuleTerms(Frozen):
     tls: Tls = Tls.VERIFY_FULL
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
+    refresh: tuple[Refresh, ...] = ()
 
     def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
@@ -177,6 +179,10 @@ class Policy(Frozen):
     def excludes(self, ref: "SecretRef") -> bool:
         """Whether a rule takes this name out, so that nothing of the app's may be written there (a staged value)."""
         return any(rule.excludes(ref) for rule in self.rules)
+
+    def refreshes(self, ref: "SecretRef") -> dict[str, Refresh]:
+        """By name, everybody whom a rule about this secret lets be asked to take a new version."""
+        return {one.name: one for rule in self.rules if rule.covers(ref) for one in rule.terms.refresh}
 
     def covered_by_none(self, ref: "SecretRef") -> Denied:
         """What to say where no rule is about this secret."""

@@ -11,7 +11,7 @@ from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Rule
 from rotation.policy.table import Table
 from rotation.policy.targets import POSTGRES_PORTS, HostTarget, Target, parse_target, repeated
 from rotation.policy.windows import Window, parse_window
-from rotation.terms import Admin, PasswordRules, Tls
+from rotation.terms import Admin, PasswordRules, Refresh, Tls
 
 if TYPE_CHECKING:
     pass
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days",
     "min-grace-hours", "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
+    "refresh",
 )  # fmt: skip
 PASSWORD_KEYS = ("length", "alphabet")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
@@ -68,6 +69,7 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             jitter_percent=table.number("expiry-jitter-percent", 0, 20, usual.jitter_percent),
             password=_password(table, known.alphabets),
             tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or usual.tls),
+            refresh=_refresh(table),
         ),
     )
     _refuse_wide_open(table, rule, known)
@@ -139,6 +141,14 @@ def _pairs(table: Table) -> tuple[tuple[str, str], ...]:
     from rotation.policy.pairs import read_pairs  # noqa: PLC0415  most rules have none, and a start need not load it
 
     return read_pairs(table)
+
+
+def _refresh(table: Table) -> tuple[Refresh, ...]:
+    if "refresh" not in table.values:
+        return ()
+    from rotation.policy.refreshes import read_refreshes  # noqa: PLC0415  most rules have none
+
+    return read_refreshes(table)
 
 
 def _one_of(text: str, known: Collection[str]) -> str:

@@ -98,6 +98,12 @@ class ApiClient:
         """Sent once, as a form."""
         return await self._send(over, HttpRequest("POST", self._base + path, data=dict(form)))
 
+    async def post_as_it_is(
+        self, over: aiohttp.ClientSession, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> ApiResponse:
+        """Sent once, byte by byte, with these headers."""
+        return await self._send(over, HttpRequest("POST", self._base + path, content=content, headers=dict(headers)))
+
     async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> ApiResponse:
         if self._tokens is not None:
             token = await self._tokens.token(f"{self._base}/.default")
