@@ -203,4 +203,4 @@ def test_the_app_does_not_start_with_a_reader_that_it_can_not_ask(
     (tmp_path / "policy.toml").write_text(policy(entry))
     given = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:ledger"}
     with pytest.raises(Misconfigured, match=re.escape(says)):
-        load_policy(from_environment(given | environment, tmp_path))
+        load_policy(from_environment({**given, **environment}, tmp_path))
