@@ -2,7 +2,9 @@
 
 One TLS port serves, each below its own path:
 
-* `/arm`: the resource manager. Storage accounts (get, listKeys, regenerateKey) and PostgreSQL flexible servers (get).
+* `/arm`: the resource manager. Storage accounts (get, listKeys, regenerateKey), PostgreSQL flexible servers (get),
+  sites (settings' references resolved again) and container apps (get, restart of a revision).
+* `/devops`, `/github`: what starts a run of a pipeline or a workflow. `/hook/NAME`: a receiver of signed webhooks.
 * `/blob/ACCOUNT`: the account's blob service, which checks Shared Key signatures as the real one does.
 * `/graph`: applications (get, addPassword, removePassword).
 * `/login`: token requests with a client's id and secret, and the authority's metadata for MSAL's clients.
@@ -16,6 +18,9 @@ State is kept in SQLite and committed before an answer is sent, so a killed proc
 * `POST accounts` `{"id": ARM id, "allow_shared_key": true, "firewall": false}` and `POST servers` `{"id", "fqdn",
   "state"}` and `POST applications` `{"object_id", "app_id", "display_name", "principal": true}` create or change one.
 * `POST applications/ID/secrets` `{"display_name"}` adds a client secret: `{"keyId", "secretText"}`.
+* `POST readers` creates one: `{"kind": "site", "site_id"}`, `{"kind": "container-app", "app_id", "revision"}`,
+  `{"kind": "pipeline", "project", "pipeline", "branch"}`, `{"kind": "workflow", "repository", "workflow", "ref",
+  "token"}`, `{"kind": "hook", "name", "key"}` (base64). `POST asked`: which calls arrived there.
 * `POST faults`, `DELETE faults`: see `local.azure.faults.Fault`.
 * `POST propagation` `{"seconds": 30}`: how long new credentials take to be accepted, and old ones to be refused.
 """

@@ -1,4 +1,4 @@
-"""The resource manager: subscriptions, storage accounts and their keys, PostgreSQL flexible servers.
+"""The resource manager: subscriptions, storage accounts and their keys, PostgreSQL flexible servers, and readers.
 
 "Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
 PostgreSQL, and "Common error codes" of the resource manager.
@@ -15,6 +15,7 @@ from typing import Any
 from aiohttp import web
 
 from local.azure.plane import Plane, answer, json_object, moment
+from local.azure.sites import Sites
 from local.resources import GROUP
 from local.tokens import TENANT
 
@@ -49,6 +50,7 @@ class Arm:
         self._plane = plane
         self._path = path
         self._blob_path = blob_path
+        self.sites = Sites(plane)
 
     def add_account(self, account_id: str, *, allow_shared_key: bool = True, firewall: bool = False) -> None:
         """Create a storage account, or change the settings of one; its keys stay.
@@ -88,6 +90,10 @@ class Arm:
         if path == "/subscriptions" and request.method == "GET":
             _check_version(request, "subscriptions", ())
             return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
+        reader = self.sites.kind_of(path)
+        if reader is not None:
+            _check_version(request, *reader)
+            return await self.sites.handle(request, path, claims)
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
             _check_version(request, "storageAccounts", STORAGE_VERSIONS)

@@ -20,13 +20,16 @@ from local.azure.blob import Blob
 from local.azure.control import ControlApi
 from local.azure.faults import Faults
 from local.azure.graph import Graph, in_graphs_words
+from local.azure.hooks import Hooks
 from local.azure.login import Login
+from local.azure.pipelines import Pipelines
 from local.azure.plane import Plane
 from local.azure.store import Store
 from local.rights import Rights
 from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
+DEVOPS_PATH, GITHUB_PATH, HOOK_PATH = "/devops", "/github", "/hook"
 SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
 
 
@@ -40,7 +43,8 @@ class LocalAzure:
     port: 0 means a free one, last time's where that is free. shown_port: what clients are told instead, where a proxy
     stands in front. data: where the state is kept. rights: what the app's identity may do; None: everything. After
     `start`, `arm_url`, `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and
-    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
+    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane`, `hooks`, `pipelines` are what those
+    control.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -49,6 +53,8 @@ class LocalAzure:
 
     arm: Arm
     graph: Graph
+    hooks: Hooks
+    pipelines: Pipelines
     plane: Plane
 
     def __init__(
@@ -92,6 +98,21 @@ class LocalAzure:
         return self.plane.url + LOGIN_PATH
 
     @property
+    def devops_url(self) -> str:
+        """Azure DevOps."""
+        return self.plane.url + DEVOPS_PATH
+
+    @property
+    def github_url(self) -> str:
+        """GitHub's REST API."""
+        return self.plane.url + GITHUB_PATH
+
+    @property
+    def hook_url(self) -> str:
+        """Receivers of webhooks, each below it by its name."""
+        return self.plane.url + HOOK_PATH
+
+    @property
     def control_url(self) -> str:
         """The control calls."""
         return f"https://localhost:{self._listens_at}{CONTROL_PATH}"
@@ -113,6 +134,7 @@ class LocalAzure:
             self.plane = Plane(store, self._authority, self._now, rights=self._rights)
             self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
+            self.hooks, self.pipelines = Hooks(self.plane), Pipelines(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
@@ -135,6 +157,11 @@ class LocalAzure:
         application = "/{version}/applications/{id}"
         calls = {("*", application): self.graph.handle, ("*", application + "/{action}"): self.graph.handle}
         app.add_subapp(GRAPH_PATH, self._service(calls, in_graphs_words))
+        runs = "/{organization}/{project}/_apis/pipelines/{pipeline}/runs"
+        app.add_subapp(DEVOPS_PATH, self._service({("POST", runs): self.pipelines.devops}))
+        dispatches = "/repos/{owner}/{name}/actions/workflows/{workflow}/dispatches"
+        app.add_subapp(GITHUB_PATH, self._service({("POST", dispatches): self.pipelines.github}))
+        app.add_subapp(HOOK_PATH, self._service({("POST", "/{name}"): self.hooks.handle}))
         login = Login(self.plane)
         metadata = ".well-known/openid-configuration"
         served: dict[tuple[str, str], Handler] = {
@@ -145,7 +172,9 @@ class LocalAzure:
             ("GET", "/{tenant}/discovery/v2.0/keys"): login.keys,
         }
         app.add_subapp(LOGIN_PATH, self._service(served))
-        control = ControlApi(self.plane, self.arm, self.graph, self.faults, self.control_key)
+        control = ControlApi(
+            self.plane, self.arm, self.graph, self.pipelines, self.hooks, self.faults, self.control_key
+        )
         app.add_subapp(CONTROL_PATH, control.app())
         return app
 
