@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from rotation.engine.sweep import Sweeper
-from rotation.errors import Denied, Gone, Refused, RotationError, Unreachable
+from rotation.errors import Denied, Gone, LeaseLost, Refused, RotationError, Unreachable
+from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
 from rotation.ledger.refreshes import AT_MOST, WAITS
 from rotation.model import Outcome, Reason, Result, RotationRequest, SecretValue
@@ -310,3 +311,52 @@ async def test_a_run_that_fails_asks_nobody() -> None:
     with pytest.raises(RotationError):
         await world.ask()
     assert world.readers.asked == []
+
+
+async def test_nobody_is_asked_to_take_a_version_that_is_not_proven_yet() -> None:
+    world = await world_with(SITE)
+    first = world.latest.version
+
+    async def goes_down(when: str, call: str, name: str) -> None:
+        world.server.down = world.server.down or (when, call, name) == ("after", "set", NAME)
+
+    world.vault.hook = goes_down
+    with pytest.raises(RotationError):
+        await world.ask()
+    assert world.latest.version != first
+    assert (await world.ask("refresh", version=first)).result is Result.SUPERSEDED
+    assert world.readers.asked == []
+    world.server.down, world.vault.hook = False, quiet
+    await world.ask("sweep")
+    assert [order.version for order in world.readers.asked] == [world.latest.version]
+
+
+async def test_a_secret_that_is_no_longer_managed_is_still_owed_to_its_readers() -> None:
+    world = await world_with(SITE)
+    sweeper = Sweeper(world.ledger, world.policy)
+    world.readers.wrong = Unreachable("down")
+    await world.ask()
+    world.readers.wrong = None
+    await world.vault.set_tags(NAME, world.latest.version, {})
+    assert await asked_for(world, sweeper) == []
+    world.time.ahead(seconds=11)
+    (request,) = await asked_for(world, sweeper)
+    outcome = await world.engine.handle(request)
+    assert (outcome.result, states(outcome)) == (Result.UNMANAGED, {SITE.name: RefreshState.DONE})
+
+
+async def test_the_last_thing_that_was_done_to_a_secret_is_its_rotation_and_not_the_asking() -> None:
+    world = await world_with(SITE)
+    await world.ask()
+    last = History(world.ledger.records(REF)).last_done()
+    assert last is not None
+    assert last.step is Step.ROTATED
+
+
+async def test_a_run_that_lost_its_lease_counts_no_try() -> None:
+    world = await world_with(SITE)
+    world.readers.wrong = LeaseLost("it ran out")
+    outcome = await world.ask()
+    assert (outcome.result, outcome.refreshed, told(world)) == (Result.ROTATED, (), [])
+    world.readers.wrong = None
+    assert states(await world.ask("sweep")) == {SITE.name: RefreshState.DONE}
