@@ -47,6 +47,10 @@ param grants = [
     grant: 'container-app'
     scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.app/containerapps/orders-api'
   }
+  {
+    grant: 'aks'
+    scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.containerservice/managedclusters/aks-orders'
+  }
 ]
 
 param httpAuth = 'entra'

@@ -30,7 +30,13 @@ CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 APP = {"oid": APP_OID, "appid": APP_CLIENT_ID}
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop".lower()
 SLOT, CONTAINER_APP = f"{SITE}/slots/next", f"{GROUP}/providers/Microsoft.App/containerApps/shop-api".lower()
-READERS = (Refresh("app-settings", SITE), Refresh("app-settings", SLOT), Refresh("container-app", CONTAINER_APP))
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop".lower()
+READERS = (
+    Refresh("app-settings", SITE),
+    Refresh("app-settings", SLOT),
+    Refresh("container-app", CONTAINER_APP),
+    Refresh("aks", CLUSTER, (("deployment", "shop/web"),)),
+)
 # What the rotators' tests are about, so that the app has the rights for it at the stand-in, and for nothing else.
 POLICY = Policy(
     (

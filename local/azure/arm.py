@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from local.azure.clusters import VERSIONS as CLUSTER_VERSIONS
+from local.azure.clusters import Clusters
 from local.azure.plane import Plane, answer, json_object, moment
 from local.azure.sites import Sites
 from local.resources import GROUP
@@ -46,11 +48,12 @@ SERVER_VERSIONS = (
 class Arm:
     """Serves the resource manager's calls below `path`."""
 
-    def __init__(self, plane: Plane, path: str, blob_path: str) -> None:
+    def __init__(self, plane: Plane, path: str, blob_path: str, clusters_path: str) -> None:
         self._plane = plane
         self._path = path
         self._blob_path = blob_path
         self.sites = Sites(plane)
+        self.clusters = Clusters(plane, clusters_path)
 
     def add_account(self, account_id: str, *, allow_shared_key: bool = True, firewall: bool = False) -> None:
         """Create a storage account, or change the settings of one; its keys stay.
@@ -94,6 +97,9 @@ class Arm:
         if reader is not None:
             _check_version(request, *reader)
             return await self.sites.handle(request, path, claims)
+        if self.clusters.serves(path):
+            _check_version(request, "managedClusters", CLUSTER_VERSIONS)
+            return await self.clusters.credentials(request, path, claims)
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
             _check_version(request, "storageAccounts", STORAGE_VERSIONS)

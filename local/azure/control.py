@@ -89,6 +89,8 @@ class ControlApi:
                 self._arm.sites.add_site(**body)
             case "container-app":
                 self._arm.sites.add_container_app(**body)
+            case "cluster":
+                self._arm.clusters.add(body["cluster_id"], body["ca"], body["deployment"])
             case "pipeline":
                 self._pipelines.add_pipeline(**body)
             case "workflow":
@@ -96,11 +98,11 @@ class ControlApi:
             case "hook":
                 self._hooks.expect(body.pop("name"), base64.b64decode(body.pop("key"), validate=True))
             case _:
-                raise ValueError("kind is site, container-app, pipeline, workflow or hook")
+                raise ValueError("kind is site, container-app, cluster, pipeline, workflow or hook")
         return web.Response(status=204)
 
     async def _asked(self, _request: web.Request) -> web.Response:
-        calls = [list(call) for call in (*self._arm.sites.asked, *self._pipelines.asked)]
+        calls = [list(call) for call in (*self._arm.sites.asked, *self._arm.clusters.asked, *self._pipelines.asked)]
         return web.json_response({"calls": calls, "hooks": self._hooks.received})
 
     async def _add_fault(self, request: web.Request) -> web.Response:

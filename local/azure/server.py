@@ -29,7 +29,7 @@ from local.rights import Rights
 from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
-DEVOPS_PATH, GITHUB_PATH, HOOK_PATH = "/devops", "/github", "/hook"
+DEVOPS_PATH, GITHUB_PATH, HOOK_PATH, AKS_PATH = "/devops", "/github", "/hook", "/aks"
 SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
 
 
@@ -132,7 +132,7 @@ class LocalAzure:
             store = Store(self._data)
             stack.callback(store.close)
             self.plane = Plane(store, self._authority, self._now, rights=self._rights)
-            self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
+            self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH, AKS_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
             self.hooks, self.pipelines = Hooks(self.plane), Pipelines(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
@@ -161,6 +161,8 @@ class LocalAzure:
         app.add_subapp(DEVOPS_PATH, self._service({("POST", runs): self.pipelines.devops}))
         dispatches = "/repos/{owner}/{name}/actions/workflows/{workflow}/dispatches"
         app.add_subapp(GITHUB_PATH, self._service({("POST", dispatches): self.pipelines.github}))
+        deployments = "/{cluster}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+        app.add_subapp(AKS_PATH, self._service({("PATCH", deployments): self.arm.clusters.patch}))
         app.add_subapp(HOOK_PATH, self._service({("POST", "/{name}"): self.hooks.handle}))
         login = Login(self.plane)
         metadata = ".well-known/openid-configuration"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from rotation.addresses import CONTAINER_APPS, SITES, is_host, port_number, resource_of
+from rotation.addresses import AKS_CLUSTERS, CONTAINER_APPS, SITES, is_host, port_number, resource_of
 from rotation.refreshers import REFRESHERS
 from rotation.terms import Refresh
 
@@ -25,6 +25,9 @@ MAX_ENTRIES = 20  # of one rule: they are all asked while the secret's lease is 
 
 _SITE = "[a-z0-9][a-z0-9-]{0,59}(?:/slots/[a-z0-9][a-z0-9-]{0,58})?"  # "Resource naming rules", Microsoft.Web
 _CONTAINER_APP = "[a-z][a-z0-9-]{0,30}[a-z0-9]"  # "Resource naming rules", Microsoft.App
+_CLUSTER = "[a-z0-9](?:[a-z0-9_-]{0,61}[a-z0-9])?"  # "Resource naming rules", Microsoft.ContainerService
+_DNS_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"  # RFC 1123, as Kubernetes names namespaces
+_DEPLOYMENT = re.compile(rf"{_DNS_LABEL}/{_DNS_LABEL}(?:\.{_DNS_LABEL})*")
 _DEVOPS = re.compile(r"https://dev\.azure\.com/([A-Za-z0-9][A-Za-z0-9-]{0,49})/([A-Za-z0-9_][A-Za-z0-9_. -]{0,63})/?")
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _WORKFLOW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\.ya?ml")
@@ -178,6 +181,12 @@ _FORMS: Mapping[str, _Form] = {
         _resource(CONTAINER_APPS, _CONTAINER_APP, "a container app"),
         '{ container-app = "/subscriptions/ID/resourceGroups/NAME/providers/Microsoft.App/containerApps/NAME" }',
         {},
+    ),
+    "aks": _Form(
+        _resource(AKS_CLUSTERS, _CLUSTER, "an AKS cluster"),
+        '{ aks = "/subscriptions/ID/resourceGroups/NAME/providers/Microsoft.ContainerService/managedClusters/NAME", '
+        'deployment = "namespace/name" }',
+        {"deployment": _text(_DEPLOYMENT, "a deployment, namespace/name")},
     ),
     "azure-devops": _Form(
         _devops,

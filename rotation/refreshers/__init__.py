@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from rotation.addresses import CONTAINER_APPS, SITES, SLOTS
+from rotation.addresses import AKS_CLUSTERS, CONTAINER_APPS, SITES, SLOTS
 from rotation.frozen import Frozen
 
 if TYPE_CHECKING:
@@ -40,6 +40,12 @@ def _container_app(services: "RotatorDependencies") -> "Refresher":
     return ContainerApp(services)
 
 
+def _aks(services: "RotatorDependencies") -> "Refresher":
+    from rotation.refreshers.aks import Aks  # noqa: PLC0415  imported when used
+
+    return Aks(services)
+
+
 def _webhook(services: "RotatorDependencies") -> "Refresher":
     from rotation.refreshers.webhook import Webhook  # noqa: PLC0415  imported when used
 
@@ -69,6 +75,11 @@ REFRESHERS: Mapping[str, RefreshKind] = MappingProxyType(
             _container_app,
             does="the latest ready revision of a container app is restarted",
             resources=(CONTAINER_APPS,),
+        ),
+        "aks": RefreshKind(
+            _aks,
+            does="the pods of a deployment are replaced, as kubectl rollout restart does it",
+            resources=(AKS_CLUSTERS,),
         ),
         "azure-devops": RefreshKind(_azure_devops, does="a run of an Azure DevOps pipeline is queued"),
         "github": RefreshKind(_github, does="a GitHub Actions workflow is started"),

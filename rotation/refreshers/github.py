@@ -38,7 +38,7 @@ class GitHub:
             "Authorization": f"Bearer {header_text(order)}",
         }
         async with session() as over:
-            answer = await self._api.post_as_it_is(over, path, body, headers)
+            answer = await self._api.send_as_it_is(over, "POST", path, body, headers)
         if answer.status == UNAUTHORIZED:
             raise Refused("GitHub does not accept the token: write one that has not expired into its secret")
         expect(answer, "GitHub", REMEDY)

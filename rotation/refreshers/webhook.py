@@ -41,7 +41,7 @@ class Webhook:
         }
         async with session() as over:
             client = ApiClient(whom, f"https://{address.netloc}")
-            answer = await client.post_as_it_is(over, address.path, body, headers)
+            answer = await client.send_as_it_is(over, "POST", address.path, body, headers)
         if answer.status == GONE:
             raise Gone(f"{whom} answered 410, so it is not asked again: take it out of the policy")
         if answer.status in REDIRECTS:

@@ -80,7 +80,7 @@ def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -
         "", "Microsoft.KeyVault/vaults", "Microsoft.Storage/storageAccounts", "Microsoft.EventGrid/topics",
         "Microsoft.Storage/storageAccounts/blobServices/containers", "Microsoft.Insights/components",
         "Microsoft.DBforPostgreSQL/flexibleServers", "microsoft.web/sites", "microsoft.web/sites/slots",
-        "microsoft.app/containerapps",
+        "microsoft.app/containerapps", "microsoft.containerservice/managedclusters",
     }  # fmt: skip
 
 

@@ -77,14 +77,18 @@ def test_a_flexible_server_by_its_id_is_read_and_by_its_name_needs_no_right() ->
 def test_a_reader_needs_the_right_to_be_asked_on_itself_alone() -> None:
     site, app = f"{GROUP}/providers/Microsoft.Web/sites/shop", f"{GROUP}/providers/Microsoft.App/containerApps/shop"
     readers = [{"app-settings": site}, {"app-settings": f"{site}/slots/next"}, {"container-app": app}]
+    cluster = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop"
+    readers.append({"aks": cluster, "deployment": "shop/web"})
+    readers.append({"aks": cluster, "deployment": "shop/worker"})
     readers.append({"webhook": "https://shop.example/", "key": "kv-a/hook"})
     told = needed(rule(["generated"], refresh=readers))
     assert told.targets == (
+        Need("aks", cluster.lower()),
         Need("app-settings", site.lower()),
         Need("app-settings-slot", f"{site}/slots/next".lower()),
         Need("container-app", app.lower()),
     )
-    assert told.custom_roles == ("app-settings", "app-settings-slot", "container-app", "ledger", "secrets")
+    assert told.custom_roles == ("aks", "app-settings", "app-settings-slot", "container-app", "ledger", "secrets")
     assert told.warnings == ()
 
 

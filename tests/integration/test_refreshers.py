@@ -10,11 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from local.azure.faults import Fault, Kind
-from local.certificates import Certificates
+from local.certificates import Certificates, ensure
 from rotation.errors import Gone, Refused, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import SecretRef, SecretValue
 from rotation.readers import RefreshOrder
@@ -22,7 +23,7 @@ from rotation.refreshers import REFRESHERS
 from rotation.refreshers.signing import signature
 from rotation.refreshers.webhook import message
 from rotation.terms import Refresh
-from tests.local_azure import CONTAINER_APP, SITE, SLOT, Place, opened
+from tests.local_azure import CLUSTER, CONTAINER_APP, SITE, SLOT, Place, opened
 
 TOKEN = f"ghp_{base64.b32encode(os.urandom(20)).decode()}"
 KEY = os.urandom(32)
@@ -39,6 +40,7 @@ async def place(tmp_path: Path, certificates: Certificates, monkeypatch: pytest.
         sites.add_site(SITE)
         sites.add_site(SLOT)
         sites.add_container_app(CONTAINER_APP, "shop-api--abc12")
+        running.azure.arm.clusters.add(CLUSTER, certificates.ca.read_text(), "shop/web")
         running.azure.pipelines.add_pipeline("shop/Big Shop", "12", "release/1")
         running.azure.pipelines.add_workflow("shop/web", "refresh.yml", "main", TOKEN)
         running.azure.hooks.expect("shop", KEY)
@@ -51,13 +53,14 @@ def readers(place: Place) -> dict[str, Refresh]:
         "app-settings": Refresh("app-settings", SITE),
         "slot": Refresh("app-settings", SLOT),
         "container-app": Refresh("container-app", CONTAINER_APP),
+        "aks": Refresh("aks", CLUSTER, (("deployment", "shop/web"),)),
         "azure-devops": DEVOPS,
         "github": GITHUB,
         "webhook": Refresh("webhook", f"{place.azure.hook_url}/shop", (), ("kv-a", "hook")),
     }
 
 
-NAMES = ("app-settings", "slot", "container-app", "azure-devops", "github", "webhook")
+NAMES = ("app-settings", "slot", "container-app", "aks", "azure-devops", "github", "webhook")
 
 
 async def ask(place: Place, refresh: Refresh, secret: str | None = None) -> None:
@@ -71,13 +74,14 @@ async def ask(place: Place, refresh: Refresh, secret: str | None = None) -> None
 def arrived(place: Place) -> list[tuple[str, ...]]:
     azure = place.azure
     hooks = [("hook", name) for name in azure.hooks.calls]
-    return [*azure.arm.sites.asked, *azure.pipelines.asked, *hooks]
+    return [*azure.arm.sites.asked, *azure.arm.clusters.asked, *azure.pipelines.asked, *hooks]
 
 
 EXPECTED = {
     "app-settings": ("refresh", SITE),
     "slot": ("refresh", SLOT),
     "container-app": ("restart", CONTAINER_APP),
+    "aks": ("aks-shop", "shop/web", PUBLISHED.isoformat()),
     "azure-devops": ("shop/Big Shop", "12", "refs/heads/release/1"),
     "github": ("shop/web", "refresh.yml", "main"),
     "webhook": ("hook", "shop"),
@@ -106,11 +110,13 @@ async def test_a_reader_that_is_down_can_be_asked_again(place: Place, name: str)
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_an_answer_that_is_lost_is_no_success(place: Place, name: str) -> None:
-    with place.fault(Fault(Kind.DROP_AFTER, method="POST", times=1)), pytest.raises(Unreachable):
+    """Asked again it arrives once more; at a cluster the second patch says the same, and begins no second rollout."""
+    method = "PATCH" if name == "aks" else "POST"
+    with place.fault(Fault(Kind.DROP_AFTER, method=method, times=1)), pytest.raises(Unreachable):
         await ask(place, readers(place)[name])
     assert arrived(place) == [EXPECTED[name]]
     await ask(place, readers(place)[name])
-    assert arrived(place) == [EXPECTED[name]] * 2
+    assert arrived(place) == [EXPECTED[name]] * (1 if name == "aks" else 2)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -135,10 +141,10 @@ async def test_a_no_says_what_to_mend_and_repeats_nothing_that_was_sent(place: P
         assert sent not in told.value.message
 
 
-@pytest.mark.parametrize("name", ["app-settings", "slot", "container-app"])
+@pytest.mark.parametrize("name", ["app-settings", "slot", "container-app", "aks"])
 async def test_without_its_right_it_is_refused_and_the_role_is_named(place: Place, name: str) -> None:
     refresh = readers(place)[name]
-    elsewhere = replace_target(refresh, refresh.target.replace("shop", "elsewhere"))
+    elsewhere = replace_target(refresh, refresh.target.replace("shop", "elsewhere"))  # no grant is on that one
     with pytest.raises(Refused, match=r"403 AuthorizationFailed.*the role Keyturn "):
         await ask(place, elsewhere)
 
@@ -151,6 +157,35 @@ async def test_a_container_app_without_a_revision_that_is_ready_is_said_to_have_
     place.azure.arm.sites.add_container_app(CONTAINER_APP, None)
     with pytest.raises(Refused, match="no revision that is ready"):
         await ask(place, readers(place)["container-app"])
+
+
+async def test_a_deployment_that_no_role_in_the_cluster_names_is_refused(place: Place) -> None:
+    with pytest.raises(Refused, match=r"the cluster answered 403 .*let a Role permit"):
+        await ask(place, Refresh("aks", CLUSTER, (("deployment", "shop/other"),)))
+    assert arrived(place) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "says"),
+    [({"local_accounts": True}, "disable them"), ({"server": "https://evil.example"}, "did not say where")],
+)
+async def test_a_cluster_with_local_accounts_or_elsewhere_is_sent_no_token(
+    place: Place, certificates: Certificates, more: dict[str, Any], says: str
+) -> None:
+    place.azure.arm.clusters.add(CLUSTER, certificates.ca.read_text(), "shop/web", **more)
+    with pytest.raises(Refused, match=says):
+        await ask(place, readers(place)["aks"])
+    assert (arrived(place), len(place.tokens.given)) == ([], 1)
+
+
+async def test_only_the_clusters_own_authority_is_trusted(place: Place, tmp_path: Path) -> None:
+    other = ensure(tmp_path / "other")
+    place.azure.arm.clusters.add(CLUSTER, other.ca.read_text(), "shop/web")
+    with pytest.raises(Unreachable, match="the cluster did not answer"):
+        await ask(place, readers(place)["aks"])
+    place.azure.arm.clusters.add(CLUSTER, "no certificate", "shop/web")
+    with pytest.raises(Refused, match="certificate authority"):
+        await ask(place, readers(place)["aks"])
 
 
 async def test_an_identity_that_the_organization_does_not_know_is_told_so(place: Place) -> None:
@@ -303,6 +338,9 @@ async def test_no_key_and_no_token_is_logged(place: Place, name: str, caplog: py
 STRICT: list[tuple[str, Callable[[pytest.MonkeyPatch], None]]] = [
     ("app-settings", lambda patch: patch.setattr("rotation.refreshers.app_settings.API_VERSION", "1999-01-01")),
     ("container-app", lambda patch: patch.setattr("rotation.refreshers.container_app.API_VERSION", "1999-01-01")),
+    ("aks", lambda patch: patch.setattr("rotation.refreshers.aks.API_VERSION", "1999-01-01")),
+    ("aks", lambda patch: patch.setattr("rotation.refreshers.aks.SCOPE", "https://management.azure.com/.default")),
+    ("aks", lambda patch: patch.setattr("rotation.refreshers.aks.RESTARTED_AT", "kube.kubernetes.io/restartedAt")),
     ("azure-devops", lambda patch: patch.setattr("rotation.refreshers.azure_devops.API_VERSION", "7.0")),
     (
         "azure-devops",

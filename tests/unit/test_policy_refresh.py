@@ -22,6 +22,8 @@ GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-S
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/Shop-Web"
 APP = f"{GROUP}/providers/Microsoft.App/containerApps/shop-api"
 
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-Shop"
+
 
 def policy(*entries: str, more: str = "") -> str:
     listed = ",\n  ".join(entries)
@@ -48,6 +50,10 @@ def wrong(*entries: str, more: str = "") -> list[tuple[int, str]]:
         (f'{{ app-settings = "{SITE}" }}', Refresh("app-settings", SITE.lower())),
         (f'{{ app-settings = "{SITE}/slots/Next" }}', Refresh("app-settings", f"{SITE}/slots/next".lower())),
         (f'{{ container-app = "{APP}" }}', Refresh("container-app", APP.lower())),
+        (
+            f'{{ aks = "{CLUSTER}", deployment = "shop/web" }}',
+            Refresh("aks", CLUSTER.lower(), (("deployment", "shop/web"),)),
+        ),
         (
             '{ azure-devops = "https://dev.azure.com/shop/Big Shop", pipeline = 12, branch = "release/1" }',
             Refresh("azure-devops", "shop/Big Shop", (("pipeline", "12"), ("branch", "release/1"))),
@@ -103,6 +109,12 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (f'{{ app-settings = "{APP}" }}', "not the resource id of an App Service"),
         ("{ app-settings = 1 }", "must be text in quotes"),
         ('{ app-settings = "\\u212A" }', "must be text in quotes"),
+        (f'{{ aks = "{SITE}", deployment = "shop/web" }}', "not the resource id of an AKS cluster"),
+        (f'{{ aks = "{CLUSTER}" }}', "`deployment` is missing"),
+        (f'{{ aks = "{CLUSTER}", deployment = "web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "shop/../web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "Shop/web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "shop/web/scale" }}', "is not a deployment"),
         (f'{{ container-app = "{SITE}" }}', "not the resource id of a container app"),
         (DEVOPS.format("shop", 12, "main"), "not the address of a project"),
         (DEVOPS.format("shop/../x", 12, "main"), "not the address of a project"),
