@@ -19,13 +19,14 @@ from rotation.engine.fence import within
 from rotation.engine.run import Run
 from rotation.errors import Gone, LeaseLost, RotationError, Unusable
 from rotation.ledger.records import Record, Step
-from rotation.ledger.refreshes import AT_MOST, Owed
+from rotation.ledger.refreshes import AT_MOST, WAITS, Owed
 from rotation.model import Outcome, Reason, RotationRequest, SecretValue
 from rotation.policy import RuleTerms
 from rotation.readers import RefreshOrder
 from rotation.reasons import Refreshed, RefreshState
 from rotation.terms import Refresh
 
+LONGEST_S = 24 * 60 * 60  # a reader that wants to be left alone for longer is asked after a day
 EARLY = timedelta(seconds=2)  # a message may come a little before its time: two clocks
 
 
@@ -53,29 +54,33 @@ class Refreshing:
         if self._parts.stopping():
             await self._ask_again(run)
             return outcome
-        found = await asyncio.gather(*(self._ask(run, owed, name) for name in due))
-        done = tuple(one for one in found if one is not None)
-        await self._record(run, owed, done)
-        await self._ask_again(run)
+        tries = await asyncio.gather(*(self._ask(run, owed, name) for name in due))
+        done = tuple(one for one, _ in tries if one is not None)
+        if await self._record(run, owed, done):
+            await self._ask_again(run, at_least=max(wait for _, wait in tries))
         failed = [one for one in done if one.detail]
         run.told.extend(f"{one.name}: {one.detail}" for one in failed)
         return replace(outcome, refreshed=done)
 
-    async def _ask(self, run: Run, owed: Owed, name: str) -> Refreshed | None:
-        """One try; None: it was not made, since this run may do nothing any more."""
+    async def _ask(self, run: Run, owed: Owed, name: str) -> tuple[Refreshed | None, int]:
+        """One try, and for how many seconds the reader wants to be left alone.
+
+        None: it was not made, since this run may do nothing any more.
+        """
         refresh = self._parts.policy.refreshes(run.request.ref).get(name)
         if refresh is None:
-            return Refreshed(name, RefreshState.DROPPED)
+            return Refreshed(name, RefreshState.DROPPED), 0
         try:
             await self._call(run, owed, refresh)
         except Exception as error:  # noqa: BLE001  whatever it is, the rotation is done and stays done
             cleaned = run.redactor.clean(error)
         else:
-            return Refreshed(name, RefreshState.DONE)
+            return Refreshed(name, RefreshState.DONE), 0
         if isinstance(cleaned, LeaseLost):
-            return None
+            return None, 0
         over = isinstance(cleaned, Gone) or owed.tries[name] + 1 >= AT_MOST
-        return Refreshed(name, RefreshState.GIVEN_UP if over else RefreshState.FAILED, cleaned.message)
+        state = RefreshState.GIVEN_UP if over else RefreshState.FAILED
+        return Refreshed(name, state, cleaned.message), 0 if over else cleaned.retry_after_s or 0
 
     async def _call(self, run: Run, owed: Owed, refresh: Refresh) -> None:
         secret = await self._secret(run, refresh)
@@ -96,21 +101,26 @@ class Refreshing:
         run.redactor.add(value)
         return value
 
-    async def _record(self, run: Run, owed: Owed, done: Sequence[Refreshed]) -> None:
-        """A record that can't be written is no harm: the same is asked once more."""
+    async def _record(self, run: Run, owed: Owed, done: Sequence[Refreshed]) -> bool:
+        """False: it can't be written. Then the next look asks the same once more, and not a message a moment later.
+
+        Else a ledger that takes no record would have readers asked without end.
+        """
         if not done:
-            return
+            return True
         failed = "; ".join(f"{one.name}: {one.detail}" for one in done if one.detail)
         note = run.note(Step.STAGED, owed.operation_id, version=owed.version, detail=failed or None)
         try:
             await run.append(replace(note, refreshed={one.name: one.state.value for one in done}))
         except RotationError:
-            return
+            return False
+        return True
 
-    async def _ask_again(self, run: Run) -> None:
+    async def _ask_again(self, run: Run, *, at_least: int = 0) -> None:
         left = run.history.owed()
         if left is None:
             return
-        wait = max(1, math.ceil((left.next_at - self._parts.clock.now()).total_seconds()))
+        soonest = max(WAITS[0], timedelta(seconds=min(at_least, LONGEST_S)))
+        wait = math.ceil(max(left.next_at - self._parts.clock.now(), soonest).total_seconds())
         request = RotationRequest(run.request.ref, left.version, Reason.REFRESH, run.request.actor)
         await self._parts.reminders.leave(request, wait)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from rotation.engine.sweep import Sweeper
-from rotation.errors import Denied, Gone, LeaseLost, Refused, RotationError, Unreachable
+from rotation.errors import Denied, Gone, LeaseLost, Refused, RotationError, Throttled, Unreachable
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
 from rotation.ledger.refreshes import AT_MOST, WAITS
@@ -116,6 +116,16 @@ async def test_a_reader_that_failed_is_asked_again_by_a_message_and_one_that_was
     assert '"reason": "refresh"' in message.text
     assert states(await later(world, ahead=WAITS[0])) == {SITE.name: RefreshState.DONE}
     assert [order.refresh for order in world.readers.asked] == [HOOK, SITE]
+
+
+@pytest.mark.parametrize(("wants", "waits"), [(None, 10), (3, 10), (90, 90), (10**9, 86_400)])
+async def test_a_reader_that_says_when_to_come_back_is_left_alone_until_then(wants: int | None, waits: int) -> None:
+    world = await world_with(SITE)
+    world.queue = TimedQueue(world.time)
+    world.readers.wrong = Throttled("too many calls", retry_after_s=wants)
+    await world.ask()
+    (message,) = world.queue.messages
+    assert message.visible_at == world.time.monotonic() + waits
 
 
 async def test_an_answer_that_was_lost_brings_a_second_call() -> None:
@@ -256,7 +266,9 @@ async def test_a_record_that_can_not_be_written_makes_no_failure() -> None:
             raise Unreachable("the ledger does not answer")
 
     world.ledger.hook = full
+    world.queue = TimedQueue(world.time)
     assert (await world.ask()).result is Result.ROTATED
+    assert world.queue.messages == [], "else a ledger that takes no record would have readers asked without end"
     world.ledger.hook = quiet
     await later(world)
     assert len(world.readers.asked) == 2, "at least once"
