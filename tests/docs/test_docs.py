@@ -173,3 +173,10 @@ def test_the_page_for_users_shows_what_the_check_of_a_policy_prints(
     file.write_text(rule + "\n" * 77 + 'password = { alphabet = "latin" }\n')
     assert main(["check", str(file)]) == 2
     assert f"``{capsys.readouterr().err.strip().rpartition('/')[2]}``" in page
+
+
+def test_git_ignores_each_file_that_a_command_of_the_pages_writes_a_value_to() -> None:
+    lines = [line for page in ALL for line in code(page)]
+    written = {name for line in lines for name in re.findall(r"(?:> |--file )(\S+\.txt)", line)}
+    assert written
+    assert written <= set((ROOT / ".gitignore").read_text().splitlines())
