@@ -315,7 +315,7 @@ async def test_what_more_than_a_password_would_mend_is_said_however_many_older_v
     value = owner.value(role)
     older = value.replace(role.password.reveal(), "Zq9-older-Xw3k")
     job = job_of(rotator, value, logins=[version(value), version(older)])
-    with pytest.raises(Rejected, match="nothing known logs in .* LOGIN lets it"):
+    with pytest.raises(Rejected, match=r"nothing known logs in .* LOGIN lets it"):
         await rotator.apply(job, rotator.draft(job))
 
 
