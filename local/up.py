@@ -32,7 +32,7 @@ def up(stack: Stack, ready_file: Path | None) -> int:
             problem = stack.ended()
     ready_file.unlink(missing_ok=True)
     if problem:
-        print(f"up: {problem}; started again with the same --data, the stack goes on where it stood")
+        print(f"up: {problem}; started again with the same --data, the stack goes on where it was")
     return 1 if problem else 0
 
 
