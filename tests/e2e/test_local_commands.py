@@ -167,8 +167,16 @@ async def test_a_part_that_ends_by_itself_ends_the_stack_with_a_line(up: Up) -> 
     assert "the host ended with -9" in out.decode()
 
 
+# What the page breaks on purpose: another secret, what is replaced in the page's program, and the answer.
+BROKEN = (
+    ("wrong-password", ("kT7-first-mZ4q", "kT7-other-mZ4q"), 502, "unproven"),
+    ("wrong-format", ('{"rotator": "postgres"}', '{"rotator": "postgres", "format": "yaml"}'), 422, "unusable"),
+    ("elsewhere", ("@{where}", "@db.example/orders"), 403, "denied"),
+)
+
+
 @pytest.mark.thorough
-async def test_the_page_puts_a_secret_into_the_stack_and_rotates_it(tmp_path: Path) -> None:
+async def test_the_page_puts_a_secret_into_the_stack_rotates_it_and_breaks_others(tmp_path: Path) -> None:
     """docs/using.md, with nothing but the folder and the port replaced."""
     page = (
         (ROOT / "docs" / "using.md").read_text().partition("## On this machine, without Azure")[2].partition("\n## ")[0]
@@ -193,6 +201,15 @@ async def test_the_page_puts_a_secret_into_the_stack_and_rotates_it(tmp_path: Pa
         planned, rotated, history = one_by_one(said)
         assert (planned["outcome"], rotated["outcome"]) == ("planned", "rotated")
         assert history["version"] == rotated["version"]
+        shell = here(commands[0].partition("curl")[0])
+        for name, (right, wrong), status, code in BROKEN:
+            assert right in program
+            written = re.sub(r"with psycopg.+\n.+\n", "", here(program)).replace("orders-db", name)
+            await done(sys.executable, "-c", written.replace(right, wrong))
+            call = f"curl -sS -X POST -d '' -H \"$AUTH\" $APP/api/vaults/kv-demo/secrets/{name}/rotate"
+            answer = json.loads(await done("bash", "-e", "-c", shell + call))
+            assert (answer["status"], answer["type"]) == (status, f"urn:keyturn:problem:{code}")
+            assert f"| {status}, `{code}`" in page
     finally:
         stack.terminate()
         await stack.communicate()
