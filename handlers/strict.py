@@ -115,7 +115,7 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def _repeated(name: str, place: str) -> Malformed:
     """A parameter or field that is there again, whose values may contradict each other."""
     shown = _NAME.fullmatch(name) is not None
-    return Malformed(f"{name if shown else 'a name'} stands there twice: write it once", field=name if shown else place)
+    return Malformed(f"{name if shown else 'a name'} is there twice: write it once", field=name if shown else place)
 
 
 def _unknown(name: str, known: Collection[str], kind: str, place: str) -> Malformed:

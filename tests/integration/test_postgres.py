@@ -308,6 +308,17 @@ async def test_a_role_that_may_not_log_in_is_told_at_verify(owner: Owner, rotato
         await rotator.verify(job, job.current)
 
 
+async def test_what_more_than_a_password_would_mend_is_said_however_many_older_values_are_refused_after_it(
+    owner: Owner, rotator: Postgres
+) -> None:
+    role = owner.role(attributes="NOLOGIN")
+    value = owner.value(role)
+    older = value.replace(role.password.reveal(), "Zq9-older-Xw3k")
+    job = job_of(rotator, value, logins=[version(value), version(older)])
+    with pytest.raises(Rejected, match=r"nothing known logs in .* LOGIN lets it"):
+        await rotator.apply(job, rotator.draft(job))
+
+
 # servers that are not what they should be
 
 

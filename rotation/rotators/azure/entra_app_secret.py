@@ -75,7 +75,7 @@ class EntraAppSecret:
         added = _judge(answer, job)
         key_id, text = added.get("keyId"), added.get("secretText")
         if not isinstance(key_id, str) or not isinstance(text, str):
-            raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
+            raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not return it; it is removed later")
         value = read_secret(job.current.value, job.spec).with_login(SecretValue(text))
         return Applied(Credential(value, key_id.lower()))
 
@@ -161,7 +161,7 @@ class EntraAppSecret:
         try:
             return parse_application(body)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Refused(f"what Microsoft Graph tells of {_name(job)} can't be understood") from None
+            raise Refused(f"what Microsoft Graph says of {_name(job)} can't be understood") from None
 
     async def _log_in(
         self, over: ClientSession, job: Job, application: Application, start: datetime, text: str

@@ -116,7 +116,7 @@ class TwoKeys:
         body = await self._post(over, job, self._keyed.regenerate_action, self._keyed.body(slot))
         key = self._parse(body, job).get(slot)
         if key is None:
-            raise Refused(f"{self._name(job)} did not tell its new {slot}; look at its keys")
+            raise Refused(f"{self._name(job)} did not return its new {slot}; look at its keys")
         return key
 
     async def properties(self, over: ClientSession, job: Job) -> Mapping[str, Any]:

@@ -121,7 +121,9 @@ def _all_refused(refusals: Sequence[Refused], job: Job, slot: str, endpoints: Se
     if refusals and all(isinstance(refusal, AsksOtherwise) for refusal in refusals):
         return refusals[0]
     servers = ", ".join(str(endpoint) for endpoint in endpoints)
-    told = "".join(f"; {refusal.message}" for refusal in refusals[-1:])
+    # That an old password was refused helps nobody where another refusal says what to do about the role itself.
+    telling = [refusal for refusal in refusals if type(refusal) is not Rejected] or refusals
+    told = "".join(f"; {refusal.message}" for refusal in telling[-1:])
     remedy = "put the working password into the vault as a new version"
     if job.admin is None:
         remedy += ", or name an administrator (admin) in the policy's rule"

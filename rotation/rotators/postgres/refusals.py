@@ -36,6 +36,10 @@ class KeptAsMd5(Rejected):
     """The server keeps this password as MD5, so it can't be proven by the one way that is answered."""
 
 
+class MayNotLogIn(Rejected):
+    """The password was right, and the role has no LOGIN."""
+
+
 class StatementRefused(Refused):
     """The server refused a statement, so that nothing changed.
 
@@ -61,7 +65,7 @@ def login_error(message: str, endpoint: str, user: str, *, password_asked: bool)
             error = Rejected(f"the password of {role} was refused")
         case "28000" if password_asked:
             # The password was proven before the role was looked at.
-            error = Rejected(f"{role} may not log in: ALTER ROLE ... LOGIN lets it")
+            error = MayNotLogIn(f"{role} may not log in: ALTER ROLE ... LOGIN lets it")
         case "28000":
             error = Refused(
                 f"{role} is not let in from here, whatever its password: "
