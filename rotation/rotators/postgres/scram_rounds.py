@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from rotation.errors import Refused, Unreachable
-from rotation.rotators.postgres.session import ready
+from rotation.rotators.postgres.connection import ready
 
 MAX_ROUNDS = 1_000_000  # a server's default is 4,096; this takes half a second
 QUICK_ROUNDS = 50_000  # thirty milliseconds: more is not done in the event loop's thread
