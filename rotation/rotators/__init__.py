@@ -19,7 +19,7 @@ _LIVES_ON = "goes on working until the grace period (72 hours) is over"
 
 
 class Kind(Frozen):
-    """All that is to be known of a kind of rotator without importing it. Whoever lists kinds asks here.
+    """All that is to be known of a kind of rotator without importing it. A list of kinds is made from this.
 
     build: how it is made; the only place that imports it.
     changes, holders: README's words for what it changes, and for what becomes of those who hold the old value.
