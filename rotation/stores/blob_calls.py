@@ -41,15 +41,15 @@ def translated() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        told = _told(error)
+        refusal = _refusal(error)
     except AzureError:
-        told = Unreachable("the ledger's storage does not answer; what was written may stand there")
+        refusal = Unreachable("the ledger's storage does not answer; what was written may be there")
     else:
         return
-    raise told
+    raise refusal
 
 
-def _told(error: HttpResponseError) -> RotationError:
+def _refusal(error: HttpResponseError) -> RotationError:
     code = str(getattr(error, "error_code", "") or "")
     status = error.status_code or 0
     if code == "ContainerNotFound":

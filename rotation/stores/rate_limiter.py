@@ -6,8 +6,8 @@ Key Vault service limits"). So each caller books its moment beforehand: the next
 away where that is too long. Where the vault says 429 all the same, others write too: everybody here stops until the
 vault's own time is over, and goes on slower; each quiet second brings some of the speed back. Several instances so
 share one vault without knowing of each other. A 429 need not say when that time is over (AzureSignTool#219 shows one
-that does not). Then it is guessed: there is room again when the oldest of our own creations leaves the limit's window;
-whoever made hardly any knows nothing, and asks again after a second, two, four.
+that does not). Then it is guessed: the vault takes new versions again when the oldest of our own creations leaves the
+limit's window; an instance that made hardly any knows nothing, and asks again after a second, two, four.
 """
 
 from __future__ import annotations
