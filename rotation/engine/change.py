@@ -76,7 +76,7 @@ class Change:
 
         draft, staged_version = await self._stage(run, job, managed, asked, grace)
 
-        # 6. Whoever else writes to the vault may have used its limit up; then nothing changes that could not be told.
+        # 6. Another writer may have used the vault's limit up; then nothing changes that could not be written there.
         await run.reserve_writes(0)
         try:
             with run.observer.step("apply"):
@@ -98,7 +98,7 @@ class Change:
             try:
                 await self._verify(run, managed, job, credential)
             except NotYet as not_yet:
-                if staged_version is None:  # the provider told its value once; keep it for the next look
+                if staged_version is None:  # the provider said its value once; keep it for the next look
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)

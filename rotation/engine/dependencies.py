@@ -68,7 +68,7 @@ class ManagedSecrets:
         return ManagedSecret(secret, spec, access, terms, rotator)
 
     def permitted(self, redactor: Redactor) -> Callable[[Secret, Spec], ManagedSecret]:
-        """`of`, for whoever reads older values of a run."""
+        """`of`, for what reads older values of a run."""
         return lambda secret, spec: self.of(secret, spec, redactor)
 
     def check_going_on(self) -> None:

@@ -108,7 +108,7 @@ class Engine:
             raise
         finally:
             await run.end()
-        detail = "; ".join((outcome.detail, *run.told))
+        detail = "; ".join((outcome.detail, *run.remarks))
         return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
 
     async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:

@@ -52,7 +52,7 @@ class Repair:
         recorded: Asked | None,
         rejected: Rejected,
     ) -> Outcome:
-        """The latest version does not log in. What is not bound to this secret is not touched, whoever could."""
+        """The latest version does not log in. What is not bound to this secret is not touched, even if it could be."""
         if run.request.adopt is Adopt.RESET:
             return await self._reset(run, managed)
         mine = None if recorded is None or recorded.realm is None else run.ours()
@@ -131,7 +131,7 @@ class Repair:
     def _slot_without_versions(
         self, run: Run, managed: ManagedSecret, recorded: Asked, mine: frozenset[str] | None
     ) -> str | None:
-        """The newest slot that is ours, of those that the provider assigns: it stands in no version any more.
+        """The newest slot that is ours, of those that the provider assigns: it is in no version any more.
 
         The secret was deleted and written anew. A new credential harms nobody there, and the value is built from what
         was written, where that asks for just what was proven.
