@@ -1,6 +1,6 @@
 """The fields of a flat JSON object, and where each is in the text.
 
-The object is checked and read by the standard library; where its fields stand is found by a scanner, so that spacing,
+The object is checked and read by the standard library; where its fields are is found by a scanner, so that spacing,
 order, escapes and numbers stay as they were written.
 """
 

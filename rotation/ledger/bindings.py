@@ -19,7 +19,7 @@ FOLDER = "_bindings"
 
 
 def vault_folder(vault: str) -> str:
-    """Where the histories of a vault's secrets stand.
+    """Where the histories of a vault's secrets are.
 
     Raises:
         Refused: the name is none of a vault, and might be that of the bindings' folder.
@@ -115,8 +115,8 @@ def _whole(lines: Sequence[bytes]) -> Iterator[Binding]:
             continue  # no beginning of an object is JSON, but for the whole of it
         except (ValueError, KeyError, TypeError):
             raise Refused(
-                "who owns the credential can't be told: its history in the ledger's folder _bindings holds a line that "
-                "this package can't read; deploy the package that wrote it, or restore the history"
+                "nobody can say who owns the credential: its history in the ledger's folder _bindings holds a line "
+                "that this package can't read; deploy the package that wrote it, or restore the history"
             ) from None
 
 

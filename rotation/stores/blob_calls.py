@@ -63,5 +63,5 @@ def _refusal(error: HttpResponseError) -> RotationError:
     if status in {_CONFLICT, _LOST}:
         return LeaseLost("the lease is no longer ours; nothing was written, and the next run goes on from here")
     if status >= _SERVER or status == 0:
-        return Unreachable("the ledger's storage failed; what was written may stand there")
+        return Unreachable("the ledger's storage failed; what was written may be there")
     return Refused("the ledger's storage refuses: the app's identity needs the role Storage Blob Data Contributor")

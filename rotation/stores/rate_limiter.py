@@ -27,7 +27,7 @@ MAX_CONCURRENT = 8  # after a pause: a few rotations need not wait for each othe
 SLOWER = 0.8
 SLOWEST = 0.1  # of the full speed
 RECOVERS_IN_S = 30.0  # from nothing to full speed
-PATIENCE_S = 10.0  # the limit's own window; who would wait longer is better put back
+PATIENCE_S = 10.0  # the limit's own window; a run that would wait longer is better put back
 SHORTEST_S = 1.0  # the first wait of "Azure Key Vault throttling guidance"
 MOMENT_S = 0.001  # not worth a sleep
 APART_S = 0.5  # callers that were stopped together go on over so long
@@ -78,7 +78,7 @@ class RateLimiter:
             if self._monotonic() + waits > now + 2 * PATIENCE_S:  # it closed again and again, and leases run out
                 raise Throttled("the vault takes no more new versions for now", retry_after_s=math.ceil(waits))
             await self._sleep(waits)
-            # Closed meanwhile: those who wait go on one after the other.
+            # Closed meanwhile: runs that wait go on one after the other.
             waits = self._closed_until - self._monotonic()
             waits += self._dice.random() * APART_S if waits > 0 else 0.0
 

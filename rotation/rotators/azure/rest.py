@@ -130,7 +130,7 @@ class ApiClient:
 
 
 class _Retry(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
-    """A few quick tries of what only reads. Who says when to come back is not asked before: the queue waits for it."""
+    """A few quick tries of what only reads. One that says when to come back is not asked before: the queue waits."""
 
     def __init__(self) -> None:
         super().__init__(retry_total=TRIES_MORE, retry_backoff_factor=BACKOFF_S, retry_on_methods=["GET"])

@@ -29,7 +29,7 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("search_path", "pg_catalog, pg_temp", "what it names first would stand for the catalog's"),
+    Setting("search_path", "pg_catalog, pg_temp", "what it names first would be taken for the catalog's"),
     Setting("statement_timeout", "8s", "the server gives up before we do; a role's own may be a millisecond"),
     Setting("lock_timeout", "5s", "the same, for a change that waits for another"),
     Setting("transaction_timeout", "0", "a role's own may be shorter than a wait for a lock", since=170000),
