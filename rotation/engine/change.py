@@ -49,8 +49,8 @@ class PublishedUnproven(Transient):
 class Change:
     """Takes the steps, each of which may be repeated without harm."""
 
-    def __init__(self, parts: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
+        self._dependencies = dependencies
         self._managed_secrets = managed_secrets
         self._owners = owners
 
@@ -199,7 +199,7 @@ class Change:
         grace: int,
         staged_version: str | None = None,
     ) -> Secret:
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         tags = next_tags(managed.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=managed.secret.version)
         written = await run.publish(managed, credential.value, tags, self._expiry(managed, now))
         await run.append(
@@ -212,7 +212,7 @@ class Change:
 
     def _expiry(self, managed: ManagedSecret, now: datetime) -> datetime:
         life = timedelta(days=managed.spec.validity_days)
-        jitter = self._parts.random.random() * managed.terms.jitter_percent / 100
+        jitter = self._dependencies.random.random() * managed.terms.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
 
 

@@ -36,9 +36,9 @@ class Repair:
     """Publishes again what works, or sets anew what is this secret's."""
 
     def __init__(
-        self, parts: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners, change: Change
+        self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners, change: Change
     ) -> None:
-        self._parts = parts
+        self._dependencies = dependencies
         self._managed_secrets = managed_secrets
         self._owners = owners
         self._change = change
@@ -82,7 +82,7 @@ class Repair:
             except MovedElsewhere as moved:  # and what does not log in can't be proven anew there
                 raise unproven(managed, Rejected(moved.message)) from None
         credential, was = found
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         tags = next_tags(was.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=secret.version)
         operation = operation_id(secret.ref, secret.version, "repair")
         await run.announce(

@@ -147,14 +147,14 @@ def _of_pairs(text: str, found: Mapping[str, str], tag: str | None) -> str | Non
             raise _unread(name)
     if keywords & _STORAGE:
         return "azure-storage"
-    place = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
-    if keywords & _SQL_SERVER or (tag != "ado" and _OF_SQL_SERVER.match(place)):
+    server = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
+    if keywords & _SQL_SERVER or (tag != "ado" and _OF_SQL_SERVER.match(server)):
         raise _unread("SQL Server")
-    if keywords & _MYSQL or (tag != "ado" and ":3306" in place):
+    if keywords & _MYSQL or (tag != "ado" and ":3306" in server):
         raise _unread("MySQL")
     if not keywords & _ADO:
         return None
-    if "host" not in keywords and tag != "ado" and not _OF_POSTGRESQL.search(place):
+    if "host" not in keywords and tag != "ado" and not _OF_POSTGRESQL.search(server):
         raise NotUnderstood(
             "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
             "Npgsql's, write Host= for Server=, or set the tag format to ado"

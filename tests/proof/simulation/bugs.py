@@ -213,7 +213,7 @@ def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
     async def under_lease(self: Engine, run: Run) -> Outcome:
-        [rule] = self._parts.policy.rules
+        [rule] = self._dependencies.policy.rules
         window = rule.terms.window
         if run.history.open_operation() is not None and window is not None and not window.contains(run.clock.now()):
             return Outcome(Result.DEFERRED, run.request.ref, "outside the policy's window")
