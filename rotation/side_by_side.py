@@ -13,7 +13,7 @@ async def side_by_side(
 ) -> AsyncGenerator[tuple[T, R], None]:
     """Each thing with what `do` made of it, in the order of the things; at most `at_once` calls are under way.
 
-    A slow call holds up what comes after it, but no other call. `things` is asked for the next one when there is room.
+    A slow call holds up what comes after it, but no other call. `things` is asked for the next when one may begin.
     The first error ends it: the calls under way are cancelled, and it is raised.
     """
     coming = _each(things)

@@ -2,7 +2,7 @@
 
 `DIR/<vault>/<secret>.jsonl` is the history, `….lease` who may write to it. flock guards each look at the lease for its
 moment only; the lease itself is what the file says, so that it runs out by time as a blob's does. One thing is kinder
-here: the lease of a process that is gone is free at once, so that a killed app goes on where it stood.
+here: the lease of a process that is gone is free at once, so that a killed app goes on where it was.
 """
 
 from __future__ import annotations

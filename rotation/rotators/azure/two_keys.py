@@ -163,10 +163,10 @@ class TwoKeys:
         if answer.ok:
             return answer.body
         if answer.status == FORBIDDEN:
-            raise Refused(f"this app may not manage {self._name(job)} ({answer.told}): give it {self._keyed.roles}")
+            raise Refused(f"this app may not manage {self._name(job)} ({answer.summary}): give it {self._keyed.roles}")
         if answer.status == NOT_FOUND:
             raise Refused(f"there is no {self._name(job)} at the tag target", field="target")
-        raise Refused(f"Azure Resource Manager answered {answer.told} for {self._name(job)}")
+        raise Refused(f"Azure Resource Manager answered {answer.summary} for {self._name(job)}")
 
 
 def name_of(job: Job) -> str:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable
+from rotation.rotators.databases.database import AsksOtherwise
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -26,10 +27,6 @@ _NO_LOGIN_NOW = (*_NOT_NOW, "XX")
 _INTERNAL, _ANOTHER_WAS_FASTER = "XX000", b"simple_heap_update"
 # The words of a check that wants to see a new password: its writer's, and English.
 _WANTS_IT_IN_CLEAR = re.compile(r"hash|encrypt|plain|clear.?text", re.IGNORECASE)
-
-
-class AsksOtherwise(Refused):
-    """The server wants the password in another way than the one that does not show it to the server."""
 
 
 class KeptAsMd5(Rejected):
