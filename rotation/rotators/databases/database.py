@@ -162,7 +162,8 @@ class Database(Protocol):
         """Log in. Nothing of a vault's value decides over more than host, port, database, user and password.
 
         Raises:
-            Rejected: the server knows no such login and password, or the login may not log in.
+            Rejected: the server knows no such login and password, or the login may not log in. A class of its own,
+                where another password would not help: its message is then the one that is shown.
             AsksOtherwise: the server would not have the password proven without seeing it.
             Refused: the password was not looked at, or is not what is wrong. Unreachable: nobody can tell.
         """
