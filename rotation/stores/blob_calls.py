@@ -59,7 +59,7 @@ def _refusal(error: HttpResponseError) -> RotationError:
     if status == _NOT_FOUND:
         return NoBlobError("there is no such blob")
     if code in {"LeaseAlreadyPresent", "BlobAlreadyExists", "LeaseIsBreakingAndCannotBeAcquired"}:
-        return Busy("another run works on this secret; it is asked again shortly", retry_after_s=30)
+        return Busy("another run works on this secret: try again in a moment", retry_after_s=30)
     if status in {_CONFLICT, _LOST}:
         return LeaseLost("the lease is no longer ours; nothing was written, and the next run goes on from here")
     if status >= _SERVER or status == 0:

@@ -88,7 +88,7 @@ class FileLedger:
             now = lease.read()
             if now is not None and not _is_over(now, self._monotonic()):
                 raise Busy(
-                    "another run works on this secret; it is asked again shortly",
+                    "another run works on this secret: try again in a moment",
                     retry_after_s=max(1, round(now.until - self._monotonic())),
                 )
             mend(path)
