@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which class stands behind which port, and that holds state."""
+"""The composition root: the only place that knows which class is behind which port, and that holds state."""
 
 from __future__ import annotations
 

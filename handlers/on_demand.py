@@ -34,7 +34,7 @@ async def rotate_now(running: LazyApp, http_request: HttpRequest, vault: str, na
     who = caller(http_request.headers, app.settings.http_auth, Role.OPERATOR)
     dry_run = _flag(asked, "dry_run")
     force = _force(asked.get("force", "false"))
-    vault_of(app, vault)  # before anybody is told of a vault that there is not
+    vault_of(app, vault)  # before anything is said of a vault that there is not
     ref = SecretRef(vault.lower(), checked_name(name))
     wanted = asked.get("if_version")
     if wanted is not None:
@@ -61,7 +61,7 @@ async def rotate_now(running: LazyApp, http_request: HttpRequest, vault: str, na
 async def rotate_many(running: LazyApp, http_request: HttpRequest) -> HttpResponse:
     """A filter over vaults, names and rotators: each secret that fits is asked for, pinned to its latest version.
 
-    Sent in parts while it goes on: a vault that fails in the middle is told, and asking once more asks for none twice.
+    Sent in parts while it goes on: a vault that fails in the middle is named, and asking once more asks for none twice.
     """
     query(http_request)
     wish, force = _filter(json_object(http_request, *FILTERS, "force"))

@@ -88,7 +88,7 @@ def _state(item: SecretItem, history: History, version: str | None) -> str:
     except RotationError:
         return "unusable"
     if spec is None:
-        # Who takes the tag off a version of ours means it; who writes one without has lost it.
+        # A person who takes the tag off a version of ours means it; one who writes a version without it has lost it.
         return "tags_lost" if history.tags() and version not in history.versions() else "unmanaged"
     if history.open_operation() is not None:
         return "interrupted"

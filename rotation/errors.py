@@ -75,7 +75,7 @@ class Refused(RotationError):
 
 
 class Gone(Refused):
-    """Whoever was to hear of a new version says that he wants to hear of none any more."""
+    """A reader that was to be asked to take a new version wants to be asked no more."""
 
     code = "gone"
 
@@ -114,7 +114,7 @@ class HttpClosed(RotationError):
 
 
 class Unexpected(RotationError):
-    """A fault of ours. Only the exception's type is told, since a foreign text may hold a value (500)."""
+    """A fault of ours. Only the exception's type is shown, since a foreign text may hold a value (500)."""
 
     code = "unexpected"
 

@@ -33,7 +33,7 @@ class Refresher(Protocol):
         """Ask.
 
         Raises:
-            Unreachable, Throttled: no answer, or "not now". Gone: it wants to hear of none any more.
+            Unreachable, Throttled: no answer, or "not now". Gone: it wants to be asked no more.
             Refused: no, by a right that is missing or a name that does not exist. Unusable: the secret can't be used.
         """
         ...

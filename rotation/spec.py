@@ -45,7 +45,7 @@ def checked_name(name: str) -> str:
 
 
 def checked_word(text: str, field: str) -> str:
-    """What is asked for as a vault or a version, where it could be one: it is looked up, and told in logs.
+    """What is asked for as a vault or a version, where it could be one: it is looked up, and shown in logs.
 
     Raises:
         Malformed: of that field.
@@ -86,7 +86,7 @@ class _Asked:
             known = _known(name)
             if known is not None:
                 if known in self._values:
-                    raise Unusable(f"the tag {known} stands there twice, in two spellings: keep one", field=known)
+                    raise Unusable(f"the tag {known} is there twice, in two spellings: keep one", field=known)
                 self._values[known] = value.strip()
 
     def _find(self, name: str) -> tuple[str, str | None]:
@@ -178,7 +178,7 @@ def companion(name: str) -> str:
     """The name of the secret that holds staged values.
 
     Raises:
-        Unusable: field "name"; there is no room for it, or `name` is itself a companion.
+        Unusable: field "name"; it would be too long, or `name` is itself a companion.
     """
     if is_companion(name):
         raise Unusable(f"{name} is where staged values are kept: remove its `rotator` tag", field="name")

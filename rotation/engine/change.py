@@ -50,8 +50,8 @@ class PublishedUnproven(Transient):
 class Change:
     """Takes the steps, each of which may be repeated without harm."""
 
-    def __init__(self, parts: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
+        self._dependencies = dependencies
         self._managed_secrets = managed_secrets
         self._owners = owners
 
@@ -77,7 +77,7 @@ class Change:
 
         draft, staged_version = await self._stage(run, job, managed, asked, grace)
 
-        # 6. Whoever else writes to the vault may have used its limit up; then nothing changes that could not be told.
+        # 6. Another writer may have used the vault's limit up; then nothing changes that could not be written there.
         await run.reserve_writes(0)
         try:
             with run.observer.step("apply"):
@@ -99,7 +99,7 @@ class Change:
             try:
                 await self._verify(run, managed, job, credential)
             except NotYet as not_yet:
-                if staged_version is None:  # the provider told its value once; keep it for the next look
+                if staged_version is None:  # the provider said its value once; keep it for the next look
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)
@@ -200,7 +200,7 @@ class Change:
         grace: int,
         staged_version: str | None = None,
     ) -> Secret:
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         tags = next_tags(managed.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=managed.secret.version)
         written = await run.publish(managed, credential.value, tags, self._expiry(managed, now))
         note = run.note(
@@ -212,7 +212,7 @@ class Change:
 
     def _expiry(self, managed: ManagedSecret, now: datetime) -> datetime:
         life = timedelta(days=managed.spec.validity_days)
-        jitter = self._parts.random.random() * managed.terms.jitter_percent / 100
+        jitter = self._dependencies.random.random() * managed.terms.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
 
 

@@ -61,7 +61,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """What was seen outside the history; None: nobody looked, and the history's word stands.
+    """What was seen outside the history; None: nobody looked, and the history's word counts.
 
     access: what tags and value ask for. ours: the slots that are bound to this secret.
     over: of the slots that wait for their retirement, those whose grace period is over. A run leaves that to

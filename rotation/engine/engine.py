@@ -43,14 +43,14 @@ __all__ = ["Engine", "EngineDependencies"]
 class Engine:
     """Answers one request at a time; any number of them, in any number of processes, may run side by side."""
 
-    def __init__(self, parts: EngineDependencies) -> None:
-        self._parts = parts
-        self._managed_secrets = ManagedSecrets(parts)
-        self._owners = Owners(parts.vaults, parts.ledger, parts.policy, parts.rotator)
-        self._change = Change(parts, self._managed_secrets, self._owners)
-        self._repair = Repair(parts, self._managed_secrets, self._owners, self._change)
+    def __init__(self, dependencies: EngineDependencies) -> None:
+        self._dependencies = dependencies
+        self._managed_secrets = ManagedSecrets(dependencies)
+        self._owners = Owners(dependencies.vaults, dependencies.ledger, dependencies.policy, dependencies.rotator)
+        self._change = Change(dependencies, self._managed_secrets, self._owners)
+        self._repair = Repair(dependencies, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
-        self._refreshing = Refreshing(parts)
+        self._refreshing = Refreshing(dependencies)
 
     async def handle(self, request: RotationRequest) -> Outcome:
         """Take the steps that are missing for one secret.
@@ -72,23 +72,23 @@ class Engine:
         self, kind: str, request: RotationRequest, work: Callable[[RotationRequest, Redactor], Awaitable[Outcome]]
     ) -> Outcome:
         redactor = Redactor()
-        with self._parts.observer.run(kind, request):
+        with self._dependencies.observer.run(kind, request):
             try:
                 outcome = await work(request, redactor)
             except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
                 failure = redactor.clean(error)
             else:
-                self._parts.observer.ended(outcome)
+                self._dependencies.observer.ended(outcome)
                 return outcome
             raise failure  # outside the handler, so that no context with a foreign text hangs on it
 
     # step 1 and 2
 
     async def _handle(self, request: RotationRequest, redactor: Redactor) -> Outcome:
-        started = self._parts.clock.monotonic()
+        started = self._dependencies.clock.monotonic()
         self._managed_secrets.check_going_on()
         vault = self._vault(request)
-        if not self._parts.policy.covers(request.ref):
+        if not self._dependencies.policy.covers(request.ref):
             return await self._not_covered(vault, request)
         lease = None
         if request.version is not None:
@@ -101,8 +101,8 @@ class Engine:
             request = replace(request, version=request.version or first.version)
             lease = await self._lease(request, create=True)
             assert lease is not None  # noqa: S101  create=True always gives one
-        parts = self._parts
-        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.observer, parts.reminders)
+        needs = self._dependencies
+        run = Run(request, vault, lease, needs.clock, needs.limits, redactor, needs.observer, needs.reminders)
         try:
             outcome = await self._refreshing.after(run, await self._under_lease(run))
         except RotationError as error:
@@ -110,12 +110,14 @@ class Engine:
             raise
         finally:
             await run.end()
-        detail = "; ".join((outcome.detail, *run.told))
-        return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
+        detail = "; ".join((outcome.detail, *run.remarks))
+        return replace(
+            outcome, detail=detail, duration_ms=round((self._dependencies.clock.monotonic() - started) * 1000)
+        )
 
     async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:
-        with self._parts.observer.step("lease"):
-            return await self._parts.ledger.acquire(request.ref, create=create)
+        with self._dependencies.observer.step("lease"):
+            return await self._dependencies.ledger.acquire(request.ref, create=create)
 
     async def _not_covered(self, vault: Vault, request: RotationRequest) -> Outcome:
         """No rule is about this secret, so its value is none of our business: its tags alone are looked at.
@@ -123,25 +125,25 @@ class Engine:
         Raises:
             Denied: it asks to be rotated. NotFound.
         """
-        with self._parts.observer.step("list"):
-            listed = await within(self._parts.limits.vault_call, "the vault", vault.versions(request.ref.name))
+        with self._dependencies.observer.step("list"):
+            listed = await within(self._dependencies.limits.vault_call, "the vault", vault.versions(request.ref.name))
         if not listed.items:
             raise NotFound(f"there is no secret {request.ref.name} in {vault.name}, or it is deleted", field="secret")
         if parse(listed.items[0].tags) is None:
             version = listed.items[0].version
             return Outcome(Result.UNMANAGED, request.ref, "it has no `rotator` tag", version=version)
-        raise self._parts.policy.covered_by_none(request.ref)
+        raise self._dependencies.policy.covered_by_none(request.ref)
 
     async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
         """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
-        with self._parts.observer.step("read"):
-            secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
+        with self._dependencies.observer.step("read"):
+            secret = await within(self._dependencies.limits.vault_call, "the vault", vault.get(request.ref.name))
         redactor.add(secret.value)
-        now, nothing_known = self._parts.clock.now(), History(())
+        now, nothing_known = self._dependencies.clock.now(), History(())
         decision = at_once(request, secret, nothing_known)
         if decision is None:
             spec = parse(secret.tags)
-            known = await self._parts.ledger.read(request.ref) if request.version is None or spec is None else ()
+            known = await self._dependencies.ledger.read(request.ref) if request.version is None or spec is None else ()
             if known:
                 return secret
             terms = None if spec is None else self._managed_secrets.of(secret, spec, redactor).terms
@@ -244,7 +246,7 @@ class Engine:
     # deciding
 
     def _vault(self, request: RotationRequest) -> Vault:
-        vault = self._parts.vaults.get(request.ref.vault)
+        vault = self._dependencies.vaults.get(request.ref.vault)
         if vault is None:
             raise NotFound(f"vault {request.ref.vault} is not among ROTATION_VAULTS", field="vault")
         return vault
@@ -253,16 +255,16 @@ class Engine:
         self, run: Run, managed: ManagedSecret, *, checked: bool = False, over: frozenset[str] | None = None
     ) -> Decision:
         looked = Looked(managed.access, run.ours(), over, checked)
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         return decide(run.request, managed.secret, managed.spec, managed.terms, run.history, now, looked)
 
     def _nothing(self, run: Run, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
-        return nothing_to_do(decision, run.request, secret, slot, self._parts.clock.now())
+        return nothing_to_do(decision, run.request, secret, slot, self._dependencies.clock.now())
 
     # dry run
 
     async def _plan(self, request: RotationRequest, redactor: Redactor) -> Outcome:
         vault = self._vault(request)
-        if not self._parts.policy.covers(request.ref):
+        if not self._dependencies.policy.covers(request.ref):
             return await self._not_covered(vault, request)
-        return await Plan(self._parts, self._managed_secrets, vault, request, redactor).outcome()
+        return await Plan(self._dependencies, self._managed_secrets, vault, request, redactor).outcome()

@@ -87,7 +87,7 @@ class Owners:
         if isinstance(managed.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
             apart = asked.apart(asked.targets[0])
             theirs = await self._read_once(run, apart, slots)
-            # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+            # What was kept apart here before stays so, even if the one that it was kept apart from is gone.
             known = any(bindings.records for bindings in theirs.values())
             if known or await self._is_apart(run, managed, proof, found):
                 _refuse_if_owned_here(managed, found)
@@ -110,7 +110,7 @@ class Owners:
         return asked
 
     async def made(self, run: Run, managed: ManagedSecret, asked: Asked, slot: str) -> None:
-        """Bind a slot that the provider has just assigned, so that whoever finds it elsewhere is not its owner."""
+        """Bind a slot that the provider has just assigned, so that another secret that has it is not its owner."""
         if asked.realm is None or managed.access.slots or slot in run.bound:
             return
         [(_, found)] = (await read_bindings(self.ledger, asked, [slot])).items()
@@ -137,8 +137,8 @@ class Owners:
         """others: the leases of the owners before, which have to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(managed.ref), run.request.actor
-        told = how or _how(run)
-        binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
+        by = how or _how(run)
+        binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, by, actor)
         key = credential_key(asked.realm, slot)
 
         with run.observer.step("bind"):
@@ -271,7 +271,7 @@ class Owners:
 
 
 def _refuse_if_owned_here(managed: ManagedSecret, found: Mapping[str, Bindings]) -> None:
-    """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
+    """A pair of which one half is another's here, while the other half has to be kept apart from its like elsewhere."""
     for slot, bindings in found.items():
         last = bindings.records[-1] if bindings.records else None
         if last and last.owner != folded(managed.ref) and not set(last.targets).isdisjoint(managed.access.targets):

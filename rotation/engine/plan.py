@@ -33,7 +33,7 @@ from rotation.spec import companion, parse
 class Plan:
     """Of one request."""
 
-    parts: EngineDependencies
+    dependencies: EngineDependencies
     managed_secrets: ManagedSecrets
     vault: Vault
     request: RotationRequest
@@ -46,9 +46,9 @@ class Plan:
             RotationError: as the run, but for what a login would show.
         """
         name = self.request.ref.name
-        secret = await within(self.parts.limits.vault_call, "the vault", self.vault.get(name))
+        secret = await within(self.dependencies.limits.vault_call, "the vault", self.vault.get(name))
         self.redactor.add(secret.value)
-        history = History(await self.parts.ledger.read(self.request.ref))
+        history = History(await self.dependencies.ledger.read(self.request.ref))
         first = at_once(self.request, secret, history)
         if first is not None and first.act is Act.SUPERSEDED:
             return self._nothing(first, secret)
@@ -60,7 +60,7 @@ class Plan:
         acts: set[Act] = set()
         spec = parse(secret.tags)
         if spec is None:
-            decision = decide(self.request, secret, None, None, history, self.parts.clock.now())
+            decision = decide(self.request, secret, None, None, history, self.dependencies.clock.now())
             if decision.act is Act.RESTORE:
                 secret = replace(secret, tags={**(history.tags() or {}), **secret.tags})
                 spec = parse(secret.tags)
@@ -128,7 +128,7 @@ class Plan:
         if staged is not None:
             call = self.vault.get(companion(secret.ref.name), staged.version)
             with contextlib.suppress(Disabled, NotFound):
-                kept = await within(self.parts.limits.vault_call, "the vault", call)
+                kept = await within(self.dependencies.limits.vault_call, "the vault", call)
                 self.redactor.add(kept.value)
                 return kept.value == secret.value
         return secret.tags.get("rotated-from") == begun.base_version
@@ -139,21 +139,23 @@ class Plan:
         left = left_over(history, managed.terms, history.asked(), latest_slot, ours)
         if self.request.force is Force.GRACE:
             return frozenset(left)
-        listed = await within(self.parts.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name))
-        return over_by_versions(history, listed, left, managed.promise_h, self.parts.clock.now())
+        listed = await within(
+            self.dependencies.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name)
+        )
+        return over_by_versions(history, listed, left, managed.promise_h, self.dependencies.clock.now())
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
-        return owned_by(self.request.ref, await read_bindings(self.parts.ledger, asked, slots))
+        return owned_by(self.request.ref, await read_bindings(self.dependencies.ledger, asked, slots))
 
     def _decide(
         self, managed: ManagedSecret, history: History, looked: Looked, ours: frozenset[str] | None = None
     ) -> Decision:
-        now = self.parts.clock.now()
+        now = self.dependencies.clock.now()
         looked = replace(looked, ours=ours)
         return decide(self.request, managed.secret, managed.spec, managed.terms, history, now, looked)
 
     def _nothing(self, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
-        return nothing_to_do(decision, self.request, secret, slot, self.parts.clock.now())
+        return nothing_to_do(decision, self.request, secret, slot, self.dependencies.clock.now())
 
     # what a run would have written down
 
@@ -176,5 +178,5 @@ class Plan:
         self, step: Step, *, version: str | None = None, slot: str | None = None, given_up: bool | None = None
     ) -> Record:
         reason, actor = str(self.request.reason), self.request.actor
-        now = self.parts.clock.now()
+        now = self.dependencies.clock.now()
         return Record(now, step, "planned", reason, actor, version=version, slot=slot, given_up=given_up)

@@ -38,8 +38,8 @@ def owing(terms: RuleTerms, record: Record) -> Record:
 class Refreshing:
     """Does what is owed, once a run has done the rest."""
 
-    def __init__(self, parts: EngineDependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: EngineDependencies) -> None:
+        self._dependencies = dependencies
 
     async def after(self, run: Run, outcome: Outcome) -> Outcome:
         """The run's outcome, with what became of the readers that were asked.
@@ -47,11 +47,11 @@ class Refreshing:
         Never raises: it is written down what failed, or else it is still owed at the next look.
         """
         owed = run.history.owed()
-        now = self._parts.clock.now() + EARLY
+        now = self._dependencies.clock.now() + EARLY
         due = [] if owed is None else [name for name in owed.tries if now >= owed.due_at(name)]
         if owed is None or not due:
             return outcome
-        if self._parts.stopping():
+        if self._dependencies.stopping():
             await self._ask_again(run)
             return outcome
         tries = await asyncio.gather(*(self._ask(run, owed, name) for name in due))
@@ -59,7 +59,7 @@ class Refreshing:
         if await self._record(run, owed, done):
             await self._ask_again(run, at_least=max(wait for _, wait in tries))
         failed = [one for one in done if one.detail]
-        run.told.extend(f"{one.name}: {one.detail}" for one in failed)
+        run.remarks.extend(f"{one.name}: {one.detail}" for one in failed)
         return replace(outcome, refreshed=done)
 
     async def _ask(self, run: Run, owed: Owed, name: str) -> tuple[Refreshed | None, int]:
@@ -67,7 +67,7 @@ class Refreshing:
 
         None: it was not made, since this run may do nothing any more.
         """
-        refresh = self._parts.policy.refreshes(run.request.ref).get(name)
+        refresh = self._dependencies.policy.refreshes(run.request.ref).get(name)
         if refresh is None:
             return Refreshed(name, RefreshState.DROPPED), 0
         try:
@@ -85,7 +85,7 @@ class Refreshing:
     async def _call(self, run: Run, owed: Owed, refresh: Refresh) -> None:
         secret = await self._secret(run, refresh)
         order = RefreshOrder(refresh, run.request.ref, owed.version, owed.operation_id, owed.published_at, secret)
-        refresher = self._parts.refresher(refresh.kind)
+        refresher = self._dependencies.refresher(refresh.kind)
         with run.observer.step("refresh", owed.version):
             await run.fence.provider_write(lambda: refresher.refresh(order))
 
@@ -94,10 +94,10 @@ class Refreshing:
         if refresh.secret is None:
             return None
         name, secret = refresh.secret
-        vault = self._parts.vaults.get(name)
+        vault = self._dependencies.vaults.get(name)
         if vault is None:
             raise Unusable(f"the secret {name}/{secret} is in a vault that is not among ROTATION_VAULTS", field="vault")
-        value = (await within(self._parts.limits.vault_call, "the vault", vault.get(secret))).value
+        value = (await within(self._dependencies.limits.vault_call, "the vault", vault.get(secret))).value
         run.redactor.add(value)
         return value
 
@@ -121,6 +121,6 @@ class Refreshing:
         if left is None:
             return
         soonest = max(WAITS[0], timedelta(seconds=min(at_least, LONGEST_S)))
-        wait = math.ceil(max(left.next_at - self._parts.clock.now(), soonest).total_seconds())
+        wait = math.ceil(max(left.next_at - self._dependencies.clock.now(), soonest).total_seconds())
         request = RotationRequest(run.request.ref, left.version, Reason.REFRESH, run.request.actor)
-        await self._parts.reminders.leave(request, wait)
+        await self._dependencies.reminders.leave(request, wait)

@@ -7,8 +7,7 @@ they changed since they were last read here, and a secret's value only when some
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -17,12 +16,13 @@ from typing import NamedTuple, Self
 
 from rotation.engine.decision import next_look, sweep_asks
 from rotation.engine.ownership import read_bindings
-from rotation.errors import Denied, Disabled, NotFound, Unusable
+from rotation.errors import Denied, Disabled, NotFound, RotationError, Unusable
 from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
 from rotation.model import Reason, RequestedAccess, RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy, RuleTerms
 from rotation.ports import Ledger, LedgerEntry, Vault
+from rotation.side_by_side import side_by_side
 from rotation.spec import due_at, effective_lead, is_companion, parse
 
 MAX_CONCURRENT = 8  # histories and values read side by side, of one vault
@@ -86,25 +86,40 @@ class Sweeper:
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
         entries = {entry.name: entry async for entry in self.ledger.entries(vault.name)}
-        expiring = self.expiring[vault.name] = []
+        self.expiring[vault.name] = []
         self.unbound[vault.name] = []
         seen = self.seen.setdefault(vault.name, {})
         for name in seen.keys() - entries.keys():
             del seen[name]
-        async for items in _in_parts(vault.secrets()):
-            ours = [item for item in items if item.enabled and not is_companion(item.ref.name)]
-            expiring += (item for item in ours if self._ends_soon(item, now))
-            known = [(item, entries.get(item.ref.name.lower())) for item in ours]
-            open_ones = [(item, entry) for item, entry in known if self._need(item, entry, now) is not _Need.NO]
-            found = await asyncio.gather(
-                *(self._request(vault, item, entry, now) for item, entry in open_ones), return_exceptions=True
-            )
-            for request in found:
-                if isinstance(request, RotationRequest):
-                    yield request
-            for error in found:
-                if isinstance(error, BaseException):
-                    raise error
+        failed: list[RotationError] = []
+
+        async def asked(one: tuple[SecretItem, LedgerEntry | None]) -> RotationRequest | None:
+            try:
+                return await self._request(vault, *one, now)
+            except RotationError as error:
+                failed.append(error)  # what is read beside it is asked for all the same; nothing more is begun
+                return None
+
+        async for _, request in side_by_side(asked, self._open_ones(vault, entries, failed, now), MAX_CONCURRENT):
+            if request is not None:
+                yield request
+        if failed:
+            raise failed[0]
+
+    async def _open_ones(
+        self, vault: Vault, entries: Mapping[str, LedgerEntry], failed: Sequence[RotationError], now: datetime
+    ) -> AsyncIterator[tuple[SecretItem, LedgerEntry | None]]:
+        """What may need something, with what the ledger's listing says of it; until something has failed."""
+        async for item in vault.secrets():
+            if failed:
+                return
+            if not item.enabled or is_companion(item.ref.name):
+                continue
+            if self._ends_soon(item, now):
+                self.expiring[vault.name].append(item)
+            entry = entries.get(item.ref.name.lower())
+            if self._need(item, entry, now) is not _Need.NO:
+                yield item, entry
 
     async def _request(
         self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
@@ -214,13 +229,3 @@ def _may_be_external(item: SecretItem, known: _Seen, now: datetime) -> bool:
     """
     young = now.timestamp() < known.published_at + YOUNG.total_seconds()
     return _is_later(item, known) or young
-
-
-async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[SecretItem]]:
-    part: list[SecretItem] = []
-    async for item in items:
-        part.append(item)
-        if len(part) == MAX_CONCURRENT:
-            yield part
-            part = []
-    yield part

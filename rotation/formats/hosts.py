@@ -30,7 +30,7 @@ def port_of(text: str) -> int | None:
 
 
 def name_of(text: str) -> str:
-    """A host's name, or its address (IPv6 without brackets), as it stands.
+    """A host's name, or its address (IPv6 without brackets), as it is written.
 
     Raises:
         Unusable: it is none.

@@ -14,7 +14,7 @@ from typing import Any
 class Step(StrEnum):
     """What happened. `PUBLISHED`, `ADOPTED` and `REPAIRED` name a version of the secret that holds `slot`."""
 
-    STAGED = "staged"  # a value stands in the companion secret, version `staged_version`
+    STAGED = "staged"  # a value is in the companion secret, version `staged_version`
     APPLYING = "applying"  # the provider is about to be changed
     PUBLISHED = "published"  # `version` was written by this operation
     VERIFIED = "verified"  # `version` logged in
@@ -56,7 +56,7 @@ class Record:
     given_up: in `FAILED`, that its open operation will not be finished.
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
     about_to: one of `AboutTo`, written before it is done. Where another record is written just then, it is a field of
-        that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
+        that one, and `staged_version` is what will be disabled. Else it is in a record of its own (`announces`).
     refresh: where a version is named, who will be asked to take it: names of `Refresh`. Nobody is asked without it.
     refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
     """
@@ -138,7 +138,7 @@ def parse_lines(text: str) -> tuple[Record, ...]:
     So is a step that this package does not know: a later one wrote it.
     """
     lines = text.split("\n")
-    complete = lines[:-1]  # what stands after the last line feed was never finished
+    complete = lines[:-1]  # what comes after the last line feed was never finished
     return tuple(_known(line for line in complete if line))
 
 

@@ -1,6 +1,6 @@
 """What tags ask for x what policy.toml permits: allowed or denied, and why.
 
-Tags request, the policy permits, since whoever may write a secret may write its tags (a confused deputy). Nothing is
+Tags request, the policy permits, since anyone who may write a secret may write its tags (a confused deputy). Nothing is
 permitted that no rule names. `rotation.policy.file` reads the file; `python -m rotation.policy check FILE` checks one.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rotation.model import RequestedAccess, SecretRef, Spec
     from rotation.policy.windows import Window
 
-ANY_SLOT = "*"  # stands in rules for this machine's own servers only
+ANY_SLOT = "*"  # in rules for this machine's own servers only
 TWO = 2  # slots that take turns
 # Where a rule says nothing; the other terms are those of a plain `RuleTerms`.
 MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
@@ -72,7 +72,7 @@ class Rule(Frozen):
     """One rule: which secrets, by what, against which targets; and on what terms.
 
     vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
-    by a pattern in which `*` stands for any characters, and a pattern after `!` takes away what others cover.
+    by a pattern in which `*` means any characters, and a pattern after `!` takes away what others cover.
     """
 
     vaults: tuple[str, ...]
@@ -114,7 +114,7 @@ class Rule(Frozen):
         )
 
     def objection(self, spec: "Spec", access: "RequestedAccess", rules: "Iterable[Rule]" = ()) -> "Objection | None":
-        """The first thing that stands against it; None: the rule permits it. rules: what they list may be shown."""
+        """The first thing that is against it; None: the rule permits it. rules: what they list may be shown."""
         which = f"of the policy's rule {self.terms.rule}"
         if spec.rotator not in self.rotators:
             return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
@@ -136,16 +136,16 @@ class Rule(Frozen):
         return None
 
 
-# A target or a slot may be read from the value, where a password may stand in the wrong place: it is shown only where a
+# A target or a slot may be read from the value, where a password may be in the wrong place: it is shown only where a
 # rule lists the same, or a tag, which is no secret, says it.
 _HIDDEN = "(not shown: no rule lists it)"
 
 
 def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
-    told = (spec.target or "").lower()
+    tag = (spec.target or "").lower()
     # The port that a target has where the tag names none tells nothing.
     kind = ROTATORS.get(spec.rotator)
-    by_tag = told != "" and target in {told, *(f"{told}:{port}" for port in (kind.ports[:1] if kind else ()))}
+    by_tag = tag != "" and target in {tag, *(f"{tag}:{port}" for port in (kind.ports[:1] if kind else ()))}
     listed = by_tag or any(permitted(rule.targets, target) for rule in rules)
     return target if listed and re.fullmatch(_PRESENTABLE, target) else _HIDDEN
 
@@ -211,7 +211,7 @@ class Policy(Frozen):
         raise Denied(closest.message, field=closest.field)
 
     def _spare_own_accounts(self, access: "RequestedAccess") -> None:
-        """By name, which is unique in the world: where an account stands, a scope does not say. For any rotator."""
+        """By name, unique in the world: a scope does not say where an account is. For any rotator."""
         for target in access.targets:
             _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
             name = rest.partition("/")[0]
@@ -223,7 +223,7 @@ class Policy(Frozen):
                 )
 
     def _spare_administrators(self, access: "RequestedAccess") -> None:
-        """A new password would lock the app out, and stand in somebody's secret. Any rule may name it, or "*"."""
+        """A new password would lock the app out, and be in somebody's secret. Any rule may name it, or "*"."""
         for rule in self.rules:
             admin = rule.terms.admin
             if admin is None or admin.user not in access.slots:

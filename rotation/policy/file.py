@@ -1,6 +1,6 @@
-"""policy.toml -> a `Policy`. Every mistake in it is told with its line, all at once.
+"""policy.toml -> a `Policy`. Every mistake in it is reported with its line, all at once.
 
-The keys and what they mean stand in the sample policy.toml. Where a key is left out, the term is as in `policy.Permit`.
+The keys and what they mean are in the sample policy.toml. Where a key is left out, the term is as in `policy.Permit`.
 """
 
 import os
@@ -104,10 +104,10 @@ def _rules(problems: Problems, tables: list[object], known: Known) -> Iterator[R
             problems.add(place, "a rule must be a table; write [[rule]] and its keys below")
 
 
-def _syntax_error(text: str, told: str) -> Finding:
+def _syntax_error(text: str, message: str) -> Finding:
     """The parser says the line in words only; "end of document" is the last one."""
-    where = re.search(r" \((?:at line ([0-9]+), column [0-9]+|at end of document)\)$", told)
+    where = re.search(r" \((?:at line ([0-9]+), column [0-9]+|at end of document)\)$", message)
     if where is None:  # not the parser's own words: a number with thousands of digits
         return Finding(1, "this is no TOML; a number in it is too long")
     line = int(where[1]) if where[1] else text.rstrip().count("\n") + 1
-    return Finding(line, f"this is no TOML: {told[: where.start()]}; mend the line")
+    return Finding(line, f"this is no TOML: {message[: where.start()]}; mend the line")

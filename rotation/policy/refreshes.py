@@ -151,7 +151,7 @@ def _number(value: object) -> str:
 def _secret(value: object, key: str) -> tuple[str, str]:
     found = _SECRET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
-        raise ValueError(f'`{key}` names a secret, "VAULT/NAME"; its value never stands here')
+        raise ValueError(f'`{key}` names a secret, "VAULT/NAME"; its value is never written here')
     return found[1].lower(), found[2].lower()
 
 

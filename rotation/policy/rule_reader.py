@@ -123,7 +123,7 @@ def _secrets(table: Table) -> tuple[str, ...]:
 
 def _secret_pattern(text: str) -> str:
     if not re.fullmatch(_COVERED, text):
-        raise ValueError("a secret's name has letters, digits and hyphens; `*` stands for any, `!` in front for not")
+        raise ValueError("a secret's name has letters, digits and hyphens; `*` means any, `!` in front means not")
     return text.lower()
 
 

@@ -1,10 +1,10 @@
 """AKS: the pods of a deployment are replaced, by its own strategy, as `kubectl rollout restart` does it.
 
 By the cluster's own API, with the app's Entra token: there a Role can be as narrow as one deployment. ARM's
-`runCommand` would need no way to the cluster, but whoever may call it is the cluster's administrator. Where the API is,
+`runCommand` would need no way to the cluster, but its right is that of the cluster's administrator. Where the API is,
 and whose certificates it shows, "Managed Clusters - List Cluster User Credentials" in the AKS REST reference says; of
-its answer nothing else is used. A cluster that has local accounts hands an administrator's key to whoever may call
-that, so such a cluster is refused.
+its answer nothing else is used. If a cluster has local accounts, that call gives an administrator's key to anybody who
+may make it, so such a cluster is refused.
 
 `kubectl rollout restart` sets the annotation kubectl.kubernetes.io/restartedAt in the pods' template. Here it says when
 the version was published: asked again, nothing changes, and no second rollout begins.

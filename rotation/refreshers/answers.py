@@ -15,4 +15,4 @@ def arm(services: RotatorDependencies) -> ApiClient:
 def expect(answer: ApiResponse, whom: str, remedy: str) -> None:
     """Raise Refused unless the answer is a success. What can be asked again was raised before, by the client."""
     if not answer.ok:
-        raise Refused(f"{whom} answered {answer.told} and did nothing: {remedy}")
+        raise Refused(f"{whom} answered {answer.summary} and did nothing: {remedy}")

@@ -28,7 +28,7 @@ def header_text(order: RefreshOrder) -> str:
 
 
 def key_of(order: RefreshOrder) -> bytes:
-    """The signing key: base64 after "whsec_", as the specification writes it, or any other text as it stands.
+    """The signing key: base64 after "whsec_", as the specification writes it, or any other text as it is.
 
     Raises:
         Unusable: it is too short to sign with, or there is none.

@@ -156,7 +156,7 @@ def test_what_is_wrong_is_one_line_that_says_how_to_write_it(entry: str, says: s
 
 def test_a_value_in_place_of_a_secrets_name_is_not_a_secret_that_is_read() -> None:
     _, findings = check(policy(HOOK.format("https://hooks.example.com/", "whsec_c29tZXRoaW5n")), known_names())
-    assert "its value never stands here" in findings[0].message
+    assert "its value is never written here" in findings[0].message
 
 
 def test_the_same_twice_is_told_at_the_second() -> None:
