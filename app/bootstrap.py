@@ -56,12 +56,12 @@ def load_policy(settings: Settings) -> Policy:
     policy = load(settings.policy, known_names())
     account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
     accounts = (*settings.own_accounts, *((settings.storage_account,) if settings.storage_account else ()))
-    _check_readers(policy, settings)
+    _check_refresh_targets(policy, settings)
     return protect(policy, OwnResources(accounts, account, settings.site))
 
 
-def _check_readers(policy: Policy, settings: Settings) -> None:
-    """A secret that signs for a reader must be in a vault of ours. A rule of no vault of ours rotates nothing.
+def _check_refresh_targets(policy: Policy, settings: Settings) -> None:
+    """A secret that signs for a refresh target must be in a vault of ours. A rule of no vault of ours rotates nothing.
 
     Raises:
         Misconfigured: field "ROTATION_POLICY".

@@ -22,7 +22,7 @@ from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
 from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
-from rotation.readers import Refresher
+from rotation.refresh_targets import Refresher
 from rotation.refreshers import REFRESHERS
 from rotation.rotators import ROTATORS
 

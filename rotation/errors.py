@@ -75,7 +75,7 @@ class Refused(RotationError):
 
 
 class Gone(Refused):
-    """A reader that was to be asked to take a new version wants to be asked no more."""
+    """A refresh target that was to be asked to take a new version wants to be asked no more."""
 
     code = "gone"
 

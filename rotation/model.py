@@ -293,4 +293,4 @@ class Outcome:
     duration_ms: int | None = None
     retry_after_s: int | None = None
     code: str | None = None  # of the error that it was, where it was one
-    refreshed: tuple[Refreshed, ...] = ()  # which readers were asked to take the latest version
+    refreshed: tuple[Refreshed, ...] = ()  # which refresh targets were asked to take the latest version

@@ -14,7 +14,7 @@ class Reason(StrEnum):
     SWEEP = "sweep"
     OPERATOR = "operator"
     UNFINISHED = "unfinished"  # a run's own reminder: see `rotation.engine.reminders`
-    REFRESH = "refresh"  # a reader is asked again to take the latest version: see `rotation.engine.refreshing`
+    REFRESH = "refresh"  # a refresh target is asked again to take the latest version: see `rotation.engine.refreshing`
     OTHER = "other"  # a message has a word that is not known here
 
     @classmethod
@@ -24,7 +24,7 @@ class Reason(StrEnum):
 
 
 class RefreshState(StrEnum):
-    """What became of asking one reader to take a new version."""
+    """What became of asking one refresh target to take a new version."""
 
     DONE = "done"
     FAILED = "failed"  # it is asked again

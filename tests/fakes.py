@@ -42,7 +42,7 @@ from rotation.model import (
     Versions,
 )
 from rotation.ports import LEASE_S, Clock, LedgerEntry
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 
 Hook = Callable[[str, str, str], Awaitable[None]]
 # Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name
@@ -332,10 +332,10 @@ class FakeServer:
         await self.hook("after", "change", slot)
 
 
-class FakeReaders:
+class FakeRefreshTargets:
     """Keeps `rotation.ports.Refresher`, for all kinds. asked: each call that arrived. wrong: what its answer is.
 
-    `hook` as on the vault, with the reader's name; an answer that is lost arrived all the same.
+    `hook` as on the vault, with the refresh target's name; an answer that is lost arrived all the same.
     """
 
     def __init__(self) -> None:

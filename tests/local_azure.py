@@ -31,7 +31,7 @@ APP = {"oid": APP_OID, "appid": APP_CLIENT_ID}
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop".lower()
 SLOT, CONTAINER_APP = f"{SITE}/slots/next", f"{GROUP}/providers/Microsoft.App/containerApps/shop-api".lower()
 CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop".lower()
-READERS = (
+REFRESH_TARGETS = (
     Refresh("app-settings", SITE),
     Refresh("app-settings", SLOT),
     Refresh("container-app", CONTAINER_APP),
@@ -44,7 +44,7 @@ POLICY = Policy(
             vaults=("kv-demo",),
             secrets=("*",),
             rotators=("storage-key", "entra-app-secret"),
-            terms=RuleTerms(rule=1, refresh=READERS),
+            terms=RuleTerms(rule=1, refresh=REFRESH_TARGETS),
             targets=(parse_target(f"{GROUP}/*"), parse_target(APPLICATION)),
         ),
     )

@@ -23,7 +23,7 @@ from rotation.spec import companion
 from tests.fakes import (
     TARGET,
     FakeClock,
-    FakeReaders,
+    FakeRefreshTargets,
     FakeRotator,
     FakeServer,
     InMemoryLedger,
@@ -50,7 +50,7 @@ class World:
         self.ledger = InMemoryLedger(self.time)
         self.queue: TimedQueue | None = None
         self.stopping = False
-        self.readers = FakeReaders()
+        self.refresh_targets = FakeRefreshTargets()
         self.slot = FIRST[self.kind]
         passwords: dict[str, str | None] = {self.slot: "first"}
         if self.kind == "alternating":
@@ -108,7 +108,7 @@ class World:
             EngineDependencies(
                 {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
                 reminders=self.queue or NoReminders(), stopping=lambda: self.stopping,
-                refresher=lambda kind: self.readers,
+                refresher=lambda kind: self.refresh_targets,
             )
         )  # fmt: skip
 

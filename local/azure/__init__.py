@@ -19,7 +19,7 @@ State is kept in SQLite and committed before an answer is sent, so a killed proc
 * `POST accounts` `{"id": ARM id, "allow_shared_key": true, "firewall": false}` and `POST servers` `{"id", "fqdn",
   "state"}` and `POST applications` `{"object_id", "app_id", "display_name", "principal": true}` create or change one.
 * `POST applications/ID/secrets` `{"display_name"}` adds a client secret: `{"keyId", "secretText"}`.
-* `POST readers` creates one: `{"kind": "site", "site_id"}`, `{"kind": "container-app", "app_id", "revision"}`,
+* `POST refresh-targets` creates one: `{"kind": "site", "site_id"}`, `{"kind": "container-app", "app_id", "revision"}`,
   `{"kind": "cluster", "cluster_id", "ca", "deployment"}`, `{"kind": "pipeline", "project", "pipeline", "branch"}`,
   `{"kind": "workflow", "repository", "workflow", "ref", "token"}`, `{"kind": "hook", "name", "key"}` (base64).
 * `POST asked`: which calls arrived at them.

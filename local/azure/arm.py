@@ -1,4 +1,4 @@
-"""The resource manager: subscriptions, storage accounts and their keys, PostgreSQL flexible servers, and readers.
+"""The resource manager: subscriptions, storage accounts, their keys, PostgreSQL flexible servers, and refresh targets.
 
 "Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
 PostgreSQL, and "Common error codes" of the resource manager.
@@ -93,9 +93,9 @@ class Arm:
         if path == "/subscriptions" and request.method == "GET":
             _check_version(request, "subscriptions", ())
             return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
-        reader = self.sites.kind_of(path)
-        if reader is not None:
-            _check_version(request, *reader)
+        refresh_target = self.sites.kind_of(path)
+        if refresh_target is not None:
+            _check_version(request, *refresh_target)
             return await self.sites.handle(request, path, claims)
         if self.clusters.serves(path):
             _check_version(request, "managedClusters", CLUSTER_VERSIONS)

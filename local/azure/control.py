@@ -39,7 +39,7 @@ class ControlApi:
         app.router.add_post("/servers", self._add_server)
         app.router.add_post("/applications", self._add_application)
         app.router.add_post("/applications/{id}/secrets", self._add_secret)
-        app.router.add_post("/readers", self._add_reader)
+        app.router.add_post("/refresh-targets", self._add_refresh_target)
         app.router.add_post("/asked", self._asked)
         app.router.add_post("/faults", self._add_fault)
         app.router.add_delete("/faults", self._clear_faults)
@@ -82,7 +82,7 @@ class ControlApi:
         added = self._graph.add_secret(request.match_info["id"], None if name is None else str(name))
         return web.json_response(added)
 
-    async def _add_reader(self, request: web.Request) -> web.Response:
+    async def _add_refresh_target(self, request: web.Request) -> web.Response:
         body = {name: str(value) for name, value in (await json_object(request)).items()}
         match body.pop("kind", ""):
             case "site":

@@ -1,4 +1,4 @@
-"""The resource manager's readers: App Service sites with their slots, and container apps.
+"""The resource manager's refresh targets: App Service sites with their slots, and container apps.
 
 "Use Key Vault references as app settings" on Microsoft Learn has the call that resolves the references of a site's
 settings; of its answer only what people show of it is known. "Container Apps - Get" and "Container Apps Revisions -

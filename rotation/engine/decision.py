@@ -236,14 +236,14 @@ def next_look(history: History, spec: Spec | None, terms: RuleTerms | None) -> d
     if history.open_operation() is not None:
         return IMMEDIATELY
     owed = history.owed()
-    readers = NEVER if owed is None else owed.next_at
+    refresh_targets = NEVER if owed is None else owed.next_at
     if spec is None:
-        return readers
+        return refresh_targets
     versions = history.versions()
     latest = next(iter(versions), None)
     if latest is None or is_confirmed(history, spec, latest, UNSEEN) is None:
         return IMMEDIATELY
-    moments = [next_check(history, latest, terms), readers]
+    moments = [next_check(history, latest, terms), refresh_targets]
     if terms is not None:
         hours = promise_h(spec, terms)
         left = left_over(history, terms, history.asked(), versions[latest], None)

@@ -25,7 +25,7 @@ from rotation.model import (
 )
 from rotation.policy import Policy
 from rotation.ports import Clock, Ledger, Rotator, Vault
-from rotation.readers import Refresher
+from rotation.refresh_targets import Refresher
 from rotation.spec import companion, next_tags
 
 

@@ -1,4 +1,4 @@
-"""Asks readers to take the version that was published last. The last thing in a run, and never a reason for it to fail.
+"""Asks refresh targets to take the version that was published last: the last thing in a run. It never fails a run.
 
 The record that names the version lists who is asked (`owing`); what came of it is written after the calls. Each call
 may be repeated, so a run that is killed anywhere, or an answer that is lost, means one call more. What fails is asked
@@ -22,11 +22,11 @@ from rotation.ledger.records import Record, Step
 from rotation.ledger.refreshes import AT_MOST, WAITS, Owed
 from rotation.model import Outcome, Reason, RotationRequest, SecretValue
 from rotation.policy import RuleTerms
-from rotation.readers import RefreshOrder
 from rotation.reasons import Refreshed, RefreshState
+from rotation.refresh_targets import RefreshOrder
 from rotation.terms import Refresh
 
-LONGEST_S = 24 * 60 * 60  # a reader that wants to be left alone for longer is asked after a day
+LONGEST_S = 24 * 60 * 60  # a refresh target that wants to be left alone for longer is asked after a day
 EARLY = timedelta(seconds=2)  # a message may come a little before its time: two clocks
 
 
@@ -42,7 +42,7 @@ class Refreshing:
         self._dependencies = dependencies
 
     async def after(self, run: Run, outcome: Outcome) -> Outcome:
-        """The run's outcome, with what became of the readers that were asked.
+        """The run's outcome, with what became of the refresh targets that were asked.
 
         Never raises: it is written down what failed, or else it is still owed at the next look.
         """
@@ -63,7 +63,7 @@ class Refreshing:
         return replace(outcome, refreshed=done)
 
     async def _ask(self, run: Run, owed: Owed, name: str) -> tuple[Refreshed | None, int]:
-        """One try, and for how many seconds the reader wants to be left alone.
+        """One try, and for how many seconds the refresh target wants to be left alone.
 
         None: it was not made, since this run may do nothing any more.
         """
@@ -104,7 +104,7 @@ class Refreshing:
     async def _record(self, run: Run, owed: Owed, done: Sequence[Refreshed]) -> bool:
         """False: it can't be written. Then the next look asks the same once more, and not a message a moment later.
 
-        Else a ledger that takes no record would have readers asked without end.
+        Else a ledger that takes no record would have refresh targets asked without end.
         """
         if not done:
             return True

@@ -53,8 +53,8 @@ class Owed:
 def owed(records: Sequence[Record]) -> Owed | None:
     """None: nobody is to be asked. Also while it is not proven yet that the version works: the next look does that.
 
-    The newest publication counts. A version that a person wrote since does not take the duty away: readers should
-    have that one as well.
+    The newest publication counts. A version that a person wrote since does not take the duty away: that one
+    should be taken as well.
     """
     tries: dict[str, int] = {}
     since: dict[str, datetime] = {}

@@ -156,7 +156,7 @@ def _secret(value: object, key: str) -> tuple[str, str]:
 
 
 def exposed_secrets(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Where in the file an administrator's secret would be handed to a reader; and what to write."""
+    """Where in the file an administrator's secret would be handed to a refresh target; and what to write."""
     administrators = {
         (vault, rule.terms.admin.secret)
         for rule in policy.rules

@@ -13,14 +13,14 @@ from rotation.frozen import Frozen
 
 if TYPE_CHECKING:
     from rotation.ports import RotatorDependencies
-    from rotation.readers import Refresher
+    from rotation.refresh_targets import Refresher
 
 
 class RefreshKind(Frozen):
     """All that is to be known of a kind without importing it.
 
-    build: how it is made. does: what becomes of the reader, for docs. resources: types of Azure resources that it needs
-    a right on, in lower case; empty where the right is not Azure's to give.
+    build: how it is made. does: what becomes of the refresh target, for docs. resources: types of Azure resources that
+    it needs a right on, in lower case; empty where the right is not Azure's to give.
     """
 
     build: "Callable[[RotatorDependencies], Refresher]"

@@ -25,7 +25,7 @@ from rotation.addresses import AKS_SUFFIXES
 from rotation.errors import Refused
 from rotation.model import SecretValue
 from rotation.ports import RotatorDependencies, TokenProvider
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import arm, expect
 from rotation.rotators.azure.rest import ApiClient, session
 

@@ -8,7 +8,7 @@ Learn: the platform keeps resolved references for 24 hours, and a POST to
 from __future__ import annotations
 
 from rotation.ports import RotatorDependencies
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import arm, expect
 from rotation.rotators.azure.rest import session
 

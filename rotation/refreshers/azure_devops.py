@@ -12,7 +12,7 @@ from urllib.parse import quote
 from rotation.errors import Refused
 from rotation.model import SecretValue
 from rotation.ports import RotatorDependencies, TokenProvider
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import expect
 from rotation.rotators.azure.rest import ApiClient, session
 

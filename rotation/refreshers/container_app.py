@@ -11,7 +11,7 @@ import re
 
 from rotation.errors import Refused
 from rotation.ports import RotatorDependencies
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import arm, expect
 from rotation.rotators.azure.rest import session
 

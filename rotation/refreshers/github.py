@@ -9,7 +9,7 @@ import json
 
 from rotation.errors import Refused
 from rotation.ports import RotatorDependencies
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import expect
 from rotation.refreshers.signing import header_text
 from rotation.rotators.azure.rest import UNAUTHORIZED, ApiClient, session

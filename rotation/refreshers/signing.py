@@ -8,7 +8,7 @@ import hashlib
 import hmac
 
 from rotation.errors import Unusable
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 
 PREFIX = "whsec_"
 SHORTEST_KEY, LONGEST_KEY = 24, 64  # bytes: "Signature scheme" of the specification

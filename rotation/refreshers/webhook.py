@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from rotation.errors import Gone, Refused
 from rotation.ports import RotatorDependencies
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import expect
 from rotation.refreshers.signing import key_of, signature
 from rotation.rotators.azure.rest import UNAUTHORIZED, ApiClient, session

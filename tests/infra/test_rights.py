@@ -22,7 +22,7 @@ def test_each_kind_of_target_of_each_rotator_has_its_row_in_the_table_and_no_row
     assert sorted(rows) == sorted(needed)
 
 
-def test_each_kind_of_reader_that_is_a_resource_has_its_rows_and_no_row_names_another() -> None:
+def test_each_kind_of_refresh_target_that_is_a_resource_has_its_rows_and_no_row_names_another() -> None:
     rows = [(name, grant.resource_type) for grant in TABLE.grants for name in grant.refreshes]
     assert sorted(rows) == sorted((name, kind) for name, one in REFRESHERS.items() for kind in one.resources)
 
@@ -74,14 +74,14 @@ def test_a_flexible_server_by_its_id_is_read_and_by_its_name_needs_no_right() ->
     assert needed(rule(["postgres"], ["orders.example.com"], slots=["a"])).targets == ()
 
 
-def test_a_reader_needs_the_right_to_be_asked_on_itself_alone() -> None:
+def test_a_refresh_target_needs_the_right_to_be_asked_on_itself_alone() -> None:
     site, app = f"{GROUP}/providers/Microsoft.Web/sites/shop", f"{GROUP}/providers/Microsoft.App/containerApps/shop"
-    readers = [{"app-settings": site}, {"app-settings": f"{site}/slots/next"}, {"container-app": app}]
+    refresh_targets = [{"app-settings": site}, {"app-settings": f"{site}/slots/next"}, {"container-app": app}]
     cluster = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop"
-    readers.append({"aks": cluster, "deployment": "shop/web"})
-    readers.append({"aks": cluster, "deployment": "shop/worker"})
-    readers.append({"webhook": "https://shop.example/", "key": "kv-a/hook"})
-    told = needed(rule(["generated"], refresh=readers))
+    refresh_targets.append({"aks": cluster, "deployment": "shop/web"})
+    refresh_targets.append({"aks": cluster, "deployment": "shop/worker"})
+    refresh_targets.append({"webhook": "https://shop.example/", "key": "kv-a/hook"})
+    told = needed(rule(["generated"], refresh=refresh_targets))
     assert told.targets == (
         Need("aks", cluster.lower()),
         Need("app-settings", site.lower()),
@@ -92,7 +92,7 @@ def test_a_reader_needs_the_right_to_be_asked_on_itself_alone() -> None:
     assert told.warnings == ()
 
 
-def test_an_examples_reader_is_told() -> None:
+def test_an_examples_refresh_target_is_told() -> None:
     example = f"{NO_SUBSCRIPTION}resourceGroups/g/providers/Microsoft.Web/sites/shop"
     told = needed(rule(["generated"], refresh=[{"app-settings": example}]))
     assert told.warnings == (

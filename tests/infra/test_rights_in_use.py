@@ -47,10 +47,10 @@ async def rotate_all(app: Deployment) -> None:
     """Each kind, once by the steps of a first rotation and once more, so that what is old is retired."""
     control = app.stack.azure_control
     for site in (SITE, f"{SITE}/slots/next"):
-        control.post("readers", {"kind": "site", "site_id": site})
-    control.post("readers", {"kind": "container-app", "app_id": CONTAINER_APP, "revision": "shop-api--abc12"})
+        control.post("refresh-targets", {"kind": "site", "site_id": site})
+    control.post("refresh-targets", {"kind": "container-app", "app_id": CONTAINER_APP, "revision": "shop-api--abc12"})
     trusted = read_text(app.stack.ready["env"]["SSL_CERT_FILE"])
-    control.post("readers", {"kind": "cluster", "cluster_id": CLUSTER, "ca": trusted, "deployment": "shop/web"})
+    control.post("refresh-targets", {"kind": "cluster", "cluster_id": CLUSTER, "ca": trusted, "deployment": "shop/web"})
     await app.put("place-1", await app.role("place_app"), {"rotator": "postgres"})
     await app.put("turns-1", await app.role("turns_b"), life=None)
     tags = {"rotator": "postgres-alternating", "slots": "turns_a,turns_b"}

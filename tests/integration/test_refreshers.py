@@ -1,4 +1,4 @@
-"""Each kind of reader, asked over the wire: what arrives there, and what each answer means."""
+"""Each kind of refresh target, asked over the wire: what arrives there, and what each answer means."""
 
 import asyncio
 import base64
@@ -18,7 +18,7 @@ from local.azure.faults import Fault, Kind
 from local.certificates import Certificates, ensure
 from rotation.errors import Gone, Refused, RotationError, Throttled, Unreachable, Unusable
 from rotation.model import SecretRef, SecretValue
-from rotation.readers import RefreshOrder
+from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers import REFRESHERS
 from rotation.refreshers.signing import signature
 from rotation.refreshers.webhook import message
@@ -47,7 +47,7 @@ async def place(tmp_path: Path, certificates: Certificates, monkeypatch: pytest.
         yield running
 
 
-def readers(place: Place) -> dict[str, Refresh]:
+def refresh_targets(place: Place) -> dict[str, Refresh]:
     """One of each kind, and a slot."""
     return {
         "app-settings": Refresh("app-settings", SITE),
@@ -93,18 +93,18 @@ def test_every_kind_is_asked_here() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_one_call_arrives_as_the_reader_wants_it(place: Place, name: str) -> None:
-    await ask(place, readers(place)[name])
+async def test_one_call_arrives_as_the_refresh_target_wants_it(place: Place, name: str) -> None:
+    await ask(place, refresh_targets(place)[name])
     assert arrived(place) == [EXPECTED[name]]
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_a_reader_that_is_down_can_be_asked_again(place: Place, name: str) -> None:
+async def test_a_refresh_target_that_is_down_can_be_asked_again(place: Place, name: str) -> None:
     async with place.outage():
         with pytest.raises(Unreachable):
-            await ask(place, readers(place)[name])
+            await ask(place, refresh_targets(place)[name])
     assert arrived(place) == []
-    await ask(place, readers(place)[name])
+    await ask(place, refresh_targets(place)[name])
     assert arrived(place) == [EXPECTED[name]]
 
 
@@ -113,9 +113,9 @@ async def test_an_answer_that_is_lost_is_no_success(place: Place, name: str) -> 
     """Asked again it arrives once more; at a cluster the second patch says the same, and begins no second rollout."""
     method = "PATCH" if name == "aks" else "POST"
     with place.fault(Fault(Kind.DROP_AFTER, method=method, times=1)), pytest.raises(Unreachable):
-        await ask(place, readers(place)[name])
+        await ask(place, refresh_targets(place)[name])
     assert arrived(place) == [EXPECTED[name]]
-    await ask(place, readers(place)[name])
+    await ask(place, refresh_targets(place)[name])
     assert arrived(place) == [EXPECTED[name]] * (1 if name == "aks" else 2)
 
 
@@ -124,7 +124,7 @@ async def test_an_answer_that_is_lost_is_no_success(place: Place, name: str) -> 
 async def test_not_now_can_be_asked_again(place: Place, name: str, status: int, expected: type[RotationError]) -> None:
     fault = Fault(Kind.STATUS, method="POST", status=status, headers={"Retry-After": "7"})
     with place.fault(fault), pytest.raises(expected) as told:
-        await ask(place, readers(place)[name])
+        await ask(place, refresh_targets(place)[name])
     assert (told.value.transient, told.value.retry_after_s) == (True, 7)
     assert fault.struck == 1, "a call is sent once, and the queue asks again"
 
@@ -134,7 +134,7 @@ async def test_not_now_can_be_asked_again(place: Place, name: str, status: int, 
 async def test_a_no_says_what_to_mend_and_repeats_nothing_that_was_sent(place: Place, name: str, status: int) -> None:
     """The stand-in's text repeats what was sent, as real ones do."""
     with place.fault(Fault(Kind.STATUS, status=status)), pytest.raises(Refused) as told:
-        await ask(place, readers(place)[name])
+        await ask(place, refresh_targets(place)[name])
     assert str(status) in told.value.message
     assert ": " in told.value.message
     for sent in (TOKEN, SECRET, *place.tokens.given):
@@ -143,7 +143,7 @@ async def test_a_no_says_what_to_mend_and_repeats_nothing_that_was_sent(place: P
 
 @pytest.mark.parametrize("name", ["app-settings", "slot", "container-app", "aks"])
 async def test_without_its_right_it_is_refused_and_the_role_is_named(place: Place, name: str) -> None:
-    refresh = readers(place)[name]
+    refresh = refresh_targets(place)[name]
     elsewhere = replace_target(refresh, refresh.target.replace("shop", "elsewhere"))  # no grant is on that one
     with pytest.raises(Refused, match=r"403 AuthorizationFailed.*the role Keyturn "):
         await ask(place, elsewhere)
@@ -156,7 +156,7 @@ def replace_target(refresh: Refresh, target: str) -> Refresh:
 async def test_a_container_app_without_a_revision_that_is_ready_is_said_to_have_none(place: Place) -> None:
     place.azure.arm.sites.add_container_app(CONTAINER_APP, None)
     with pytest.raises(Refused, match="no revision that is ready"):
-        await ask(place, readers(place)["container-app"])
+        await ask(place, refresh_targets(place)["container-app"])
 
 
 async def test_a_deployment_that_no_role_in_the_cluster_names_is_refused(place: Place) -> None:
@@ -174,7 +174,7 @@ async def test_a_cluster_with_local_accounts_or_elsewhere_is_sent_no_token(
 ) -> None:
     place.azure.arm.clusters.add(CLUSTER, certificates.ca.read_text(), "shop/web", **more)
     with pytest.raises(Refused, match=says):
-        await ask(place, readers(place)["aks"])
+        await ask(place, refresh_targets(place)["aks"])
     assert (arrived(place), len(place.tokens.given)) == ([], 1)
 
 
@@ -182,10 +182,10 @@ async def test_only_the_clusters_own_authority_is_trusted(place: Place, tmp_path
     other = ensure(tmp_path / "other")
     place.azure.arm.clusters.add(CLUSTER, other.ca.read_text(), "shop/web")
     with pytest.raises(Unreachable, match="the cluster did not answer"):
-        await ask(place, readers(place)["aks"])
+        await ask(place, refresh_targets(place)["aks"])
     place.azure.arm.clusters.add(CLUSTER, "no certificate", "shop/web")
     with pytest.raises(Refused, match="certificate authority"):
-        await ask(place, readers(place)["aks"])
+        await ask(place, refresh_targets(place)["aks"])
 
 
 async def test_an_identity_that_the_organization_does_not_know_is_told_so(place: Place) -> None:
@@ -225,7 +225,7 @@ async def test_what_is_no_token_goes_into_no_header(place: Place, secret: str) -
 
 
 async def test_a_receiver_hears_of_the_version_and_of_no_value_and_counts_a_repetition_once(place: Place) -> None:
-    hook = readers(place)["webhook"]
+    hook = refresh_targets(place)["webhook"]
     await ask(place, hook)
     place.later = timedelta(seconds=90)
     await ask(place, hook)
@@ -250,32 +250,32 @@ def test_the_signature_is_that_of_the_specifications_own_libraries() -> None:
 
 async def test_another_key_is_refused_there(place: Place) -> None:
     with pytest.raises(Refused, match="does not accept the signature"):
-        await ask(place, readers(place)["webhook"], f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
+        await ask(place, refresh_targets(place)["webhook"], f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
 
 
 async def test_a_clock_that_is_wrong_is_refused_there(place: Place) -> None:
     place.later = timedelta(minutes=6)
     with pytest.raises(Refused, match="its clock is right"):
-        await ask(place, readers(place)["webhook"])
+        await ask(place, refresh_targets(place)["webhook"])
 
 
 async def test_a_key_without_the_prefix_signs_as_it_stands(place: Place) -> None:
     text = base64.urlsafe_b64encode(os.urandom(32)).decode()
     place.azure.hooks.expect("shop", text.encode())
-    await ask(place, readers(place)["webhook"], text)
+    await ask(place, refresh_targets(place)["webhook"], text)
     assert place.azure.hooks.calls == ["shop"]
 
 
 @pytest.mark.parametrize("secret", ["", "short", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", "x" * 65])
 async def test_what_is_no_key_signs_nothing(place: Place, secret: str) -> None:
     with pytest.raises(Unusable, match="kv-a/hook is no signing key"):
-        await ask(place, readers(place)["webhook"], secret)
+        await ask(place, refresh_targets(place)["webhook"], secret)
     assert place.azure.hooks.calls == []
 
 
 async def test_410_ends_it(place: Place) -> None:
     with place.fault(Fault(Kind.STATUS, status=410)), pytest.raises(Gone, match="take it out of the policy"):
-        await ask(place, readers(place)["webhook"])
+        await ask(place, refresh_targets(place)["webhook"])
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -284,7 +284,7 @@ async def test_no_redirect_is_followed(place: Place, status: int) -> None:
     away = {"Location": f"{place.azure.hook_url}/other"}
     fault = Fault(Kind.STATUS, path="/hook/shop$", status=status, headers=away)
     with place.fault(fault), pytest.raises(Refused, match="no redirect is followed"):
-        await ask(place, readers(place)["webhook"])
+        await ask(place, refresh_targets(place)["webhook"])
     assert (fault.struck, place.azure.hooks.calls) == (1, [])
 
 
@@ -325,9 +325,9 @@ async def silent(certificates: Certificates) -> AsyncIterator[int]:
 @pytest.mark.parametrize("name", NAMES)
 async def test_no_key_and_no_token_is_logged(place: Place, name: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    await ask(place, readers(place)[name])
+    await ask(place, refresh_targets(place)[name])
     with place.fault(Fault(Kind.STATUS, status=400)), contextlib.suppress(Refused):
-        await ask(place, readers(place)[name])
+        await ask(place, refresh_targets(place)[name])
     for sent in (TOKEN, SECRET, SECRET.removeprefix("whsec_"), *place.tokens.given):
         assert sent not in caplog.text
 
@@ -356,5 +356,5 @@ async def test_a_stand_in_refuses_what_the_real_one_would(
 ) -> None:
     patch(monkeypatch)
     with pytest.raises(Refused):
-        await ask(place, readers(place)[name])
+        await ask(place, refresh_targets(place)[name])
     assert arrived(place) == []

@@ -68,17 +68,17 @@ async def test_what_rotates_alarms_nobody(app: Emitter) -> None:
         assert fired(app, name) == [], name
 
 
-async def test_a_reader_that_is_not_asked_again_alarms_and_one_that_is_does_not(app: Emitter) -> None:
+async def test_a_refresh_target_that_is_not_asked_again_alarms_and_one_that_is_does_not(app: Emitter) -> None:
     site = Refresh("app-settings", "/subscriptions/s/resourcegroups/g/providers/microsoft.web/sites/shop")
     app.allow(refresh=(site,))
-    app.readers.wrong = Unreachable("the site does not answer")
+    app.refresh_targets.wrong = Unreachable("the site does not answer")
     await app.message()
     assert fired(app, "refreshes-given-up") == []
-    app.readers.wrong = Gone("410")
+    app.refresh_targets.wrong = Gone("410")
     app.time.ahead(minutes=1)
     await app.message(after=timedelta(minutes=1))
     [row] = fired(app, "refreshes-given-up")
-    assert (row["Secret"], row["Reader"], row["Times"]) == (SECRET, site.name, 1)
+    assert (row["Secret"], row["RefreshTarget"], row["Times"]) == (SECRET, site.name, 1)
     assert row["Message"].startswith(f"refresh_given_up {SECRET}: {site.name}: 410")
     assert fired(app, "failed-rotations") == []
 

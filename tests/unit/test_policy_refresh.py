@@ -209,7 +209,7 @@ def test_the_apps_own_site_can_not_be_refreshed() -> None:
         (HOOK.format("https://h.example/", "kv-b/hook"), {}, "vault 'kv-b', which is not in ROTATION_VAULTS"),
     ],
 )
-def test_the_app_does_not_start_with_a_reader_that_it_can_not_ask(
+def test_the_app_does_not_start_with_a_refresh_target_that_it_can_not_ask(
     tmp_path: Path, entry: str, environment: Mapping[str, str], says: str
 ) -> None:
     (tmp_path / "policy.toml").write_text(policy(entry))

@@ -1,4 +1,4 @@
-"""The port of those who ask readers to take a new version."""
+"""The port of those who ask refresh targets to take a new version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rotation.terms import Refresh
 
 @dataclass(frozen=True, slots=True)
 class RefreshOrder:
-    """One reader, and the version that it shall take.
+    """One refresh target, and the version that it shall take.
 
     operation_id: of what published the version: the same at each try. published_at: aware UTC.
     secret: the value of the secret that `refresh` names, to sign or to log in with; None where it names none.
@@ -27,7 +27,7 @@ class RefreshOrder:
 
 
 class Refresher(Protocol):
-    """Asks one kind of reader to take a new version. Stateless; a call may be repeated, and does no harm then."""
+    """Asks one kind of refresh target to take a version. Stateless; a call may be repeated, and does no harm then."""
 
     async def refresh(self, order: RefreshOrder) -> None:
         """Ask.

@@ -1,4 +1,4 @@
-"""Readers of a rotated secret are asked to take it, on the whole local stack: an app's settings and two pipelines."""
+"""Refresh targets are asked to take a rotated secret, on the whole local stack: an app's settings and two pipelines."""
 
 import asyncio
 import base64
@@ -56,14 +56,14 @@ def refreshed(told: Any) -> list[dict[str, str]]:
     return [record["refreshed"] for record in told["history"] if "refreshed" in record]
 
 
-async def test_each_reader_is_asked_once_for_a_rotation_again_after_a_lost_answer_and_its_being_down_changes_nothing(
+async def test_each_refresh_target_is_asked_once_again_after_a_lost_answer_and_its_being_down_changes_nothing(
     app: Deployment,
 ) -> None:
     control, token = app.stack.azure_control, f"ghp_{base64.b32encode(os.urandom(20)).decode()}"
-    control.post("readers", {"kind": "site", "site_id": SITE})
-    control.post("readers", {"kind": "pipeline", "project": "shop/web", "pipeline": "12", "branch": "main"})
+    control.post("refresh-targets", {"kind": "site", "site_id": SITE})
+    control.post("refresh-targets", {"kind": "pipeline", "project": "shop/web", "pipeline": "12", "branch": "main"})
     workflow = {"kind": "workflow", "repository": "shop/web", "workflow": "refresh.yml", "ref": "main"}
-    control.post("readers", workflow | {"token": token})
+    control.post("refresh-targets", workflow | {"token": token})
     await app.put("github-token", token, life=None)
     await app.put("shop-db", await app.role("shop_app"), {"rotator": "postgres"})
     site, run, dispatch = ["refresh", SITE.lower()], ["shop/web", "12", "refs/heads/main"], ["shop/web", "refresh.yml"]
@@ -75,7 +75,7 @@ async def test_each_reader_is_asked_once_for_a_rotation_again_after_a_lost_answe
     assert answer.json["refreshed"] == dict.fromkeys(names, "done"), answer.text
     assert asked(app) == [site, run, [*dispatch, "main"]]
 
-    # An answer that is lost: the outcome is that of a rotation, and the queue asks the one reader again.
+    # An answer that is lost: the outcome is that of a rotation, and the queue asks the one refresh target again.
     control.post("faults", {"kind": "drop_after", "path": "configreferences", "times": 1})
     answer = await app.rotate("shop-db")
     assert (answer.status, answer.json["outcome"]) == (200, "rotated"), answer.text
