@@ -99,6 +99,11 @@ def leader_of(tags: Mapping[str, str]) -> SecretRef | None:
     return SecretRef(vault, name)
 
 
+def format_of(tags: Mapping[str, str]) -> str | None:
+    """The tag `format` of a secret, managed or not."""
+    return _Asked(tags).text("format")
+
+
 class _Asked:
     """The tags that mean something to us, by our name, each with the name that a person has to look for."""
 

@@ -1,4 +1,4 @@
-"""`followers` of a rule: secrets that repeat the credential of one that it covers. Loaded only where a rule has them."""
+"""`followers` of a rule: secrets that repeat the credential of one that it covers. Loaded only where it has some."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _lowered(values: object) -> frozenset[str]:
 
 
 def impossible_followers(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Where in the file a follower is a leader too, by another rule, or an administrator's secret; and what to write."""
+    """Where in the file a follower leads too, by another rule, or is an administrator's secret; and what to write."""
     administrators = {
         f"{vault}/{rule.terms.admin.secret}"
         for rule in policy.rules
