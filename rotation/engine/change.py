@@ -258,8 +258,8 @@ def _remind(run: Run, job: Job, managed: ManagedSecret, draft: Draft) -> None:
         run.remind(managed.secret.version)
 
 
-def _deferred(not_yet: NotYet | NotReady, secret: Secret, slot: str, operation: str) -> Outcome:
-    wait = not_yet.retry_after_s or (30 if isinstance(not_yet, NotYet) else None)
+def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:
+    wait = not_yet.retry_after_s or (None if isinstance(not_yet, NotReady) else 30)
     return outcome_of(Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation, retry_after_s=wait)
 
 

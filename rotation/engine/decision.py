@@ -144,7 +144,8 @@ def _when_sound(
     if left and may_be_over and not held and (wait is None or request.reason == Reason.SWEEP):
         return Decision(Act.RETIRE)
     if wait is None and left and held:
-        wait = Deferral(f"{', '.join(left)} lives on until {', '.join(looked.not_past)} are past it", None, due=True)
+        detail = f"{', '.join(left)} lives on until its followers are past it: {', '.join(looked.not_past)}"
+        wait = Deferral(detail, None, due=True)
     if wait is None and left and request.force != Force.GRACE:
         hours = longest_promise(history, promise_h(spec, terms))
         wait = Deferral(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)

@@ -17,17 +17,15 @@ from rotation.engine.followers import Followers
 from rotation.engine.lead import Follower, Lead, held_up
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
-from rotation.errors import LeaseLost, RotationError, Throttled, Transient, Unusable
+from rotation.errors import LeaseLost, NotYet, RotationError, Throttled, Unusable
 from rotation.formats import read
 from rotation.ledger.records import AboutTo
 from rotation.model import Credential, Draft, Secret, SecretRef, SecretValue
 from rotation.spec import format_of
 
 
-class NotReady(Transient):
+class NotReady(NotYet):
     """A follower can't be written beside a change in place; nothing was changed. It becomes a deferral."""
-
-    code = "not_ready"
 
 
 class Following:

@@ -401,7 +401,7 @@ async def test_an_old_role_lives_on_until_each_follower_is_past_it() -> None:
     assert world.server.passwords["a"] == old.password.reveal()
     again = await world.rotate()
     assert (again.result, again.detail.partition(";")[0]) == (
-        Result.DEFERRED, "a lives on until kv-b/orders-db are past it"
+        Result.DEFERRED, "a lives on until its followers are past it: kv-b/orders-db"
     )  # fmt: skip
     await world.second.set_enabled(ELSEWHERE.name, world.of(ELSEWHERE).version, enabled=True)
     await world.swept()
