@@ -23,7 +23,7 @@ from rotation.policy import Policy
 from tests.proof.simulation.bugs import bug
 
 
-@bug("followers written from a version that the ledger does not name", seed=0)
+@bug("followers written from a version that the ledger does not name", seed=39)
 def _() -> AbstractContextManager[Any]:
     async def source(_self: Followers, secret: Secret, _history: History, _redactor: Redactor) -> Secret:
         return secret
@@ -31,7 +31,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Followers, "_source", source)
 
 
-@bug("followers given the old login while a change in place is open", seed=0)
+@bug("followers given the old login while a change in place is open", seed=39)
 def _() -> AbstractContextManager[Any]:
     whole = Followers._source
 
@@ -42,7 +42,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Followers, "_source", source)
 
 
-@bug("followers not looked at before a message is found to be superseded", seed=0)
+@bug("followers not looked at before a message is found to be superseded", seed=759)
 def _() -> AbstractContextManager[Any]:
     whole = Following.keep_up
 
@@ -53,7 +53,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Following, "keep_up", keep_up)
 
 
-@bug("whoever has the leader's latest login already is written back", seed=0)
+@bug("whoever has the leader's latest login already is written back", seed=855)
 def _() -> AbstractContextManager[Any]:
     whole = Followed.behind
 
@@ -73,17 +73,17 @@ def _seen(**nothing: Any) -> AbstractContextManager[Any]:
     return patch.object(Followed, "seen", seen)
 
 
-@bug("an old slot retired before every follower is past it", seed=0)
+@bug("an old slot retired before every follower is past it", seed=351)
 def _() -> AbstractContextManager[Any]:
     return _seen(not_past=())
 
 
-@bug("no grace for the readers of a follower", seed=0)
+@bug("no grace for the readers of a follower", seed=351)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Follower, "is_past", lambda self, lead, _grace: self.has(lead))
 
 
-@bug("a change in place though a follower can't be written", seed=0)
+@bug("a change in place though a follower can't be written", seed=63)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def ready(*_given: Any, **_more: Any) -> None:
@@ -93,7 +93,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("what was begun waits for a follower", seed=0)
+@bug("what was begun waits for a follower", seed=207)
 def _() -> AbstractContextManager[Any]:
     whole = Following.ready
 
@@ -104,7 +104,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Following, "ready", ready)
 
 
-@bug("followers written without the fence", seed=0)
+@bug("followers written without the fence", seed=375)
 def _() -> AbstractContextManager[Any]:
     async def write_one(self: Following, run: Run, follower: Follower, lead: Lead) -> Secret:
         assert follower.secret is not None
@@ -117,7 +117,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Following, "_write_one", write_one)
 
 
-@bug("followers written without a record", seed=0)
+@bug("followers written without a record", seed=87)
 def _() -> AbstractContextManager[Any]:
     whole = Run.announce
 
@@ -127,12 +127,12 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "announce", announce)
 
 
-@bug("the sweep looks at no follower", seed=0)
+@bug("the sweep looks at no follower", seed=87)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Sweeper, "_leads", lambda *_all: False)
 
 
-@bug("a follower's hosts not held against its leader's", seed=0)
+@bug("a follower's hosts not held against its leader's", seed=831)
 def _() -> AbstractContextManager[Any]:
     def with_login_of(self: Follower, lead: Lead) -> SecretValue:
         if self.value is None:
@@ -142,11 +142,11 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Follower, "with_login_of", with_login_of)
 
 
-@bug("whoever says that it follows is believed", seed=0)
+@bug("whoever says that it follows is believed", seed=15)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Policy, "lets_follow", lambda *_all: True)
 
 
-@bug("a former owner that follows holds its leader up", seed=0)
+@bug("a former owner that follows holds its leader up", seed=135)
 def _() -> AbstractContextManager[Any]:
     return patch.object(ownership, "follows", lambda *_all: False)

@@ -40,6 +40,7 @@ BETWEEN = (  # leader and followers, and a little before and after
     ("after", "set", URL.name), ("after", "append", Step.PUBLISHED), ("before", "append", Step.PUBLISHED),
     ("before", "append", Step.ROTATED),
 )  # fmt: skip
+UNPUBLISHED = BETWEEN[:2]
 SOUND = frozenset({Result.ROTATED, Result.REPAIRED, Result.RESUMED})
 
 
@@ -147,7 +148,7 @@ class Following(Story):
             await self._hours((1, 25, 25, 25, 25))
         version = self.world.newest(self.world.leader).version
         request = RotationRequest(self.world.leader, version, Reason.OPERATOR, "comes again", Force.YES, demanded=True)
-        await self._cut_off(request)
+        await self._cut_off(request, BETWEEN)
         await self._ask(request)
         self._check_followers("by the message that came again")
 
@@ -177,7 +178,8 @@ class Following(Story):
         await self._demand()
         await self._hours((1, 25, 25, 25, 25))
         if self.random.random() < 0.5:
-            await self._cut_off(RotationRequest(self.world.leader, None, Reason.OPERATOR, "cut off", demanded=True))
+            request = RotationRequest(self.world.leader, None, Reason.OPERATOR, "cut off", demanded=True)
+            await self._cut_off(request, UNPUBLISHED)
         ref = self.random.choice(self.world.followers)
         await self._enable(ref, enabled=False)
         await self._demand()
@@ -244,8 +246,8 @@ class Following(Story):
 
         self.scheduler.add(f"run-{number} {kind}", starts_in_s, work)
 
-    async def _cut_off(self, request: RotationRequest) -> None:
-        when, call, name = self.random.choice(BETWEEN)
+    async def _cut_off(self, request: RotationRequest, moments: Sequence[tuple[str, str, str | None]]) -> None:
+        when, call, name = self.random.choice(moments)
         self._stage_is_set(Plan())
 
         async def work() -> None:
