@@ -1,4 +1,4 @@
-"""Secrets that repeat another's credential: which there are, and what stands in them.
+"""Secrets that repeat another's credential: which there are, and what they hold.
 
 A follower has no lease, no history and no run of its own. Here it is only read; `rotation.engine.following` writes.
 A run, a plan, the sweep and a look over HTTP all ask here. See docs/adr/0047-followers.md.
@@ -68,7 +68,7 @@ class Followers:
         if leader_of(secret.tags) is not None:
             raise self._parts.policy.not_a_follower(secret.ref)
 
-    # what stands in them
+    # what they hold
 
     async def look(self, secret: Secret, history: History, redactor: Redactor) -> Followed:
         """Read a leader's followers. secret: its latest version.
@@ -167,8 +167,8 @@ class Followers:
             if leader_of(secret.tags) != leader:
                 # Tags belong to a version: one that is written by hand without any would silently follow no longer.
                 lost = not secret.tags and leader in await self._leaders(vault, ref)
-                told = "its latest version was written without tags: set follows again, or take it out of the policy"
-                return Follower(ref, secret, unread=told) if lost else None
+                why = "its latest version was written without tags: set follows again, or take it out of the policy"
+                return Follower(ref, secret, unread=why) if lost else None
             value = read(secret.value, format_of(secret.tags))
         except NotFound:
             return None  # nobody can read it

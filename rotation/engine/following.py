@@ -1,8 +1,8 @@
 """What a run does for its secret's followers: it writes them under its own lease, from its own latest version.
 
-First of all whoever is behind, so that a message that comes again after a crash mends them; then, beside a change in
+First those that are behind, so that a message that comes again after a crash mends them; then, beside a change in
 place, so that their readers wait for about one write; else right after the new version is published and recorded. What
-can't be written is told; it keeps the old slots alive, and a change in place from beginning.
+can't be written goes into the outcome. It keeps the old slots alive, and a change in place from beginning.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import datetime
 
 from rotation.engine.dependencies import EngineDependencies
 from rotation.engine.followers import Followers
-from rotation.engine.lead import Follower, Lead, held_up
+from rotation.engine.lead import ASK_AGAIN, Follower, Lead, held_up
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import LeaseLost, NotYet, RotationError, Throttled, Unusable
@@ -29,7 +29,7 @@ class NotReady(NotYet):
 
 
 class Following:
-    """Its methods are called in the order of the steps; what one finds out stands in `Run.followed`."""
+    """Its methods are called in the order of the steps; `Run.followed` has what one finds out."""
 
     def __init__(self, parts: EngineDependencies, followers: Followers) -> None:
         self._parts = parts
@@ -38,7 +38,8 @@ class Following:
     async def keep_up(self, run: Run, secret: Secret | None = None) -> None:
         """Write each follower whose login is another than that of the latest version that the ledger names.
 
-        secret: the latest version, where it was read. Nothing is done twice for one version. What goes wrong is told.
+        secret: the latest version, where it was read. Nothing is done twice for one version. What goes wrong goes into
+        the outcome.
 
         Raises:
             LeaseLost.
@@ -82,8 +83,9 @@ class Following:
             objections += [(held_up(one.ref, unusable.message), None) for one in followed.found]
         else:
             late = [one for one in followed.found if not one.has(lead)]
-            told = [(one, one.unread or one.objection(lead)) for one in late]
-            objections += [(held_up(one.ref, why), 30 if one.passes else None) for one, why in told if why is not None]
+            found = [(one, one.unread or one.objection(lead)) for one in late]
+            soon = round(ASK_AGAIN.total_seconds())
+            objections += [(held_up(one.ref, why), soon if one.passes else None) for one, why in found if why]
         if in_place and objections and not followed.urgent:
             raise NotReady(objections[0][0], retry_after_s=objections[0][1])
         if in_place:
@@ -107,7 +109,7 @@ class Following:
     async def beside(
         self, run: Run, managed: ManagedSecret, credential: Credential, expires_on: datetime | None
     ) -> None:
-        """Give them the new login: beside its publication, or after it. What goes wrong is told.
+        """Give them the new login: beside its publication, or after it. What goes wrong goes into the outcome.
 
         Raises:
             LeaseLost.
@@ -169,7 +171,7 @@ def _lead(managed: ManagedSecret, value: SecretValue, expires_on: datetime | Non
 
 
 def versions_of(followers: Iterable[Follower]) -> dict[str, str]:
-    """As records name them: what stands in each now."""
+    """As records name them: the version of each now."""
     return {str(one.ref): one.secret.version for one in followers if one.secret is not None}
 
 

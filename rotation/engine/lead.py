@@ -1,4 +1,4 @@
-"""What followers get of their leader, and what stands in them. Pure. See `rotation.engine.followers`."""
+"""What followers get of their leader, and what they hold. Pure. See `rotation.engine.followers`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from rotation.model import RequestedAccess, Secret, SecretRef, SecretValue
 from rotation.policy import Policy
 from rotation.spec import leader_of
 
-ASK_AGAIN = timedelta(seconds=30)  # where what keeps a follower from being read may pass
+# Where it may pass that a follower can't be read. So long that the sweep asks: a message put back would come for ever.
+ASK_AGAIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class Lead:
         """form: the leader's tag `format`.
 
         Raises:
-            Unusable: its value is of no form whose login can be told from the rest.
+            Unusable: its value is of no form in which the login can be found.
         """
         found = read(value, form)
         only = access.slots[0] if len(access.slots) == 1 else None
@@ -102,9 +103,9 @@ class Follower:
 class Followed:
     """What a run knows of its secret's followers.
 
-    lead: what they were held against last; None: nothing yet, or its value has no login that could be told: `unread`.
-    spare: the login of a latest version that the ledger does not name yet; whoever has it already keeps it.
-    urgent: the change can't wait for them: it was begun, somebody is locked out, or an operator wants it whoever fails.
+    lead: what they were held against last; None: nothing yet, or no login was found in its value: `unread`.
+    spare: the login of a latest version that the ledger does not name yet; who has it already keeps it.
+    urgent: the change can't wait for them: it was begun, somebody is locked out, or an operator wants it all the same.
     waiting: they wait for a change in place to be published to them.
     room: those for whose next version there is room in the vault. written: versions of this run's rotation.
     """
@@ -139,17 +140,17 @@ class Followed:
 
     def objections(self) -> list[tuple[Follower, str]]:
         """Those that can't be written, and why."""
-        told = [(one, one.unread or (one.objection(self.lead) if self.lead else self.unread)) for one in self.found]
-        return [(one, why) for one, why in told if why is not None]
+        found = [(one, one.unread or (one.objection(self.lead) if self.lead else self.unread)) for one in self.found]
+        return [(one, why) for one, why in found if why is not None]
 
 
 def follows(secret: Secret, leader: SecretRef, policy: Policy) -> bool:
     """Whether a secret repeats what another has, by its tag and by the policy: then that one's runs write it."""
     try:
-        told = leader_of(secret.tags)
+        named = leader_of(secret.tags)
     except Unusable:
         return False
-    return told is not None and str(told) == str(leader).lower() and policy.lets_follow(secret.ref, leader)
+    return named is not None and str(named) == str(leader).lower() and policy.lets_follow(secret.ref, leader)
 
 
 def held_up(ref: SecretRef, why: str) -> str:

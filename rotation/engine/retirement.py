@@ -29,7 +29,7 @@ def waiting(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) ->
 async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
     """Retire every slot whose grace period is over (`rotation.engine.grace`); -> those slots.
 
-    Callers were told by `decision` that every follower is past them.
+    Callers asked `decision`, by which every follower is past them.
     """
     listed = await run.versions(managed.ref.name)
     known = run.history.versions()

@@ -257,7 +257,7 @@ async def unlisted(world: FollowedWorld) -> None:
     del world.vaults["kv-b"]
 
 
-WRONG = [(unreadable, 30), (disabled, None), (foreign, None), (odd, None), (copied, None), (unlisted, None)]
+WRONG = [(unreadable, 600), (disabled, None), (foreign, None), (odd, None), (copied, None), (unlisted, None)]
 
 
 @pytest.mark.parametrize(("spoil", "again_s"), WRONG)

@@ -457,6 +457,14 @@ class Following(Story):
         await self._hours((1, 1, 25, 25, 25, 25))
         await self._check_goes_on()
 
+    def _is_closed(self) -> bool:
+        """Whether a person changed a role's password, no copy of it is left, and no administrator is named."""
+        world = self.world
+        named = {record.staged_version for record in world.ledger.records(world.leader)}
+        copies = [*world.all(world.leader), *(one for one in self._staged() if one.version in named)]
+        known = all(world.provider.known_by(slot, copies) for slot in world.provider.slots)
+        return self.broken and world.terms.admin is None and not known
+
     async def _check_goes_on(self) -> None:
         """What is rotated now is rotated for all."""
         world = self.world
@@ -466,6 +474,8 @@ class Following(Story):
                 await self._hours((25,))
                 result = await self._demand()
         latest = world.newest(world.leader)
+        if result not in SOUND and self._is_closed():
+            return
         if result not in SOUND or not world.works(latest):
             raise Violation(Promise.GOES_ON, f"a rotation in the end came to {result}")
         for ref in world.followers:
