@@ -143,7 +143,9 @@ def _() -> AbstractContextManager[Any]:
     ) -> tuple[Draft, str | None]:
         draft, version = await whole(self, run, job, managed, asked, grace)
         if draft.value is not None and draft.slot is not None:
-            await self._publish(run, managed, Credential(draft.value, draft.slot), job.operation_id, grace)
+            await self._publish(
+                run, managed, Credential(draft.value, draft.slot), job.operation_id, grace, None, self._expiry(managed)
+            )
         return draft, version
 
     return patch.object(Change, "_stage", stage)
