@@ -49,5 +49,13 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
   }
 }
 
+resource there 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = {
+  name: last(split(workspaceResource, '/'))
+  scope: resourceGroup(split(workspaceResource, '/')[2], split(workspaceResource, '/')[4])
+}
+
+@description('The id by which queries name the workspace: a GUID.')
+output customerId string = there.properties.customerId
+
 @description('The workspace\'s id.')
 output workspaceId string = workspaceResource

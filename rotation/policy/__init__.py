@@ -36,6 +36,8 @@ class RuleTerms(Frozen):
     ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
     for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    max_grace_hours: None: `retire = "after-grace"`. Else `retire = "when-unread"`: after its grace period an old slot
+    lives on for as long as somebody is known to hold it, and for so many hours in all at most.
     """
 
     rule: int
@@ -50,6 +52,7 @@ class RuleTerms(Frozen):
     tls: Tls = Tls.VERIFY_FULL
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
+    max_grace_hours: int | None = None
 
     def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
