@@ -141,7 +141,9 @@ def _when_sound(
     if wait is None and left and request.force != Force.GRACE:
         promised = max(history.promised(version) for version in history.versions())
         hours = max(promised, promise_h(spec, terms))
-        wait = Deferral(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
+        most = terms.max_grace_hours or 0
+        period = f"{hours} h" if most <= hours else f"{hours} to {most} h"
+        wait = Deferral(f"{', '.join(left)} is still in its grace period of {period}", None, due=True)
     return Decision(Act.ROTATE) if wait is None else Decision(Act.WAIT, wait)
 
 

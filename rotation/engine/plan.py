@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
 from rotation.engine.dependencies import EngineDependencies, ManagedSecrets
@@ -19,6 +19,7 @@ from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.outcomes import nothing_to_do, planned
 from rotation.engine.ownership import read_bindings
 from rotation.engine.resumption import asking_of, asks_for_it_still, why_given_up
+from rotation.engine.unread import ask_and_judge
 from rotation.errors import Disabled, NotFound, Redactor
 from rotation.ledger.asked import Asked
 from rotation.ledger.bindings import owned_by
@@ -38,6 +39,7 @@ class Plan:
     vault: Vault
     request: RotationRequest
     redactor: Redactor
+    told: list[str] = field(default_factory=list)  # what the outcome must say besides, as in a run
 
     async def outcome(self) -> Outcome:
         """What a run would come to: PLANNED where it would do something.
@@ -45,6 +47,10 @@ class Plan:
         Raises:
             RotationError: as the run, but for what a login would show.
         """
+        outcome = await self._outcome()
+        return replace(outcome, detail="; ".join((outcome.detail, *self.told)))
+
+    async def _outcome(self) -> Outcome:
         name = self.request.ref.name
         secret = await within(self.parts.limits.vault_call, "the vault", self.vault.get(name))
         self.redactor.add(secret.value)
@@ -140,7 +146,11 @@ class Plan:
         if self.request.force is Force.GRACE:
             return frozenset(left)
         listed = await within(self.parts.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name))
-        return over_by_versions(history, listed, left, managed.promise_h, self.parts.clock.now())
+        parts, now = self.parts, self.parts.clock.now()
+        over = over_by_versions(history, listed, left, managed.promise_h, now)
+        judged = await ask_and_judge(parts.readers, managed, history, listed, over, now, parts.observer)
+        self.told.extend(judged.said)
+        return judged.over
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
         return owned_by(self.request.ref, await read_bindings(self.parts.ledger, asked, slots))

@@ -178,6 +178,7 @@ TERMS: dict[str, st.SearchStrategy[Any]] = {
     "window": st.sampled_from(WINDOWS),
     "verify_every": st.sampled_from((None, timedelta(hours=1), timedelta(hours=24), timedelta(hours=168))),
     "min_grace_hours": st.sampled_from((0, 100)),
+    "max_grace_hours": st.sampled_from((None, None, 120)),
 }
 
 
