@@ -1,6 +1,6 @@
 """Who is waited for before an old slot is ended, where its rule says `retire = "when-unread"`.
 
-`judge` decides, and is pure; `ask_and_judge` asks the audit log before. See docs/adr/0051-who-still-holds-the-old-value.md.
+`judge` decides, and is pure; `ask_and_judge` asks the audit log before. docs/adr/0051-who-still-holds-the-old-value.md
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from rotation.addresses import is_guid
 from rotation.engine.fence import within
 from rotation.engine.grace import over_by_versions
 from rotation.engine.managed_secret import ManagedSecret
@@ -101,7 +102,12 @@ def _waited_for(holders: Sequence[Reader]) -> str:
 
 
 def _shown(reader: Reader) -> str:
-    return f"application {reader.application_id or '(unknown)'} as object {reader.object_id or '(unknown)'}"
+    return f"application {_id(reader.application_id)} as object {_id(reader.object_id)}"
+
+
+def _id(told: str | None) -> str:
+    """Whatever else a log may hold, outcomes and histories get ids alone."""
+    return told if told is not None and is_guid(told) else "(unknown)"
 
 
 def _listed(slots: Iterable[str]) -> str:

@@ -1,5 +1,6 @@
 """`retire = "when-unread"`: an old slot waits for those who still hold the old value, up to the rule's bound."""
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 
@@ -207,8 +208,6 @@ async def test_a_log_that_does_not_answer_does_not_hold_the_run_up(monkeypatch: 
     world, log = await rotated()
 
     async def ask(_question: Question) -> Heard:
-        import asyncio
-
         await asyncio.sleep(60)
         raise AssertionError
 
