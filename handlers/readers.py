@@ -33,7 +33,7 @@ async def read_readers(running: LazyApp, http_request: HttpRequest, vault: str, 
         raise app.policy.covered_by_none(ref)
     listed = await found.versions(name)
     if not listed.items:
-        raise NotFound("there is no such secret in the vault, or it is deleted", field="secret")
+        raise NotFound(f"there is no secret {name} in {found.name}, or it is deleted", field="secret")
     question = _question(ref, listed, History(await app.ledger.read(ref)))
     heard = await within(PATIENCE_S, "the audit log", app.readers.ask(question))
     return HttpResponse(200, _shown(question, listed, heard))

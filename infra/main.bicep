@@ -320,7 +320,7 @@ module outcomes 'modules/outcome-topic.bicep' = if (outcomeTopic) {
 // Every right of everybody, in one loop over one table.
 module roles 'modules/roles.bicep' = if (createRoles) {
   name: '${name}-roles'
-  dependsOn: [hostStorage, ledgerStorage, monitoring, outcomes]
+  dependsOn: [hostStorage, ledgerStorage, outcomes]
   params: {
     name: name
     principalId: identity.outputs.principalId
@@ -334,7 +334,7 @@ module roles 'modules/roles.bicep' = if (createRoles) {
 module app 'modules/function-app.bicep' = {
   name: '${name}-function-app'
   scope: group
-  dependsOn: [hostStorage, ledgerStorage, monitoring, roles]
+  dependsOn: [hostStorage, ledgerStorage, roles]
   params: {
     name: appName
     planName: 'plan-${name}'

@@ -170,7 +170,7 @@ def _told(error: HttpResponseError) -> RotationError:
     if status == _NOT_FOUND:
         return Refused(f"there is no workspace of the id in {_SETTING}: set it to the workspace's GUID", field=_SETTING)
     if status == _TOO_MANY:
-        after = error.response.headers.get("Retry-After", "") if error.response is not None else ""
+        after = str(getattr(error.response, "headers", {}).get("Retry-After", ""))
         return Throttled(
             "the audit log's workspace takes no more queries just now",
             retry_after_s=int(after) if after.isascii() and after.isdigit() else None,

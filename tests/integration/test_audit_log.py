@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 import pytest
@@ -46,6 +46,13 @@ POLICY = Policy((Rule(vaults=("kv-orders",), secrets=("*",), rotators=("generate
 class Credential:
     def __init__(self, authority: TokenAuthority, claims: dict[str, str]) -> None:
         self._authority, self._claims = authority, claims
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
 
     async def get_token(self, *scopes: str, **_more: Any) -> AccessToken:
         [scope] = scopes

@@ -207,7 +207,7 @@ async def test_a_log_that_does_not_answer_does_not_hold_the_run_up(monkeypatch: 
     monkeypatch.setattr(unread, "PATIENCE_S", 0.01)
     world, log = await rotated()
 
-    async def ask(_question: Question) -> Heard:
+    async def ask(question: Question) -> Heard:
         await asyncio.sleep(60)
         raise AssertionError
 
