@@ -46,7 +46,7 @@ async def ask_and_judge(
     if most is None or not over:
         return Judgement(over)
     question = question_of(managed, history, listed, over)
-    at_bound = over_by_versions(history, listed, over, max(most, managed.promise_h), now)
+    at_bound = over_by_versions(history, listed, over, most, now)
     heard: Heard | str
     try:
         with observer.step("readers"):

@@ -63,6 +63,7 @@ class Api:
 @pytest.fixture
 async def api() -> Api:
     world = await World("overlapping").start()
+    world.time.ahead(hours=5)
     await world.ask()
     world.time.ahead(hours=5)
     return Api(world)
@@ -122,6 +123,17 @@ async def test_versions_whose_slot_was_retired_are_not_asked_about(api: Api) -> 
     await world.write(world.latest.value)  # by hand: the slot of the one before the last still waits
     await api.get()
     assert api.asked[-1].since == middle.created_on
+
+
+async def test_of_a_role_that_is_changed_in_place_the_version_before_the_latest_counts() -> None:
+    world = await World("in-place").start()
+    for _ in range(2):
+        world.time.ahead(hours=5)
+        await world.ask("operator", demanded=True)
+    api = Api(world)
+    await api.get()
+    assert len(world.vault.all(NAME)) == 3
+    assert api.asked[-1].since == world.vault.all(NAME)[-2].created_on
 
 
 async def test_a_secret_with_one_version_has_no_older_value(api: Api) -> None:

@@ -3,13 +3,16 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from rotation.engine import unread
 from rotation.errors import Refused, RotationError, Throttled
+from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
-from rotation.model import Force, Outcome, Reason, RotationRequest
+from rotation.model import Force, Outcome, Reason, RotationRequest, Versions
 from rotation.readers import LATE, Heard, Question, Reader, Reads, readers_of
 from tests.fakes import value
 from tests.world import NAME, REF, World
@@ -45,6 +48,7 @@ async def rotated(bound: int | None = 168, *holders: str, kind: str = "overlappi
     world = World(kind)
     world.allow(max_grace_hours=bound)
     await world.start()
+    world.time.ahead(hours=5)
     world.readers = log = Log(world, *holders)
     assert (await world.ask()).result == "rotated"
     world.time.ahead(hours=73)
@@ -74,6 +78,22 @@ async def test_the_log_is_asked_about_the_versions_that_hold_the_slot_and_by_the
     first, latest = world.vault.all(NAME)
     await world.ask("sweep")
     assert log.asked == [Question(REF, latest.version, latest.created_on, first.created_on)]
+
+
+def test_where_no_version_is_listed_any_more_the_ledgers_own_times_count() -> None:
+    def named(version: str, slot: str, hours: int) -> Record:
+        return Record(NOON + hours * HOUR, Step.PUBLISHED, "o", "r", "a", version=version, slot=slot)
+
+    history = History([named("v0", "z", -9), named("v1", "k0", -7), named("v2", "k0", -5), named("v3", "k1", 0)])
+    managed: Any = SimpleNamespace(ref=REF, secret=SimpleNamespace(version="v3", created_on=NOON))
+    asked = unread.question_of(managed, history, Versions((), NOON), ["k0"])
+    assert asked == Question(REF, "v3", NOON, NOON - 7 * HOUR)
+
+
+async def test_what_is_no_id_gets_into_no_outcome() -> None:
+    world, _ = await rotated(168, "<b>ann</b>")
+    detail = (await world.ask("sweep")).detail
+    assert detail.endswith("by application (unknown) as object (unknown)")
 
 
 async def test_while_somebody_holds_it_it_lives_on_and_the_outcome_says_who_is_waited_for() -> None:
