@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.identity import Tokens, credential
 from app.notifier import Notifier
@@ -23,7 +24,12 @@ from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
 from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
+from rotation.readers import NoReaders, Readers
 from rotation.rotators import ROTATORS
+
+if TYPE_CHECKING:
+    import aiohttp
+    from azure.core.credentials_async import AsyncTokenCredential
 
 
 def _now() -> datetime:
@@ -47,6 +53,7 @@ class App:
     telemetry: Telemetry
     poison: PoisonQueueMonitor
     shutdown: Shutdown
+    readers: Readers
 
 
 async def build(settings: Settings, policy: Policy) -> App:
@@ -74,6 +81,7 @@ async def build(settings: Settings, policy: Policy) -> App:
     services = RotatorDependencies(
         Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections
     )
+    readers = _readers(settings, identity, session)
     rotators: dict[str, Rotator] = {}
 
     def rotator(name: str) -> Rotator:
@@ -87,15 +95,15 @@ async def build(settings: Settings, policy: Policy) -> App:
     observer = telemetry(on=settings.telemetry)
     request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
     shutdown.listen()
-    parts = EngineDependencies(
+    dependencies = EngineDependencies(
         vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
-        stopping=lambda: shutdown.asked,
+        stopping=lambda: shutdown.asked, readers=readers,
     )  # fmt: skip
-    followers = Followers(parts)
+    followers = Followers(dependencies)
     notifier = Notifier(settings.outcome_topic, identity)
     return App(
         settings,
-        Engine(parts),
+        Engine(dependencies),
         Sweeper(ledger, policy, followers=followers),
         followers,
         vaults,
@@ -107,4 +115,21 @@ async def build(settings: Settings, policy: Policy) -> App:
         observer,
         PoisonQueueMonitor(settings.queue_service, identity),
         shutdown,
+        readers,
     )
+
+
+def _readers(settings: Settings, identity: AsyncTokenCredential, session: aiohttp.ClientSession) -> Readers:
+    """The audit log, where one is configured."""
+    if settings.audit_workspace is None:
+        return NoReaders()
+    from rotation.rotators.token_claims import claims_of  # noqa: PLC0415  only one of the two is used
+    from rotation.stores.audit_log import AuditLog  # noqa: PLC0415  likewise
+
+    endpoint, tokens = settings.endpoints.logs, Tokens(identity)
+
+    async def whoami() -> str | None:
+        oid = claims_of(await tokens.token(f"{endpoint}/.default")).get("oid")
+        return oid if isinstance(oid, str) else None
+
+    return AuditLog(settings.audit_workspace, endpoint, identity, session, whoami, _now)

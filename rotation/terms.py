@@ -83,4 +83,5 @@ class Endpoints(Frozen):
     arm: str = "https://management.azure.com"
     graph: str = "https://graph.microsoft.com"
     login: str = "https://login.microsoftonline.com"
+    logs: str = "https://api.loganalytics.io"
     postgres_scope: str = "https://ossrdbms-aad.database.windows.net/.default"

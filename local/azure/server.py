@@ -21,12 +21,14 @@ from local.azure.control import ControlApi
 from local.azure.faults import Faults
 from local.azure.graph import Graph, in_graphs_words
 from local.azure.login import Login
+from local.azure.logs import Logs
 from local.azure.plane import Plane
 from local.azure.store import Store
 from local.rights import Rights
 from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
+LOGS_PATH = "/logs"
 SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
 
 
@@ -49,6 +51,7 @@ class LocalAzure:
 
     arm: Arm
     graph: Graph
+    logs: Logs
     plane: Plane
 
     def __init__(
@@ -92,6 +95,11 @@ class LocalAzure:
         return self.plane.url + LOGIN_PATH
 
     @property
+    def logs_url(self) -> str:
+        """Log Analytics' query API."""
+        return self.plane.url + LOGS_PATH
+
+    @property
     def control_url(self) -> str:
         """The control calls."""
         return f"https://localhost:{self._listens_at}{CONTROL_PATH}"
@@ -113,6 +121,7 @@ class LocalAzure:
             self.plane = Plane(store, self._authority, self._now, rights=self._rights)
             self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
+            self.logs = Logs(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
@@ -135,6 +144,8 @@ class LocalAzure:
         application = "/{version}/applications/{id}"
         calls = {("*", application): self.graph.handle, ("*", application + "/{action}"): self.graph.handle}
         app.add_subapp(GRAPH_PATH, self._service(calls, in_graphs_words))
+        query = {("POST", "/{version}/workspaces/{id}/query"): self.logs.handle}
+        app.add_subapp(LOGS_PATH, self._service(query))
         login = Login(self.plane)
         metadata = ".well-known/openid-configuration"
         served: dict[tuple[str, str], Handler] = {

@@ -147,8 +147,9 @@ def _when_sound(
         detail = f"{', '.join(left)} lives on until its followers are past it: {', '.join(looked.not_past)}"
         wait = Deferral(detail, None, due=True)
     if wait is None and left and request.force != Force.GRACE:
-        hours = longest_promise(history, promise_h(spec, terms))
-        wait = Deferral(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
+        hours, most = longest_promise(history, promise_h(spec, terms)), terms.max_grace_hours or 0
+        period = f"{hours} h" if most <= hours else f"{hours} to {most} h"
+        wait = Deferral(f"{', '.join(left)} is still in its grace period of {period}", None, due=True)
     if wait is None and request.force != Force.GRACE and _is_in_place(history, secret, looked):
         wait = looked.blocked
     return Decision(Act.ROTATE) if wait is None else Decision(Act.WAIT, wait)

@@ -220,7 +220,7 @@ class Engine:
         if not asked.slots:
             await self._owners.look_up_more(run, asked, run.history.unretired(slot))
         if self._decide(run, managed, checked=True).act is Act.RETIRE:
-            retired = await retire_due(run, managed, asked, slot)
+            retired = await retire_due(run, managed, asked, slot, self._dependencies.readers)
             result = result or (Result.RETIRED if retired else None)
         if run.request.reason == Reason.SWEEP:
             await clean_up(run, managed, asked, slot)

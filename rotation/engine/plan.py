@@ -22,6 +22,7 @@ from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.outcomes import nothing_to_do, planned, would_follow
 from rotation.engine.ownership import read_bindings
 from rotation.engine.resumption import asking_of, asks_for_it_still, why_given_up
+from rotation.engine.unread import ask_and_judge
 from rotation.errors import Disabled, NotFound, Redactor, RotationError
 from rotation.ledger.asked import Asked
 from rotation.ledger.bindings import owned_by
@@ -43,6 +44,7 @@ class Plan:
     request: RotationRequest
     redactor: Redactor
     followed: Followed = field(default_factory=Followed)
+    remarks: list[str] = field(default_factory=list)  # what the outcome must say besides, as in a run
 
     async def outcome(self) -> Outcome:
         """What a run would come to: PLANNED where it would do something.
@@ -50,6 +52,10 @@ class Plan:
         Raises:
             RotationError: as the run, but for what a login would show.
         """
+        outcome = await self._outcome()
+        return replace(outcome, detail="; ".join((outcome.detail, *self.remarks)))
+
+    async def _outcome(self) -> Outcome:
         name = self.request.ref.name
         secret = await within(self.dependencies.limits.vault_call, "the vault", self.vault.get(name))
         self.redactor.add(secret.value)
@@ -150,7 +156,11 @@ class Plan:
         listed = await within(
             self.dependencies.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name)
         )
-        return over_by_versions(history, listed, left, managed.promise_h, self.dependencies.clock.now())
+        dependencies, now = self.dependencies, self.dependencies.clock.now()
+        over = over_by_versions(history, listed, left, managed.promise_h, now)
+        judged = await ask_and_judge(dependencies.readers, managed, history, listed, over, now, dependencies.observer)
+        self.remarks.extend(judged.said)
+        return judged.over
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
         return owned_by(self.request.ref, await read_bindings(self.dependencies.ledger, asked, slots))

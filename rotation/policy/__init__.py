@@ -37,6 +37,8 @@ class RuleTerms(Frozen):
     for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
     followers: secrets that may repeat the credential, each as "vault/secret" in lower case.
+    max_grace_hours: None: `retire = "after-grace"`. Else `retire = "when-unread"`: after its grace period an old slot
+    lives on for as long as somebody is known to hold it, and for so many hours in all at most.
     """
 
     rule: int
@@ -52,6 +54,7 @@ class RuleTerms(Frozen):
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
     followers: tuple[str, ...] = ()
+    max_grace_hours: int | None = None
 
     def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""

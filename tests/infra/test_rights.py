@@ -42,6 +42,12 @@ def test_no_role_of_ours_deletes_or_holds_a_wildcard(word: str) -> None:
 # what a policy needs
 
 
+def test_a_rule_that_waits_for_readers_needs_the_audit_log_and_no_other_rule_does() -> None:
+    waits = needed(rule(["generated"]) + 'retire = "when-unread"\n')
+    assert (waits.audit_log, waits.custom_roles) == (True, ("audit-log", "ledger", "secrets"))
+    assert needed(rule(["generated"])).audit_log is False
+
+
 def test_made_here_needs_nothing_but_the_vault_and_the_ledger() -> None:
     assert needed(rule(["generated"])) == Needed(("kv-a",), (), ("ledger", "secrets"), (), (), ())
 
@@ -112,6 +118,7 @@ def test_derive_prints_what_bicep_takes(tmp_path: Path, capsys: pytest.CaptureFi
     told = json.loads(out)
     assert code == 0
     assert told["vaults"] == ["kv-a", "kv-b"]
+    assert told["auditReaders"] is False
     assert told["grants"] == [{"grant": "storage-keys", "scope": ACCOUNT.lower()}]
     assert told["graph"][0]["applications"] == [APPLICATION]
 

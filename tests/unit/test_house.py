@@ -19,12 +19,12 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.terms"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset({"rotation.ledger", "rotation.passwords", "rotation.spec"}),
-    frozenset({"rotation.ports", "rotation.capabilities", "rotation.formats"}),
+    frozenset({"rotation.ports", "rotation.readers", "rotation.capabilities", "rotation.formats"}),
     frozenset({"rotation.rotators", "rotation.stores"}),
     frozenset({"rotation.policy"}),
     frozenset({"rotation.engine"}),
 )
-ADAPTERS_MAY = {"ports", "model", "frozen", "errors", "ledger", "formats", "passwords", "addresses"}
+ADAPTERS_MAY = {"ports", "readers", "model", "frozen", "errors", "ledger", "formats", "passwords", "addresses"}
 
 
 def module_of(path: Path) -> str:

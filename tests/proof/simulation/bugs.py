@@ -31,6 +31,7 @@ from rotation.model import (
     Result,
     SecretValue,
 )
+from rotation.readers import Readers
 from rotation.rotators.azure.entra_app_secret import EntraAppSecret
 from rotation.rotators.databases.alternating import Alternating
 from rotation.rotators.databases.rotator import DatabaseRotator
@@ -306,7 +307,9 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
-    async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
+    async def retire_due(
+        run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str, readers: Readers
+    ) -> list[str]:
         vault = run.vault
 
         class LocalClock:
@@ -319,7 +322,7 @@ def _() -> AbstractContextManager[Any]:
         stand_in: Any = LocalClock()
         run.vault = stand_in
         try:
-            return await whole(run, managed, asked, latest_slot)
+            return await whole(run, managed, asked, latest_slot, readers)
         finally:
             run.vault = vault
 
