@@ -30,7 +30,7 @@ def test_a_refused_login_is_tried_once_more_with_another_version_and_nothing_els
     time = Time()
     vault = PlayedVault(time, OLD)
     space["orders_db"] = RotatingSecret(
-        str(space["orders_db"]._reference), reader=lambda: vault, monotonic=time.monotonic, sleep=time.sleep
+        str(space["orders_db"]._known.reference), reader=lambda: vault, monotonic=time.monotonic, sleep=time.sleep
     )
     assert space["orders_db"].value == OLD
     time.at(0.05, lambda: vault.write(NEW))
