@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from keyturn.errors import KeyturnError
+from keyturn.errors import KeyturnError, NotUsable
+from keyturn.held import Held
 
 LOGINS = 3  # in a row, each with another value: a second rotation may come while the first one is waited for
 
@@ -22,6 +23,29 @@ def refused_by_postgres(error: BaseException) -> bool:
     """
     state = getattr(error, "sqlstate", None)
     return state == "28P01" or _PASSWORD_REFUSED.search(str(error)) is not None
+
+
+# As libpq has it, or with SQLAlchemy's name of a driver: postgresql+asyncpg://
+_URI = re.compile(r"postgres(?:ql)?(?:\+\w+)?://", re.IGNORECASE)
+# A JDBC URL or another scheme, JSON, or settings with semicolons or commas, as .NET has them.
+_OF_OTHERS = re.compile(r"\w://|^\s*[{\[].*[}\]]\s*$|(?:^|[;,])\s*(?:password|pwd)\s*=", re.IGNORECASE)
+
+
+def uri_of(value: Held) -> Held | None:
+    """A PostgreSQL URI as every driver reads it. None: the value is none."""
+    found = _URI.match(value.reveal())
+    return Held(f"postgresql://{value.reveal()[found.end() :]}") if found else None
+
+
+def may_be_bare(value: Held) -> bool:
+    """Whether the value may be a password and nothing else: it has no sign of a form that some client would read."""
+    text = value.reveal()
+    return bool(text) and text.isprintable() and not _OF_OTHERS.search(text)
+
+
+def not_usable(secret: object, client: str, remedy: str) -> NotUsable:
+    """One line, without the value."""
+    return NotUsable(f"{secret}: {client} can't log in with this value: {remedy}")
 
 
 def note(refused: Exception, why: KeyturnError) -> None:

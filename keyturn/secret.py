@@ -69,8 +69,13 @@ class RotatingSecret:
         self._flight: Future[Version] | None = None  # the search that is under way
         self._refreshing = False
 
+    @property
+    def reference(self) -> str:
+        """Which secret it is: `https://VAULT/secrets/NAME`."""
+        return str(self._known.reference)
+
     def __repr__(self) -> str:
-        return f"RotatingSecret({str(self._known.reference)!r})"
+        return f"RotatingSecret({self.reference!r})"
 
     def __enter__(self) -> Self:
         return self

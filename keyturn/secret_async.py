@@ -51,8 +51,13 @@ class AsyncRotatingSecret:
         self._refreshing: asyncio.Task[None] | None = None
         self._listing = asyncio.Lock()
 
+    @property
+    def reference(self) -> str:
+        """Which secret it is: `https://VAULT/secrets/NAME`."""
+        return str(self._known.reference)
+
     def __repr__(self) -> str:
-        return f"AsyncRotatingSecret({str(self._known.reference)!r})"
+        return f"AsyncRotatingSecret({self.reference!r})"
 
     async def __aenter__(self) -> Self:
         return self
