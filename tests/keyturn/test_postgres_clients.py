@@ -247,7 +247,6 @@ UNUSABLE = {
     "no password": "postgresql://u@db/orders",
     "percent": "postgresql://u:canary-5h1ft%zz@db/orders",
     "empty": "",
-    "alone": "canary-5h1ft",
 }
 
 
@@ -255,7 +254,7 @@ UNUSABLE = {
 def test_a_value_that_psycopg_can_not_log_in_with_is_one_clear_line(kind: str) -> None:
     vault = PlayedVault(Time(), UNUSABLE[kind])
     with pytest.raises(NotUsable) as unusable:
-        connection_class(RotatingSecret(ADDRESS, reader=lambda: vault)).connect("host=127.0.0.1 port=1")
+        connection_class(RotatingSecret(ADDRESS, reader=lambda: vault)).connect("host=127.0.0.1 port=1 user=u")
     assert_clear(unusable.value)
 
 
@@ -268,11 +267,22 @@ def test_a_value_that_psycopg_can_not_log_in_with_is_one_clear_line(kind: str) -
 )
 async def test_a_value_that_an_engine_can_not_log_in_with_is_one_clear_line(driver: str, kind: str) -> None:
     vault = AsyncPlayedVault(PlayedVault(Time(), UNUSABLE[kind]))
-    engine = create_async_engine(f"postgresql+{driver}://127.0.0.1:1/postgres", poolclass=NullPool)
+    engine = create_async_engine(f"postgresql+{driver}://u@127.0.0.1:1/postgres", poolclass=NullPool)
     log_in_with(engine, AsyncRotatingSecret(ADDRESS, reader=lambda: vault))
     with pytest.raises(NotUsable) as unusable:
         await engine.connect()
     assert_clear(unusable.value)
+
+
+async def test_a_password_alone_wants_a_user_from_the_code() -> None:
+    vault = PlayedVault(Time(), "canary-5h1ft")
+    with pytest.raises(NotUsable, match="give the rest") as unusable:
+        connection_class(RotatingSecret(ADDRESS, reader=lambda: vault)).connect("host=127.0.0.1 port=1")
+    assert_clear(unusable.value)
+    engine = create_async_engine("postgresql+asyncpg://127.0.0.1:1/postgres", poolclass=NullPool)
+    log_in_with(engine, AsyncRotatingSecret(ADDRESS, reader=lambda: AsyncPlayedVault(vault)))
+    with pytest.raises(NotUsable, match="the rest in the engine"):
+        await engine.connect()
 
 
 def assert_clear(error: NotUsable) -> None:
