@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from keyturn.errors import KeyturnError, NoOther, VaultAway
 from keyturn.held import Held, Version
+from keyturn.logins import Tries
 from keyturn.reference import Reference
 from keyturn.timing import AWAY_S, RECHECK_S, REFRESH_S, WAIT_S, pauses, spread
 
@@ -71,6 +72,10 @@ class Known:
             raise last.error.with_traceback(None)
         # It was waited for already: one look is enough, and the program that tries again and again does the waiting.
         return Search(self, refused, self._monotonic, now + self._wait_s, pauses(self._rng), once=same)
+
+    def tries(self) -> Tries:
+        """For one `log_in`."""
+        return Tries(self._monotonic, self._wait_s)
 
     def begin_read(self) -> int:
         """Before each read; its number goes to `took`."""

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from keyturn.errors import KeyturnError, NotUsable
 from keyturn.held import Held
 
-LOGINS = 3  # in a row, each with another value: a second rotation may come while the first one is waited for
+LOGINS, MOST_LOGINS = 3, 20  # in a row, each with another value
 
 # libpq hands on the server's words, in English unless the server's `lc_messages` says otherwise; PgBouncer before 1.19
 # had words of its own. A role that may not log in is one that was retired.
 _PASSWORD_REFUSED = re.compile(
     r"password authentication failed|SASL authentication failed|: auth failed|no such user|is not permitted to log in"
 )
+
+
+class Tries:
+    """Whether a refused login is tried once more, with another value; of one `log_in`.
+
+    The next rotation may come while the last one is waited for, or while a slow machine logs in. So it is tried three
+    times, however long that takes, and on as long as another value is waited for.
+    """
+
+    def __init__(self, monotonic: Callable[[], float], wait_s: float) -> None:
+        self._monotonic, self._wait_s = monotonic, wait_s
+        self._refused = 0
+        self._until = 0.0
+
+    def another(self) -> bool:
+        """After each refused login."""
+        if not self._refused:
+            self._until = self._monotonic() + self._wait_s
+        self._refused += 1
+        return self._refused < LOGINS or (self._refused < MOST_LOGINS and self._monotonic() < self._until)
 
 
 def refused_by_postgres(error: BaseException) -> bool:

@@ -16,7 +16,7 @@ from keyturn.errors import KeyturnError, VaultAway
 from keyturn.grace import in_grace
 from keyturn.held import Held, Version
 from keyturn.known import Good, Known, Search
-from keyturn.logins import LOGINS, note
+from keyturn.logins import note
 from keyturn.reference import parse
 from keyturn.timing import REFRESH_S, WAIT_S
 from keyturn.vault import Reader, SdkReader
@@ -120,22 +120,21 @@ class RotatingSecret:
         """What `connect` returns for the newest value; where that is refused, for another one, waited for.
 
         Args:
-            connect: logs in, and nothing else: it is called again after a refused login, up to three times in all.
+            connect: logs in, and nothing else: it is called again after a refused login, with another value each time.
             refused: whether an error of `connect` says that the server refused this login.
 
         Raises:
             NotReadable, VaultAway: no value is known. Else what `connect` raised last; if no other value is there, with
             a note that says so.
         """
-        held = Held(self.value)
-        for _ in range(LOGINS - 1):
+        held, tries = Held(self.value), self._known.tries()
+        while True:
             try:
                 return connect(held.reveal())
             except Exception as error:
-                if not refused(error) or (other := self._other_or_note(held, error)) is None:
+                if not refused(error) or not tries.another() or (other := self._other_or_note(held, error)) is None:
                     raise
                 held = other
-        return connect(held.reveal())
 
     @property
     def accepted(self) -> tuple[str, ...]:

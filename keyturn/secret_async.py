@@ -12,7 +12,7 @@ from keyturn.errors import KeyturnError, VaultAway
 from keyturn.grace import in_grace
 from keyturn.held import Held, Version
 from keyturn.known import Good, Known, Search
-from keyturn.logins import LOGINS, note
+from keyturn.logins import note
 from keyturn.reference import parse
 from keyturn.timing import REFRESH_S, WAIT_S
 from keyturn.vault import AsyncReader, AsyncSdkReader
@@ -94,15 +94,16 @@ class AsyncRotatingSecret:
 
     async def log_in(self, connect: Callable[[str], Awaitable[T]], refused: Callable[[Exception], bool]) -> T:
         """What `connect` returns for the newest value, or for another one; see `RotatingSecret.log_in`."""
-        held = Held(await self.value)
-        for _ in range(LOGINS - 1):
+        held, tries = Held(await self.value), self._known.tries()
+        while True:
             try:
                 return await connect(held.reveal())
             except Exception as error:
-                if not refused(error) or (other := await self._other_or_note(held, error)) is None:
+                if not refused(error) or not tries.another():
+                    raise
+                if (other := await self._other_or_note(held, error)) is None:
                     raise
                 held = other
-        return await connect(held.reveal())
 
     @property
     async def accepted(self) -> tuple[str, ...]:

@@ -273,6 +273,25 @@ async def test_a_second_rotation_while_the_first_is_waited_for_is_waited_for_too
     assert asked == [OLD, NEW, "the-newest-password"]
 
 
+@pytest.mark.parametrize(("slow_s", "logins"), [(0.0, 20), (0.4, 13), (4.0, 3)])
+async def test_a_login_that_is_always_too_late_is_tried_as_long_as_another_value_is_waited_for(
+    reading: Reading, slow_s: float, logins: int
+) -> None:
+    await reading.value()
+    asked: list[str] = []
+
+    def connect(value: str) -> str:
+        asked.append(value)
+        reading.time.sleep(slow_s)
+        reading.vault.write(f"{NEW}-{len(asked)}")
+        raise PermissionError
+
+    with pytest.raises(PermissionError):
+        await reading.log_in(connect, lambda _: True)
+    assert abs(len(asked) - logins) <= 1
+    assert len(set(asked)) == len(asked)
+
+
 async def test_where_there_is_no_other_the_drivers_own_error_is_raised_with_a_note(reading: Reading) -> None:
     await reading.value()
 

@@ -22,7 +22,8 @@ from keyturn import (
     require,
     variable_name,
 )
-from keyturn.vault import _retry_after_s
+from keyturn.reference import parse
+from keyturn.vault import AsyncSdkReader, SdkReader, _retry_after_s
 from local.vault import LocalVaults
 from local.vault.faults import Fault, Kind
 from local.vault.operations import Operation
@@ -113,6 +114,26 @@ async def test_a_vault_that_does_not_answer_is_away(token: ManagedIdentityCreden
     ):
         with pytest.raises(VaultAway, match="not answer"):
             await other.value
+
+
+@pytest.mark.parametrize(
+    ("vault", "checked"),
+    [
+        ("https://localhost:8443", False), ("https://127.0.0.1:1", False), ("https://[::1]:8443", False),
+        ("https://kv.vault.azure.net", True), ("https://localhost.example", True), ("https://127.0.0.1.example", True),
+        ("https://127.0.0.2", True), ("https://kv.vault.azure.net.localhost", True),
+    ],
+)  # fmt: skip
+def test_the_challenge_is_checked_but_for_loopback_hosts(
+    monkeypatch: pytest.MonkeyPatch, token: ManagedIdentityCredential, vault: str, *, checked: bool
+) -> None:
+    asked: list[bool] = []
+    for client in ("azure.keyvault.secrets.SecretClient", "azure.keyvault.secrets.aio.SecretClient"):
+        monkeypatch.setattr(client, lambda *_, verify_challenge_resource, **__: asked.append(verify_challenge_resource))
+    reference = parse(f"{vault}/secrets/x")
+    SdkReader(reference, token)
+    AsyncSdkReader(reference, AsyncManagedIdentityCredential())
+    assert asked == [checked, checked]
 
 
 @pytest.mark.parametrize(("retry_after_s", "most"), [(1, 3), (None, 3)])

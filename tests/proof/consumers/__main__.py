@@ -20,7 +20,7 @@ PARTS = (
     Part("in place, the vault's writes 80 ms slower", in_place=20, gap_ms=80),
     Part("in place, the vault's writes 2 s slower", in_place=8, gap_ms=2000),
 )
-ONCE = Part("refresh once", in_place=20, gap_ms=80, kinds=("once",))
+ONCE = Part("refresh once", in_place=20, gap_ms=200, kinds=("once",))
 
 
 def run(clients: int = CLIENTS, secrets: int = SECRETS, rounds: int = ROUNDS) -> list[Row]:

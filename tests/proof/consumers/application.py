@@ -29,7 +29,7 @@ from keyturn.reference import parse
 from keyturn.vault import AsyncSdkReader, SdkReader
 
 CLIENTS = 32
-PAUSES_S = (0.3, 1.5)  # between two logins of a client; so that the machine has time for the rotations
+PAUSES_S = (1.0, 3.0)  # between two logins of a client; so that the machine has time for the rotations
 
 
 @dataclass(slots=True)
