@@ -25,6 +25,7 @@ from keyturn.logins import not_usable
 from keyturn.secret import RotatingSecret
 
 C = TypeVar("C")
+_SIGNED = re.compile(r"(?:^|[?&\s])sig=")
 _KEY = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
 
 
@@ -68,7 +69,7 @@ class RotatingSas(AzureSasCredential):
 
 
 def storage_client(kind: type[C], secret: RotatingSecret, account_url: str | None = None, **options: Any) -> C:
-    """A client of azure-storage-blob, -queue, -file-share or -file-datalake that signs with the newest key.
+    """A client of azure-storage-blob, -queue or -file-share that signs with the newest key.
 
     Args:
         kind: its class, such as `BlobServiceClient`; those of asyncio as well.
@@ -109,24 +110,30 @@ def _settings(value: Held) -> dict[str, str]:
 def _named_key(value: Held, name: str | None, secret: str) -> tuple[str, str]:
     if name is not None and _KEY.fullmatch(value.reveal()):
         return name, value.reveal()
-    found = _settings(value)
-    for named, key in (("sharedaccesskeyname", "sharedaccesskey"), ("accountname", "accountkey")):
-        if found.get(named) and _KEY.fullmatch(found.get(key, "")):
-            return found[named], found[key]
-    raise not_usable(
-        secret, "Azure's SDK", "write a connection string with a key and its name, or the key, and name it"
-    )
-
-
-def _storage_key(value: Held, secret: str) -> str:
-    found = value.reveal() if _KEY.fullmatch(value.reveal()) else _settings(value).get("accountkey", "")
-    if not _KEY.fullmatch(found):
-        raise not_usable(secret, "azure-storage", "write a connection string with AccountKey, or the key alone")
+    found = _pair(value)
+    if found is None:
+        remedy = "write a connection string with a key and its name, or the key, and name it"
+        raise not_usable(secret, "Azure's SDK", remedy)
     return found
 
 
+def _pair(value: Held) -> tuple[str, str] | None:
+    settings = _settings(value)
+    for name, key in (("sharedaccesskeyname", "sharedaccesskey"), ("accountname", "accountkey")):
+        if settings.get(name) and _KEY.fullmatch(settings.get(key, "")):
+            return settings[name], settings[key]
+    return None
+
+
+def _storage_key(value: Held, secret: str) -> str:
+    found = Held(value.reveal() if _KEY.fullmatch(value.reveal()) else _settings(value).get("accountkey", ""))
+    if not _KEY.fullmatch(found.reveal()):
+        raise not_usable(secret, "azure-storage", "write a connection string with AccountKey, or the key alone")
+    return found.reveal()
+
+
 def _signature(value: Held, secret: str) -> str:
-    found = _settings(value).get("sharedaccesssignature") or value.reveal()
-    if not re.search(r"(?:^|[?&\s])sig=", found):
+    found = Held(_settings(value).get("sharedaccesssignature") or value.reveal())
+    if not _SIGNED.search(found.reveal()):
         raise not_usable(secret, "Azure's SDK", "write a shared access signature, which has sig=")
-    return found.removeprefix("?")
+    return found.reveal().removeprefix("?")

@@ -13,7 +13,7 @@ LOGINS, MOST_LOGINS = 3, 20  # in a row, each with another value
 # libpq hands on the server's words, in English unless the server's `lc_messages` says otherwise; PgBouncer before 1.19
 # had words of its own. A role that may not log in is one that was retired.
 _PASSWORD_REFUSED = re.compile(
-    r"password authentication failed|SASL authentication failed|: auth failed|no such user|is not permitted to log in"
+    r"password authentication failed|SASL authentication failed|:\s+auth failed|no such user|is not permitted to log in"
 )
 
 

@@ -263,10 +263,12 @@ def test_a_value_that_psycopg_can_not_log_in_with_is_one_clear_line(kind: str) -
     [
         *(("psycopg", kind) for kind in UNUSABLE),
         *(("asyncpg", kind) for kind in UNUSABLE if kind != "percent"),  # which it reads as it is written
+        ("asyncpg", "a wrong port"),
     ],
 )
 async def test_a_value_that_an_engine_can_not_log_in_with_is_one_clear_line(driver: str, kind: str) -> None:
-    vault = AsyncPlayedVault(PlayedVault(Time(), UNUSABLE[kind]))
+    value = {**UNUSABLE, "a wrong port": "postgresql://u:canary-5h1ft@db:port/orders"}[kind]
+    vault = AsyncPlayedVault(PlayedVault(Time(), value))
     engine = create_async_engine(f"postgresql+{driver}://u@127.0.0.1:1/postgres", poolclass=NullPool)
     log_in_with(engine, AsyncRotatingSecret(ADDRESS, reader=lambda: vault))
     with pytest.raises(NotUsable) as unusable:

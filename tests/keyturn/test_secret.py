@@ -21,6 +21,7 @@ import pytest
 from keyturn import AsyncRotatingSecret, KeyturnError, NoOther, NotReadable, RotatingSecret, VaultAway
 from keyturn.held import Held, Version
 from keyturn.known import Known
+from keyturn.logins import refused_by_postgres
 from keyturn.reference import parse
 from tests.keyturn.played import AsyncPlayedVault, PlayedVault, Time
 
@@ -304,6 +305,35 @@ async def test_where_there_is_no_other_the_drivers_own_error_is_raised_with_a_no
     assert "the vault has no other version" in note
 
 
+class WithState(Exception):
+    """As asyncpg raises them."""
+
+    def __init__(self, sqlstate: str, words: str = "") -> None:
+        super().__init__(words)
+        self.sqlstate = sqlstate
+
+
+@pytest.mark.parametrize(
+    ("error", "refused"),
+    [
+        (OSError('FATAL:  password authentication failed for user "x"'), True),
+        (OSError("FATAL:  SASL authentication failed"), True),
+        (OSError("ERROR:  auth failed"), True),
+        (OSError("FATAL:  no such user: x"), True),
+        (OSError('FATAL:  role "x" is not permitted to log in'), True),
+        (WithState("28P01", "Passwort-Authentifizierung für Benutzer fehlgeschlagen"), True),
+        (WithState("28000", 'role "x" is not permitted to log in'), True),
+        (WithState("28000", 'no pg_hba.conf entry for host "::1"'), False),
+        (OSError("FATAL:  the database system is starting up"), False),
+        (OSError('FATAL:  database "x" does not exist'), False),
+        (OSError("FATAL:  sorry, too many clients already"), False),
+        (OSError("connection refused"), False),
+    ],
+)
+def test_what_says_that_a_login_was_refused(error: Exception, *, refused: bool) -> None:
+    assert refused_by_postgres(error) is refused
+
+
 # accepted
 
 
@@ -333,6 +363,13 @@ async def test_a_key_that_is_newer_than_what_is_known_is_found_and_nobody_can_ha
     before = len(reading.vault.reads)
     assert not any([await reading.accepts(f"guess {number}") for number in range(50)])
     assert len(reading.vault.reads) - before <= 1
+
+
+async def test_what_nobody_knows_is_not_accepted_while_the_vault_is_away(reading: Reading) -> None:
+    assert await reading.accepted() == (OLD,)
+    reading.vault.away()
+    assert not await reading.accepts(NEW)
+    assert await reading.accepts(OLD)
 
 
 async def test_while_the_vault_is_away_what_was_good_stays_accepted(reading: Reading) -> None:
