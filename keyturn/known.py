@@ -99,6 +99,12 @@ class Known:
         """Whether it is time to look again, in the background."""
         return self._monotonic() >= self._look_at
 
+    def forked(self) -> None:
+        """In a child: workers of one parent, which had read already, don't look again together."""
+        self._rng.seed()
+        now = self._monotonic()
+        self._look_at = now + spread(max(0.0, self._look_at - now), self._rng)
+
     def may_look_for_unknown(self) -> bool:
         """Whether a value that nobody knows may be looked for now: once a second, whoever presents it."""
         now = self._monotonic()

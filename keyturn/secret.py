@@ -270,6 +270,7 @@ _ALL: weakref.WeakSet[RotatingSecret] = weakref.WeakSet()
 def _in_child() -> None:
     for secret in list(_ALL):
         secret._begin()  # noqa: SLF001  of this module's own class
+        secret._known.forked()  # noqa: SLF001  as above
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

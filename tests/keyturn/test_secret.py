@@ -554,3 +554,23 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (ended.stdout, ended.returncode) == ("0\n", 0), ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_workers_of_one_parent_do_not_look_again_together() -> None:
+    program = f"""
+import os
+from keyturn import RotatingSecret
+from tests.keyturn.played import PlayedVault, Time
+time = Time()  # one that does not go on: else workers differ by when they were made
+secret = RotatingSecret({ADDRESS!r}, reader=lambda: PlayedVault(time, "old"), monotonic=time.monotonic)
+secret.value
+for _ in range(5):
+    child = os.fork()
+    if child == 0:
+        print(secret._known._look_at, flush=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    assert len(set(ended.stdout.split())) == 5
