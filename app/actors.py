@@ -13,6 +13,6 @@ def noted(name: str) -> str:
     return one_line(name)[:LONGEST_ACTOR]
 
 
-def object_id(told: object) -> str | None:
+def object_id(claim: object) -> str | None:
     """The id of a directory's object; None where it is none."""
-    return told.lower() if isinstance(told, str) and is_guid(told.lower()) else None
+    return claim.lower() if isinstance(claim, str) and is_guid(claim.lower()) else None

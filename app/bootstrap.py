@@ -31,7 +31,7 @@ def started(library: str, environment: Mapping[str, str], root: Path) -> LazyApp
     """The app, with settings and policy read. library: the version of azure-functions. root: the app's folder.
 
     Raises:
-        Misconfigured: told on standard error before, in one line with the word "error". The Functions host logs that as
+        Misconfigured: after one line on standard error with the word "error". The Functions host logs that as
             an error of Host.Function.Console; the exception itself it tells at its level Debug alone, and a line of the
             log that belongs to no invocation not at all (WorkerProcess.cs, GrpcWorkerChannel.cs and
             RpcFunctionInvocationDispatcher.cs of Azure/azure-functions-host; seen on 4.1037).

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def credential(client_id: str | None) -> AsyncTokenCredential:
     """Managed identity where its endpoint is there (App Service sets IDENTITY_ENDPOINT), else the developer's chain."""
-    # azure.identity.aio costs 400 ms to import: only who talks to Azure pays for it.
+    # azure.identity.aio costs 400 ms to import: only a process that talks to Azure pays for it.
     from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415
 
     if os.environ.get("IDENTITY_ENDPOINT"):

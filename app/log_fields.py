@@ -15,7 +15,7 @@ def log_fields(event: str, ref: SecretRef | None = None, **more: str | None) -> 
 
 
 def one_line(text: str) -> str:
-    r"""As it may stand in a log: with "\n" for a line feed, by which a secret's tags could write lines of their own."""
+    r"""As it may be in a log: with "\n" for a line feed, by which a secret's tags could write lines of their own."""
     return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 

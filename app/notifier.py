@@ -50,10 +50,10 @@ class Notifier:
         self._identity = identity
 
     async def tell(self, outcome: Outcome) -> None:
-        """Never raises: a rotation is not undone because nobody could be told."""
+        """Never raises: a rotation is not undone because nobody could hear of it."""
         level = logging.ERROR if outcome.result in _LOUD else logging.INFO
-        told = one_line(f"{outcome.ref}: {outcome.detail}")
-        log.log(level, "%s %s", outcome.result.value, told, extra=of_outcome(outcome))
+        line = one_line(f"{outcome.ref}: {outcome.detail}")
+        log.log(level, "%s %s", outcome.result.value, line, extra=of_outcome(outcome))
         kind = _EVENTS.get(outcome.result)
         if self._topic is None or kind is None:
             return

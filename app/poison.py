@@ -23,7 +23,7 @@ WAIT_S = 10  # for one answer, once: the sweep's own messages are sent only afte
 class PoisonQueueMonitor:
     """Looks at messages that were given up on; takes none away.
 
-    service: the queue service's URL; None where the app's storage is told by a connection string alone.
+    service: the queue service's URL; None where a connection string alone names the app's storage.
     """
 
     def __init__(self, service: str | None, identity: AsyncTokenCredential) -> None:

@@ -59,7 +59,7 @@ class QueuedReminder:
 class RequestQueue:
     """Sends messages to the queue, at once or such that they become visible after a while.
 
-    service: the queue service's URL; None where the app's storage is told by a connection string alone, and then a
+    service: the queue service's URL; None where a connection string alone names the app's storage, and then a
     message comes back by the queue's own retry. session: shared, and stays the caller's.
     """
 
@@ -101,7 +101,7 @@ class RequestQueue:
     async def _sent(self, text: str, wait: int | None) -> bool:
         if self._service is None:
             return False
-        from azure.core.exceptions import AzureError  # noqa: PLC0415  only who sends needs the SDK
+        from azure.core.exceptions import AzureError  # noqa: PLC0415  only sending needs the SDK
 
         try:
             await self._queue(self._service).send_message(text, visibility_timeout=wait)

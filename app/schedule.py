@@ -63,7 +63,7 @@ def checked(text: str) -> str:
 
 
 def _values(field: _Field, text: str) -> frozenset[int]:
-    """Every value that a field stands for."""
+    """Every value that a field means."""
     found: set[int] = set()
     for part in text.split(","):
         match = _PART.fullmatch(part)

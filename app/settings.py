@@ -24,11 +24,11 @@ _ACCOUNT = ("", "subscriptions", "", "resourcegroups", "", "providers", "microso
 
 
 class HttpAuth(StrEnum):
-    """What stands in front of the HTTP functions."""
+    """What is in front of the HTTP functions."""
 
     ENTRA = "entra"
     KEY = "key"
-    CLOSED = "closed"  # entra is asked for, and nobody stands there; no setting says this
+    CLOSED = "closed"  # entra is asked for, and nothing is there; no setting says this
 
 
 class Settings(Frozen):
@@ -146,7 +146,7 @@ def _http_auth(environment: Mapping[str, str]) -> HttpAuth:
 
 
 def _storage_account(environment: Mapping[str, str]) -> str | None:
-    """The host's account, by its name or by an address of it; None where it stands on this machine."""
+    """The host's account, by its name or by an address of it; None where it is on this machine."""
     named = environment.get("AzureWebJobsStorage__accountName")
     if named:
         return named
@@ -159,7 +159,7 @@ def _storage_account(environment: Mapping[str, str]) -> str | None:
 
 
 def _own_accounts(text: str) -> tuple[str, ...]:
-    """Told by their ids, so that a policy's scope over one of them is seen; by an account's name alone it is not."""
+    """By their ids, so that a policy's scope over one of them is seen; by an account's name alone it is not."""
     found = tuple(one for one in (part.strip() for part in text.split(",")) if one)
     for one in found:
         parts = one.lower().split("/")
@@ -195,7 +195,7 @@ def _endpoints(environment: Mapping[str, str]) -> Endpoints:
 
 
 def http_closed() -> HttpClosed:
-    """What every caller is told, and the log and health say as well."""
+    """What every caller hears, and the log and health say as well."""
     return HttpClosed(
         "HTTP calls are refused: ROTATION_HTTP_AUTH is entra, and WEBSITE_AUTH_ENABLED, which the platform sets, does "
         "not say that App Service authentication is on: turn it on, or set ROTATION_HTTP_AUTH to key",

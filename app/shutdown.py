@@ -23,7 +23,7 @@ LAST_WORDS_S = 1.0  # in which the worker tells the host what its last calls cam
 
 
 class Shutdown:
-    """Hears the signal, and passes it on to whoever listened before once nobody is at work."""
+    """Hears the signal, and passes it on to what listened before, once no call is at work."""
 
     def __init__(self) -> None:
         self.asked = False

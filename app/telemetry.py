@@ -43,7 +43,7 @@ class Off(NoObserver):
     """No telemetry."""
 
     def swept(self, vault: str, *, asked: int, expiring: int, outcome: str) -> None:
-        """Nobody is told."""
+        """Nobody hears of it."""
 
 
 def telemetry(*, on: bool) -> Telemetry:
@@ -56,7 +56,7 @@ def telemetry(*, on: bool) -> Telemetry:
 
 
 class _Run:
-    """What is known of the run in whose context something is told."""
+    """What is known of the run in whose context something happens."""
 
     def __init__(self) -> None:
         self.rotator = ""
@@ -106,9 +106,9 @@ class Instruments:
         finally:
             _run.reset(token)
             if kind == "rotation":
-                told = _named({"outcome": result, "rotator": known.rotator})
-                self._outcomes.add(1, told | _named({"vault": request.ref.vault}))
-                self._run_duration.record(time.perf_counter() - started, told)
+                attributes = _named({"outcome": result, "rotator": known.rotator})
+                self._outcomes.add(1, attributes | _named({"vault": request.ref.vault}))
+                self._run_duration.record(time.perf_counter() - started, attributes)
 
     @contextmanager
     def step(self, name: str, version: str | None = None) -> Iterator[None]:
@@ -122,8 +122,8 @@ class Instruments:
                 raise
             finally:
                 _describe(span, {"outcome": outcome})
-                told = _named({"step": name, "outcome": outcome})
-                self._step_duration.record(time.perf_counter() - started, told)
+                attributes = _named({"step": name, "outcome": outcome})
+                self._step_duration.record(time.perf_counter() - started, attributes)
 
     def asked_for(self, rotator: str) -> None:
         known = _run.get()
@@ -136,11 +136,11 @@ class Instruments:
             known.outcome = outcome
 
     def swept(self, vault: str, *, asked: int, expiring: int, outcome: str) -> None:
-        told = _named({"vault": vault})
-        self._sweeps.add(1, told | _named({"outcome": outcome}))
-        self._asked.add(asked, told)
+        attributes = _named({"vault": vault})
+        self._sweeps.add(1, attributes | _named({"outcome": outcome}))
+        self._asked.add(asked, attributes)
         if outcome == OK:  # a listing that broke off has not seen all
-            self._expiring.set(expiring, told)
+            self._expiring.set(expiring, attributes)
 
     @contextmanager
     def _span(self, name: str, attributes: Mapping[str, str | None]) -> Iterator[Span]:

@@ -1,4 +1,4 @@
-"""The composition root: the only place that knows which class stands behind which port, and that holds state."""
+"""The composition root: the only place that knows which class is behind which port, and that holds state."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import Telemetry, telemetry
 from rotation.engine.engine import Engine, EngineDependencies
+from rotation.engine.followers import Followers
 from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
@@ -36,6 +37,7 @@ class App:
     settings: Settings
     engine: Engine
     sweeper: Sweeper
+    followers: Followers
     vaults: Mapping[str, Vault]
     ledger: Ledger
     policy: Policy
@@ -85,17 +87,17 @@ async def build(settings: Settings, policy: Policy) -> App:
     observer = telemetry(on=settings.telemetry)
     request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
     shutdown.listen()
-    engine = Engine(
-        EngineDependencies(
-            vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
-            stopping=lambda: shutdown.asked,
-        )
+    parts = EngineDependencies(
+        vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
+        stopping=lambda: shutdown.asked,
     )  # fmt: skip
+    followers = Followers(parts)
     notifier = Notifier(settings.outcome_topic, identity)
     return App(
         settings,
-        engine,
-        Sweeper(ledger, policy),
+        Engine(parts),
+        Sweeper(ledger, policy, followers=followers),
+        followers,
         vaults,
         ledger,
         policy,

@@ -22,7 +22,7 @@ class Received(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """An HTTP request: header names in lower case, and the whole URL; what it holds is never told or logged."""
+    """An HTTP request: header names in lower case, and the whole URL; what it holds is never answered or logged."""
 
     headers: Mapping[str, str]
     url: str = ""
@@ -50,8 +50,8 @@ async def answered(call: Callable[[], Awaitable[HttpResponse]]) -> HttpResponse:
     try:
         return await call()
     except RotationError as error:
-        told = problem(error)
+        answer = problem(error)
         headers = {"Content-Type": "application/problem+json"}
-        if told.retry_after_s is not None:
-            headers["Retry-After"] = str(told.retry_after_s)
-        return HttpResponse(told.status, told.body, headers)
+        if answer.retry_after_s is not None:
+            headers["Retry-After"] = str(answer.retry_after_s)
+        return HttpResponse(answer.status, answer.body, headers)

@@ -22,7 +22,7 @@ from rotation.errors import (
     Unusable,
 )
 
-# The first that fits counts: what is more special stands before what it is a kind of.
+# The first that fits counts: what is more special comes before what it is a kind of.
 _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (LengthRequired, 411),
     (Malformed, 400),

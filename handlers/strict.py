@@ -83,15 +83,15 @@ def json_object(http_request: HttpRequest, *known: str) -> Mapping[str, object]:
         Malformed: `field` names the field; "body" where it has no name that may be repeated.
     """
     try:
-        told = json.loads(http_request.body, object_pairs_hook=_once)
+        fields = json.loads(http_request.body, object_pairs_hook=_once)
     except (ValueError, RecursionError):
-        told = None
-    if not isinstance(told, dict) or not told:
+        fields = None
+    if not isinstance(fields, dict) or not fields:
         raise Malformed(f"the body is a JSON object with {_listed(known)}", field="body")
-    for name in told:
+    for name in fields:
         if name not in known:
             raise _unknown(name, known, "field", "body")
-    return told
+    return fields
 
 
 def _decoded(text: str) -> str:
@@ -101,7 +101,7 @@ def _decoded(text: str) -> str:
             return unquote_to_bytes(text.replace("+", " ")).decode()
         except UnicodeDecodeError:
             pass
-    raise Malformed("the query has percent signs that stand for no text: encode it as UTF-8", field="query")
+    raise Malformed("the query has percent signs that mean no text: encode it as UTF-8", field="query")
 
 
 def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
@@ -115,7 +115,7 @@ def _once(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
 def _repeated(name: str, place: str) -> Malformed:
     """A parameter or field that is there again, whose values may contradict each other."""
     shown = _NAME.fullmatch(name) is not None
-    return Malformed(f"{name if shown else 'a name'} stands there twice: write it once", field=name if shown else place)
+    return Malformed(f"{name if shown else 'a name'} is there twice: write it once", field=name if shown else place)
 
 
 def _unknown(name: str, known: Collection[str], kind: str, place: str) -> Malformed:

@@ -34,7 +34,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("demo", help="from 'expires soon' to 'rotated and proven', and an end")
     stays = commands.add_parser("up", help="the same stack, left running")
     add = stays.add_argument
-    add("--ready-file", type=Path, metavar="FILE", help="written as JSON once the stack serves; it holds keys")
+    add(
+        "--ready-file",
+        type=Path,
+        metavar="FILE",
+        help="written as JSON once the stack serves; it holds keys. Default: ready.json in --data",
+    )
     add("--data", type=Path, metavar="DIR", default=ROOT / ".cache" / "stack", help="keeps all state")
     add("--policy", type=_file, metavar="FILE", default=ROOT / "local" / "policy.toml")
     add("--vault", action="append", metavar="NAME", help="repeatable; default kv-demo")

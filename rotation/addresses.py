@@ -1,6 +1,6 @@
-"""What names a place: host names and IP addresses, ports, GUIDs, ids of Azure resources. Once, for all who read them.
+"""What names a place: host names and IP addresses, ports, GUIDs, ids of Azure resources. Once, for all that read them.
 
-All here take a text as it stands and say what it is; none folds its case but where it says so, and none asks anybody.
+All here take a text as it is and say what it is; none folds its case but where it says so, and none asks anybody.
 """
 
 import re
@@ -99,11 +99,11 @@ def type_of(resource_id: str) -> str:
 
 
 def group_of(resource_id: str) -> str:
-    """The id of the resource group that a resource or a scope stands in."""
+    """The id of the resource group that a resource or a scope is in."""
     return "/".join(resource_id.split("/")[:5])
 
 
 def may_hold(scope: str, kind: str) -> bool:
-    """Whether resources of a type can stand below a scope, which may go on below its resource group."""
+    """Whether resources of a type can be below a scope, which may go on below its resource group."""
     below = scope.removeprefix(group_of(scope)).removeprefix("/providers").strip("/")
     return f"{kind}/".startswith(f"{below}/" if below else "")

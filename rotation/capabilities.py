@@ -11,7 +11,7 @@ from rotation.model import Job, SecretValue
 
 @runtime_checkable
 class ParksPassword(Protocol):
-    """What only some rotators can do: retire a slot by a new password, which no consumer is told.
+    """What only some rotators can do: retire a slot by a new password, which no consumer gets.
 
     It is for those whose next rotation has to log in to the slot. The engine stages and records the password, hands it
     to `retire` as `job.standby`, and offers it as a login later.

@@ -108,7 +108,7 @@ class HttpClosed(RotationError):
 
 
 class Unexpected(RotationError):
-    """A fault of ours. Only the exception's type is told, since a foreign text may hold a value (500)."""
+    """A fault of ours. Only the exception's type is shown, since a foreign text may hold a value (500)."""
 
     code = "unexpected"
 

@@ -60,7 +60,7 @@ class Spec:
     grace_hours: int
     target: str | None
     slots: tuple[str, ...]
-    current_slot: str | None  # what the tag `slot` says; it is told, and believed nowhere
+    current_slot: str | None  # what the tag `slot` says; it is shown, and believed nowhere
     format: str | None
 
 
@@ -148,7 +148,7 @@ class Versions:
 class Credential:
     """What consumers read from the vault, and which of the provider's credentials it is.
 
-    `value` is the whole text as it stands in the vault (a connection string, say, not only its password).
+    `value` is the whole text as it is in the vault (a connection string, say, not only its password).
     `slot` names a role, "key2", a key id; it is never secret.
     """
 
@@ -181,7 +181,7 @@ class LoginSource(StrEnum):
 class Login:
     """One credential to try. STAGED and VERSION hold a consumer's value of the secret's own format.
 
-    ADMIN_SECRET holds the administrator's secret as it stands in its vault; ADMIN_IDENTITY has no value: ask the
+    ADMIN_SECRET holds the administrator's secret as it is in its vault; ADMIN_IDENTITY has no value: ask the
     token provider. `user` is the role where the value does not say it.
     """
 

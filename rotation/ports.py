@@ -1,4 +1,4 @@
-"""What the engine talks to. The promises stand here, where an implementer must read them.
+"""What the engine talks to. The promises are here, where an implementer must read them.
 
 Every method raises errors of `rotation.errors` only; adapters translate what their libraries raise and copy no
 foreign text. Every call may be cancelled at any await: the engine puts its own time limit around each.
@@ -60,7 +60,7 @@ class Rotator(Protocol):
 
         With `job.resumed` the change may have been made: look first, and don't make it twice where that can be seen.
         A draft with both slot and value that the provider already accepts is returned as it is. The login that was let
-        in is told: the engine sees by it that the password in the vault no longer was.
+        in is returned: it shows the engine that the password in the vault no longer was.
 
         Raises:
             Rejected: every login was refused. Unreachable, Throttled: no answer; it may or may not have happened.
@@ -76,7 +76,7 @@ class Rotator(Protocol):
 
         Raises:
             Rejected: one of the places refuses it. NotYet, Unreachable: nobody can tell.
-            Unusable: it works, and whose it is can't be told.
+            Unusable: it works, and nobody can tell whose it is.
         """
         ...
 
@@ -131,13 +131,13 @@ class Vault(Protocol):
         ...
 
     async def reserve_writes(self, creations: int) -> None:
-        """Wait until the vault takes so many new versions, and keep that room for the caller; 0: it takes any again.
+        """Wait until the vault takes so many new versions, and reserve them for the caller; 0: it takes any again.
 
         Asked before anything changes, so that `set` need not wait for it: a new version that waits while the old
         credential is dead keeps consumers out.
 
         Raises:
-            Throttled: that would take longer than a caller waits; no room is kept.
+            Throttled: that would take longer than a caller waits; none are reserved.
         """
         ...
 

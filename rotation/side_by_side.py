@@ -1,7 +1,7 @@
 """Many calls, a few of them at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -9,22 +9,22 @@ R = TypeVar("R")
 
 
 async def side_by_side(
-    do: Callable[[T], Awaitable[R]], things: Iterable[T], at_once: int
+    do: Callable[[T], Awaitable[R]], things: Iterable[T] | AsyncIterable[T], at_once: int
 ) -> AsyncGenerator[tuple[T, R], None]:
     """Each thing with what `do` made of it, in the order of the things; at most `at_once` calls are under way.
 
-    A slow call holds up what comes after it, but no other call. `things` is asked for the next one when there is room.
+    A slow call holds up what comes after it, but no other call. `things` is asked for the next when one may begin.
     The first error ends it: the calls under way are cancelled, and it is raised.
     """
-    coming = iter(things)
+    coming = _each(things)
     under_way: set[asyncio.Future[R]] = set()
     waiting: list[tuple[T, asyncio.Future[R]]] = []  # those that were not handed over yet, in order
     try:
         while True:
             while len(under_way) < at_once:
                 try:
-                    thing = next(coming)
-                except StopIteration:
+                    thing = await anext(coming)
+                except StopAsyncIteration:
                     break
                 begun = asyncio.ensure_future(do(thing))
                 under_way.add(begun)
@@ -42,3 +42,12 @@ async def side_by_side(
         for call in under_way:
             call.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
+
+
+async def _each(things: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    if isinstance(things, AsyncIterable):
+        async for thing in things:
+            yield thing
+    else:
+        for thing in things:
+            yield thing

@@ -1,6 +1,6 @@
 """The nouns that the settings and the policy need: all that a cold start loads of the model.
 
-Everybody else takes them from `rotation.model`, where they stand beside the rest. The records that a start loads, here
+Everybody else takes them from `rotation.model`, where they are beside the rest. The records that a start loads, here
 and in the policy's modules, are `Frozen`: a frozen dataclass takes sixty times as long to declare. To load the whole
 model would make a start 8 % longer, in instructions of the processor (ADR 9).
 """

@@ -15,7 +15,7 @@ from infra.rights.table import CustomRole, Grant, Table
 
 OPTIONAL_PLACES = frozenset({"deploymentContainer", "outcomeTopic", "applicationInsights"})
 ESCALATES = (
-    "decides by access policies: whoever may write the vault (Contributor) can give himself every secret, and "
+    "decides by access policies: anyone who may write the vault (Contributor) can take the right to every secret, and "
     "no permission can be narrowed to one secret. Better: az keyvault update --enable-rbac-authorization true"
 )
 

@@ -51,6 +51,7 @@ def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) 
     needs all its rights on each; where no rule covers one, that is said, for the remedy is to take the vault out.
     """
     named = {vault for rule in policy.rules for vault in rule.vaults}
+    named |= {name.partition("/")[0] for rule in policy.rules for name in rule.terms.followers}
     looked_after = named if vaults is None else {vault.lower() for vault in vaults}
     targets = _without_covered({need for rule in policy.rules for need in _targets(rule, table)})
     keys = {table.grant(need.grant).custom for need in targets}

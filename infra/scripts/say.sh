@@ -82,12 +82,17 @@ seen() {
 
 # by_hand FOLDER POLICY PRINCIPAL: what the deployment can't grant, after look_first.sh FOLDER.
 by_hand() {
-    local shown=() file
+    local shown=() file commands
     for file in "$1"/shown-*.json; do
         if [ -f "$file" ]; then shown+=(--vault "$file"); fi
     done
-    note "what only administrators of the directory, of vaults and of databases can grant, if anything; twice does no harm:"
-    "$python" -m infra.rights steps "$2" --principal "$3" --vaults "$(cat "$1/names")" ${shown[@]+"${shown[@]}"}
+    commands=$("$python" -m infra.rights steps "$2" --principal "$3" --vaults "$(cat "$1/names")" ${shown[@]+"${shown[@]}"})
+    if [ -z "$commands" ]; then
+        note "nothing is left for administrators of the directory, of vaults or of databases to grant"
+    else
+        note "what only administrators of the directory, of vaults and of databases can grant; twice does no harm:"
+        printf '%s\n' "$commands"
+    fi
 }
 
 # left_behind FOLDER PRINCIPAL: what stays of vaults that have left. To be told before the record of them is written anew.

@@ -57,7 +57,7 @@ done
 note "healthy${number:+, package $number}: $(told)"
 
 # With App Service authentication it is the platform that refuses, by 401: 403 would be the app's own answer, to a caller that the
-# platform let through. And whoever writes the header by which the platform names a caller must be nobody.
+# platform let through. And a caller who writes the header by which the platform names callers must be nobody.
 refused() {
     local who=$1 status
     shift
@@ -72,7 +72,7 @@ refused() {
 refused "strangers"
 if [ -n "$client" ]; then
     forged='{"auth_typ":"aad","role_typ":"roles","claims":[{"typ":"roles","val":"Rotation.Operator"}]}'
-    refused "who names himself an operator" --header "X-MS-CLIENT-PRINCIPAL: $(printf '%s' "$forged" | base64 | tr -d '\r\n')"
+    refused "callers who claim to be an operator" --header "X-MS-CLIENT-PRINCIPAL: $(printf '%s' "$forged" | base64 | tr -d '\r\n')"
 fi
 
 [ -n "$secret" ] || { note "no secret was named: no rotation was planned"; exit 0; }

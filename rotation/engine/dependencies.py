@@ -50,8 +50,8 @@ class EngineDependencies:
 class ManagedSecrets:
     """Reads what a secret asks for, and whether the policy permits it."""
 
-    def __init__(self, parts: EngineDependencies) -> None:
-        self._parts = parts
+    def __init__(self, dependencies: EngineDependencies) -> None:
+        self._dependencies = dependencies
 
     def of(self, secret: Secret, spec: Spec, redactor: Redactor) -> ManagedSecret:
         """A secret with the access that it asks for and the rule's terms.
@@ -59,34 +59,34 @@ class ManagedSecrets:
         Raises:
             Unusable: of which tag, or the value. Denied: it is not permitted.
         """
-        rotator = self._parts.rotator(spec.rotator)
-        self._parts.observer.asked_for(spec.rotator)  # a name that we know; a tag may hold anything
+        rotator = self._dependencies.rotator(spec.rotator)
+        self._dependencies.observer.asked_for(spec.rotator)  # a name that we know; a tag may hold anything
         access = rotator.requested_access(spec, secret)
         for confidential in access.confidential:
             redactor.add(confidential)
-        terms = self._parts.policy.terms_for(secret.ref, spec, access)
+        terms = self._dependencies.policy.terms_for(secret.ref, spec, access)
         return ManagedSecret(secret, spec, access, terms, rotator)
 
     def permitted(self, redactor: Redactor) -> Callable[[Secret, Spec], ManagedSecret]:
-        """`of`, for whoever reads older values of a run."""
+        """`of`, for what reads older values of a run."""
         return lambda secret, spec: self.of(secret, spec, redactor)
 
     def check_going_on(self) -> None:
         """Raise Stopping where nothing more may be begun, since the process ends before it could be finished."""
-        if self._parts.stopping():
+        if self._dependencies.stopping():
             raise Stopping("this instance is being stopped; another one takes it up", retry_after_s=1)
 
     def check_companion(self, managed: ManagedSecret) -> None:
         """Raise Denied where values may not be staged."""
         name = companion(managed.ref.name)
-        if self._parts.policy.excludes(SecretRef(managed.ref.vault, name)):
+        if self._dependencies.policy.excludes(SecretRef(managed.ref.vault, name)):
             raise Denied(f"a rule of the policy takes {name} out, and new values are staged there: let it be covered")
 
     def check_tags_fit(self, managed: ManagedSecret) -> None:
         """Raise before anything changes if the next version could not be written."""
         secret = managed.secret
         slot = max((*managed.access.slots, managed.access.current_slot or "", "x" * 36), key=len)
-        next_tags(secret.tags, slot=slot, rotated_at=self._parts.clock.now(), rotated_from=secret.version)
+        next_tags(secret.tags, slot=slot, rotated_at=self._dependencies.clock.now(), rotated_from=secret.version)
         companion(secret.ref.name)
 
 

@@ -13,12 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from rotation.engine.change import Change
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
 from rotation.engine.dependencies import EngineDependencies, ManagedSecrets, check_slot
 from rotation.engine.failures import record_failure
 from rotation.engine.fence import within
+from rotation.engine.followers import Followers
+from rotation.engine.following import Following
+from rotation.engine.grace import longest_promise
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
@@ -42,12 +46,14 @@ __all__ = ["Engine", "EngineDependencies"]
 class Engine:
     """Answers one request at a time; any number of them, in any number of processes, may run side by side."""
 
-    def __init__(self, parts: EngineDependencies) -> None:
-        self._parts = parts
-        self._managed_secrets = ManagedSecrets(parts)
-        self._owners = Owners(parts.vaults, parts.ledger, parts.policy, parts.rotator)
-        self._change = Change(parts, self._managed_secrets, self._owners)
-        self._repair = Repair(parts, self._managed_secrets, self._owners, self._change)
+    def __init__(self, dependencies: EngineDependencies) -> None:
+        self._dependencies = dependencies
+        self._managed_secrets = ManagedSecrets(dependencies)
+        self._owners = Owners(dependencies.vaults, dependencies.ledger, dependencies.policy, dependencies.rotator)
+        self._followers = Followers(dependencies, self._managed_secrets)
+        self._following = Following(dependencies, self._followers)
+        self._change = Change(dependencies, self._managed_secrets, self._owners, self._following)
+        self._repair = Repair(dependencies, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
 
     async def handle(self, request: RotationRequest) -> Outcome:
@@ -70,24 +76,24 @@ class Engine:
         self, kind: str, request: RotationRequest, work: Callable[[RotationRequest, Redactor], Awaitable[Outcome]]
     ) -> Outcome:
         redactor = Redactor()
-        with self._parts.observer.run(kind, request):
+        with self._dependencies.observer.run(kind, request):
             try:
                 outcome = await work(request, redactor)
             except Exception as error:  # noqa: BLE001  the one boundary: nothing foreign goes further
                 failure = redactor.clean(error)
             else:
-                self._parts.observer.ended(outcome)
+                self._dependencies.observer.ended(outcome)
                 return outcome
             raise failure  # outside the handler, so that no context with a foreign text hangs on it
 
     # step 1 and 2
 
     async def _handle(self, request: RotationRequest, redactor: Redactor) -> Outcome:
-        started = self._parts.clock.monotonic()
+        started = self._dependencies.clock.monotonic()
         self._managed_secrets.check_going_on()
         vault = self._vault(request)
-        if not self._parts.policy.covers(request.ref):
-            return await self._not_covered(vault, request)
+        if not self._dependencies.policy.covers(request.ref):
+            return await self._of_leader(vault, request, lambda turned: self._handle(turned, redactor))
         lease = None
         if request.version is not None:
             # A secret with a history goes straight to its lease: all that step 1 asks is asked again under it.
@@ -99,47 +105,46 @@ class Engine:
             request = replace(request, version=request.version or first.version)
             lease = await self._lease(request, create=True)
             assert lease is not None  # noqa: S101  create=True always gives one
-        parts = self._parts
-        run = Run(request, vault, lease, parts.clock, parts.limits, redactor, parts.observer, parts.reminders)
+        needs = self._dependencies
+        run = Run(request, vault, lease, needs.clock, needs.limits, redactor, needs.observer, needs.reminders)
         try:
             outcome = await self._under_lease(run)
+            await self._following.keep_up(run)  # where a version was named since they were looked at
         except RotationError as error:
             await record_failure(run, redactor.clean(error))
             raise
         finally:
             await run.end()
-        detail = "; ".join((outcome.detail, *run.told))
-        return replace(outcome, detail=detail, duration_ms=round((self._parts.clock.monotonic() - started) * 1000))
+        detail = "; ".join((outcome.detail, *(remark for remark in run.remarks if remark not in outcome.detail)))
+        return replace(
+            outcome, detail=detail, duration_ms=round((self._dependencies.clock.monotonic() - started) * 1000)
+        )
 
     async def _lease(self, request: RotationRequest, *, create: bool) -> Lease | None:
-        with self._parts.observer.step("lease"):
-            return await self._parts.ledger.acquire(request.ref, create=create)
+        with self._dependencies.observer.step("lease"):
+            return await self._dependencies.ledger.acquire(request.ref, create=create)
 
-    async def _not_covered(self, vault: Vault, request: RotationRequest) -> Outcome:
-        """No rule is about this secret, so its value is none of our business: its tags alone are looked at.
-
-        Raises:
-            Denied: it asks to be rotated. NotFound.
-        """
-        with self._parts.observer.step("list"):
-            listed = await within(self._parts.limits.vault_call, "the vault", vault.versions(request.ref.name))
-        if not listed.items:
-            raise NotFound(f"there is no secret {request.ref.name} in {vault.name}, or it is deleted", field="secret")
-        if parse(listed.items[0].tags) is None:
-            version = listed.items[0].version
-            return Outcome(Result.UNMANAGED, request.ref, "it has no `rotator` tag", version=version)
-        raise self._parts.policy.covered_by_none(request.ref)
+    async def _of_leader(
+        self, vault: Vault, request: RotationRequest, work: Callable[[RotationRequest], Awaitable[Outcome]]
+    ) -> Outcome:
+        """What becomes of a secret that no rule covers; errors as `Followers.turned`."""
+        turned = await self._followers.turned(vault, request)
+        if isinstance(turned, Outcome):
+            return turned
+        outcome = await work(turned)
+        return replace(outcome, detail=f"{request.ref} follows {turned.ref}: {outcome.detail}")
 
     async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
         """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
-        with self._parts.observer.step("read"):
-            secret = await within(self._parts.limits.vault_call, "the vault", vault.get(request.ref.name))
+        with self._dependencies.observer.step("read"):
+            secret = await within(self._dependencies.limits.vault_call, "the vault", vault.get(request.ref.name))
         redactor.add(secret.value)
-        now, nothing_known = self._parts.clock.now(), History(())
+        self._followers.refuse(secret)
+        now, nothing_known = self._dependencies.clock.now(), History(())
         decision = at_once(request, secret, nothing_known)
         if decision is None:
             spec = parse(secret.tags)
-            known = await self._parts.ledger.read(request.ref) if request.version is None or spec is None else ()
+            known = await self._dependencies.ledger.read(request.ref) if request.version is None or spec is None else ()
             if known:
                 return secret
             terms = None if spec is None else self._managed_secrets.of(secret, spec, redactor).terms
@@ -150,7 +155,8 @@ class Engine:
 
     async def _under_lease(self, run: Run) -> Outcome:
         secret, _ = await asyncio.gather(run.read(), self._owners.look_up(run, run.history.asked()))
-        # Followers come first here: a message that comes again after a crash still mends them.
+        # Followers come first: a message that comes again after a crash still mends them.
+        await self._following.keep_up(run, secret)
         first = at_once(run.request, secret, run.history)
         if first is not None and first.act is Act.FINISH:
             finished = await self._resumption.finish(run, secret)
@@ -159,6 +165,7 @@ class Engine:
         elif first is not None:
             return self._nothing(run, first, secret)
 
+        self._followers.refuse(secret)
         spec = parse(secret.tags)
         result: Result | None = None
         if spec is None:
@@ -209,6 +216,7 @@ class Engine:
     ) -> Outcome:
         """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""
         secret = managed.secret
+        await self._following.keep_up(run, secret)
         if not asked.slots:
             await self._owners.look_up_more(run, asked, run.history.unretired(slot))
         if self._decide(run, managed, checked=True).act is Act.RETIRE:
@@ -242,7 +250,7 @@ class Engine:
     # deciding
 
     def _vault(self, request: RotationRequest) -> Vault:
-        vault = self._parts.vaults.get(request.ref.vault)
+        vault = self._dependencies.vaults.get(request.ref.vault)
         if vault is None:
             raise NotFound(f"vault {request.ref.vault} is not among ROTATION_VAULTS", field="vault")
         return vault
@@ -250,17 +258,20 @@ class Engine:
     def _decide(
         self, run: Run, managed: ManagedSecret, *, checked: bool = False, over: frozenset[str] | None = None
     ) -> Decision:
-        looked = Looked(managed.access, run.ours(), over, checked)
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
+        grace = timedelta(hours=longest_promise(run.history, managed.promise_h))
+        looked = run.followed.seen(Looked(managed.access, run.ours(), over, checked), grace, now)
         return decide(run.request, managed.secret, managed.spec, managed.terms, run.history, now, looked)
 
     def _nothing(self, run: Run, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
-        return nothing_to_do(decision, run.request, secret, slot, self._parts.clock.now())
+        return nothing_to_do(decision, run.request, secret, slot, self._dependencies.clock.now())
 
     # dry run
 
     async def _plan(self, request: RotationRequest, redactor: Redactor) -> Outcome:
         vault = self._vault(request)
-        if not self._parts.policy.covers(request.ref):
-            return await self._not_covered(vault, request)
-        return await Plan(self._parts, self._managed_secrets, vault, request, redactor).outcome()
+        if not self._dependencies.policy.covers(request.ref):
+            return await self._of_leader(vault, request, lambda turned: self._plan(turned, redactor))
+        return await Plan(
+            self._dependencies, self._managed_secrets, self._followers, vault, request, redactor
+        ).outcome()

@@ -66,7 +66,7 @@ class Fence:
         for lease in leases:
             if lease.remaining() <= limit + self.limits.margin:
                 await lease.renew()
-        # No await stands between this look and the start of the call.
+        # No await is between this look and the start of the call.
         if any(lease.remaining() <= limit + self.limits.margin for lease in leases):
             raise LeaseLost("the lease ran out before a write could start; the next run goes on from here")
         return await within(limit, whom, call())

@@ -68,7 +68,7 @@ async def _version_values(run: Run, managed: ManagedSecret, slot: str) -> AsyncI
             yield value
     if tried == MAX_TRIES:
         return
-    # What was written before the ledger knew the secret: its slot is told by the value, if at all.
+    # What was written before the ledger knew the secret: the value says its slot, if anything does.
     older = await run.versions(latest.ref.name)
     unknown = [v.version for v in older.items if v.version not in known and v.version != latest.version and v.enabled]
     for version in unknown[: MAX_TRIES - tried]:

@@ -1,4 +1,4 @@
-"""Who looks on while the engine works: told of each run and each step, never of a value.
+"""What looks on while the engine works: it hears of each run and each step, never of a value.
 
 A protocol, so that the core leans on no library of telemetry; `app.telemetry` makes spans and metrics of it.
 """
@@ -12,7 +12,7 @@ from rotation.model import Outcome, RotationRequest
 
 
 class Observer(Protocol):
-    """What is told belongs to the run in whose context it is told: many runs go on side by side."""
+    """What it hears belongs to the run in whose context it hears it: many runs go on side by side."""
 
     def run(self, kind: str, request: RotationRequest) -> AbstractContextManager[None]:
         """Open as long as one request is worked on. kind: "rotation" or "plan". An error that leaves it is its end."""
@@ -41,7 +41,7 @@ class NoObserver:
         return nullcontext()
 
     def asked_for(self, rotator: str) -> None:
-        """Nobody is told."""
+        """Nobody hears of it."""
 
     def ended(self, outcome: Outcome) -> None:
-        """Nobody is told."""
+        """Nobody hears of it."""

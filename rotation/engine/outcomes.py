@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from rotation.engine.decision import Act, Decision, Deferral
+from rotation.engine.lead import Follower
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.ledger.history import History
 from rotation.model import Outcome, Result, RotationRequest, Secret
@@ -73,10 +74,14 @@ def planned(managed: ManagedSecret, history: History, acts: Collection[Act], ove
     if rotates:
         parts.append(f"{spec.rotator} would change {', '.join(access.targets) or 'nothing outside the vault'}")
         if access.slots:
-            parts.append(f"slots {', '.join(access.slots)}, now {slot or 'whichever the value proves to be'}")
+            in_use = f"{slot or 'the one that the value proves to be'} is in use"
+            alone = access.slots == (slot,)
+            parts.append(f"slot {slot}" if alone else f"slots {', '.join(access.slots)}, of which {in_use}")
     asked = history.asked()
     if asked is None or not asked.is_asked_by(spec.rotator, access):
-        parts.append("the value must log in first: what it asks for was not proven to be this secret's")
+        parts.append(
+            "it would first log in with the value, since nothing proves yet that this secret owns what it asks for"
+        )
     if Act.RESTORE in acts:
         parts.append("the lost tags would be restored")
     if Act.FINISH in acts or Act.CHECK in acts:
@@ -87,3 +92,8 @@ def planned(managed: ManagedSecret, history: History, acts: Collection[Act], ove
         parts.append(f"the new version would live {spec.validity_days} days (rule {managed.terms.rule})")
     operation = operation_id(secret.ref, secret.version)
     return outcome_of(Result.PLANNED, secret, "; ".join(parts), slot=slot, operation=operation)
+
+
+def would_follow(followers: Iterable[Follower]) -> str:
+    """What would be written beside, or after it."""
+    return f"followers would be written: {', '.join(str(one.ref) for one in followers)}"

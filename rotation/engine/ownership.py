@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from rotation.capabilities import TellsProvidersApart
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
+from rotation.engine.lead import follows
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import (
@@ -87,7 +88,7 @@ class Owners:
         if isinstance(managed.rotator, TellsProvidersApart) and any(bindings.records for bindings in found.values()):
             apart = asked.apart(asked.targets[0])
             theirs = await self._read_once(run, apart, slots)
-            # Whoever was told apart here before stays so, even if the one that it was told from is gone.
+            # What was kept apart here before stays so, even if the one that it was kept apart from is gone.
             known = any(bindings.records for bindings in theirs.values())
             if known or await self._is_apart(run, managed, proof, found):
                 _refuse_if_owned_here(managed, found)
@@ -110,7 +111,7 @@ class Owners:
         return asked
 
     async def made(self, run: Run, managed: ManagedSecret, asked: Asked, slot: str) -> None:
-        """Bind a slot that the provider has just assigned, so that whoever finds it elsewhere is not its owner."""
+        """Bind a slot that the provider has just assigned, so that another secret that has it is not its owner."""
         if asked.realm is None or managed.access.slots or slot in run.bound:
             return
         [(_, found)] = (await read_bindings(self.ledger, asked, [slot])).items()
@@ -137,8 +138,8 @@ class Owners:
         """others: the leases of the owners before, which have to outlive the call as ours has."""
         assert asked.realm is not None  # noqa: S101  callers bind only what a provider holds
         owner, actor = folded(managed.ref), run.request.actor
-        told = how or _how(run)
-        binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, told, actor)
+        by = how or _how(run)
+        binding = Binding(run.clock.now(), owner, asked.realm, slot, asked.targets, by, actor)
         key = credential_key(asked.realm, slot)
 
         with run.observer.step("bind"):
@@ -205,7 +206,8 @@ class Owners:
         if why is not None:
             raise BoundElsewhere(
                 f"{slot!a:.80} at {', '.join(managed.access.targets)} belongs to {owner}, {why}. One secret owns a "
-                f"credential: keep it in one of the two, or take it over by POST .../rotate?adopt=takeover"
+                f"credential, and others follow it: list this one in the `followers` of the rule that covers {owner}, "
+                f"with the tag follows={owner}; or take it over by POST .../rotate?adopt=takeover"
             )
 
     async def _why_relied_on(
@@ -229,9 +231,11 @@ class Owners:
             ) from None
         run.redactor.add(theirs.value)
         unfinished, known = history.open_operation(), history.versions()
+        written = follows(theirs, managed.ref, self.policy)
         reasons = {
             "which asks for it": self._asks_for(theirs, slot, binding, managed),
-            "whose latest version names it": (
+            "whose latest version names it": not written
+            and (
                 known.get(theirs.version) == slot
                 or self._names(theirs, slot, binding, managed, sure=theirs.version in known)
             ),
@@ -271,7 +275,7 @@ class Owners:
 
 
 def _refuse_if_owned_here(managed: ManagedSecret, found: Mapping[str, Bindings]) -> None:
-    """A pair of which one half is another's here, while the other half has to be told from its like elsewhere."""
+    """A pair of which one half is another's here, while the other half has to be kept apart from its like elsewhere."""
     for slot, bindings in found.items():
         last = bindings.records[-1] if bindings.records else None
         if last and last.owner != folded(managed.ref) and not set(last.targets).isdisjoint(managed.access.targets):

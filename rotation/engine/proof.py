@@ -28,7 +28,7 @@ async def prove(
 
     Raises:
         Rejected: it is refused. Unreachable: nobody can tell, a provider that says "not yet" included.
-        Unusable: it works, and whose it is can't be told.
+        Unusable: it works, and nobody can tell whose it is.
     """
     current = Credential(value or managed.secret.value, slot or managed.access.current_slot or "")
     job = job_of(run, managed, current, operation_id(managed.ref, managed.secret.version))
@@ -102,8 +102,8 @@ def _adopted(
     left = sorted(run.history.unretired(slot) - ours) if asked.realm is not None else []
     if left:
         why = "is no longer asked for" if asked.slots else "was never proven to be this secret's"
-        run.told.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
-        detail = f"{detail}; {run.told[-1]}"
+        run.remarks.append(f"{', '.join(left)} {why}: end it by hand, nobody else does")
+        detail = f"{detail}; {run.remarks[-1]}"
     return run.note(
         Step.ADOPTED, name, version=managed.secret.version, slot=slot, detail=detail, tags=managed.secret.tags,
         asked=asked, grace_hours=managed.promise_h, unstages=unstages,

@@ -36,9 +36,9 @@ class Repair:
     """Publishes again what works, or sets anew what is this secret's."""
 
     def __init__(
-        self, parts: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners, change: Change
+        self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners, change: Change
     ) -> None:
-        self._parts = parts
+        self._dependencies = dependencies
         self._managed_secrets = managed_secrets
         self._owners = owners
         self._change = change
@@ -52,7 +52,7 @@ class Repair:
         recorded: Asked | None,
         rejected: Rejected,
     ) -> Outcome:
-        """The latest version does not log in. What is not bound to this secret is not touched, whoever could."""
+        """The latest version does not log in. What is not bound to this secret is not touched, even if it could be."""
         if run.request.adopt is Adopt.RESET:
             return await self._reset(run, managed)
         mine = None if recorded is None or recorded.realm is None else run.ours()
@@ -82,7 +82,7 @@ class Repair:
             except MovedElsewhere as moved:  # and what does not log in can't be proven anew there
                 raise unproven(managed, Rejected(moved.message)) from None
         credential, was = found
-        now = self._parts.clock.now()
+        now = self._dependencies.clock.now()
         tags = next_tags(was.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=secret.version)
         operation = operation_id(secret.ref, secret.version, "repair")
         await run.announce(
@@ -131,7 +131,7 @@ class Repair:
     def _slot_without_versions(
         self, run: Run, managed: ManagedSecret, recorded: Asked, mine: frozenset[str] | None
     ) -> str | None:
-        """The newest slot that is ours, of those that the provider assigns: it stands in no version any more.
+        """The newest slot that is ours, of those that the provider assigns: it is in no version any more.
 
         The secret was deleted and written anew. A new credential harms nobody there, and the value is built from what
         was written, where that asks for just what was proven.

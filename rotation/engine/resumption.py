@@ -34,7 +34,7 @@ class Resumption:
         unmanaged since. Another slot is finished as long as it is still asked for: nobody reads it yet.
         """
         begun = run.history.open_operation()
-        assert begun is not None  # noqa: S101  callers were told by `decision`
+        assert begun is not None  # noqa: S101  callers know it from `decision`
         asking = asking_of(begun, run.history, secret)
         if asking is None:
             await run.give_up(secret, begun.operation_id, begun.slot, NO_LONGER_MANAGED)
@@ -58,7 +58,7 @@ class Resumption:
             try:
                 asked = await self._bind_begun(run, managed, begun)
             except Rejected:
-                # As any value that nothing proves: what to do about that is told below, a reset among it.
+                # As any value that nothing proves: what to do about that comes below, a reset among it.
                 await run.give_up(secret, begun.operation_id, begun.slot, "neither the old value nor the new one works")
                 return None
         else:

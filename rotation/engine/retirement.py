@@ -27,11 +27,13 @@ def waiting(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) ->
 
 
 async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
-    """Retire every slot whose grace period is over (`rotation.engine.grace`); -> those slots."""
+    """Retire every slot whose grace period is over (`rotation.engine.grace`); -> those slots.
+
+    Callers asked `decision`, by which every follower is past them.
+    """
     listed = await run.versions(managed.ref.name)
     known = run.history.versions()
     left = waiting(run, managed, asked, latest_slot)
-    # Followers come here: a slot lives on until each of them is past it.
     over = over_by_versions(run.history, listed, left, managed.promise_h, run.clock.now())
     due = [slot for slot in left if slot in over or run.request.force is Force.GRACE]
     for slot in due:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotation.engine.fence import Fence, Limits, within
+from rotation.engine.lead import Followed
 from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.observer import NoObserver, Observer
 from rotation.engine.reminders import AT_MOST, UNFINISHED, NoReminders, OneReminder, Reminders
@@ -31,7 +32,7 @@ MAX_TRIES = 20  # of each kind of login, so that the administrator is reached be
 
 
 class Run:
-    """Holds one request's lease, history and fence. `told` collects what the outcome must say besides."""
+    """Holds one request's lease, history and fence. `remarks` collects what the outcome must say besides."""
 
     def __init__(
         self,
@@ -53,11 +54,12 @@ class Run:
         self.fence = Fence(lease, limits)
         self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
         self.bound_realm: str | None = None
-        self.told: list[str] = []
+        self.remarks: list[str] = []
+        self.followed = Followed()
         self._lease = lease
         self._reminder = OneReminder(reminders or NoReminders())
         self._started = clock.monotonic()
-        self._reserved = 0  # versions that the vault keeps room for
+        self._reserved = 0  # versions that the vault reserves
         self._may_read: set[str] = set()  # staged versions whose reading was announced
 
     def ours(self) -> frozenset[str]:
@@ -85,6 +87,7 @@ class Run:
         grace_hours: int | None = None,
         given_up: bool | None = None,
         unstages: str | None = None,
+        followers: Mapping[str, str] | None = None,
     ) -> Record:
         """A record of now, ready for `append`. unstages: the staged version that will be disabled after it."""
         return Record(
@@ -105,6 +108,7 @@ class Run:
             grace_hours=grace_hours,
             given_up=given_up,
             about_to=None if unstages is None else AboutTo.UNSTAGE,
+            followers=followers or None,
         )
 
     def about_to(
@@ -124,7 +128,7 @@ class Run:
         return replace(note, about_to=act)
 
     async def announce(self, *acts: Record) -> None:
-        """Write down what is about to be done, unless that stands there already: killed, the next run does it."""
+        """Write down what is about to be done, unless that is there already: killed, the next run does it."""
         new = [act for act in acts if not self.history.announced(act)]
         if new:
             await self.append(*new)
@@ -138,7 +142,7 @@ class Run:
     async def give_up(self, secret: Secret, operation: str, slot: str | None, why: str) -> None:
         """Record that an operation will not be finished."""
         detail = self.redactor.scrub(f"what was begun is given up: {why}")
-        self.told.append(detail)
+        self.remarks.append(detail)
         version = secret.version
         await self.append(
             self.note(Step.FAILED, operation, previous_version=version, slot=slot, detail=detail, given_up=True)
@@ -164,7 +168,8 @@ class Run:
             await asyncio.gather(self._lease.release(), self._reminder.called_off())
 
     def _look_if_over(self) -> None:
-        if self._reminder.begun and self.history.open_operation() is None:
+        over = self.history.open_operation() is None and not self.followed.waiting
+        if self._reminder.begun and over:
             self._reminder.over()
 
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:
@@ -187,7 +192,7 @@ class Run:
         with self.observer.step("list"):
             return await within(self.fence.limits.vault_call, "the vault", self.vault.versions(name))
 
-    # room for new versions
+    # new versions, reserved
 
     async def reserve_writes(self, versions: int) -> None:
         """Wait until the vault takes them; 0: until it takes any. To be done before what can't wait any more.

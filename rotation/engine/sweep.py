@@ -7,8 +7,7 @@ they changed since they were last read here, and a secret's value only when some
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -16,14 +15,16 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from rotation.engine.decision import next_look, sweep_asks
+from rotation.engine.followers import Followers
 from rotation.engine.ownership import read_bindings
-from rotation.errors import Denied, Disabled, NotFound, Unusable
+from rotation.errors import Denied, Disabled, NotFound, Redactor, RotationError, Unusable
 from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
 from rotation.model import Reason, RequestedAccess, RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy, RuleTerms
 from rotation.ports import Ledger, LedgerEntry, Vault
-from rotation.spec import due_at, effective_lead, is_companion, parse
+from rotation.side_by_side import side_by_side
+from rotation.spec import due_at, effective_lead, is_companion, leader_of, parse
 
 MAX_CONCURRENT = 8  # histories and values read side by side, of one vault
 YOUNG = timedelta(hours=24)
@@ -75,6 +76,7 @@ class Sweeper:
     expiring: of each vault, what the last sweep saw of managed secrets that end soon and are not rotated: within seven
     days, or within half of their lead where that is shorter; and those that have ended.
     unbound: of each vault, what the last sweep saw that a package before rotated, which knew no owners.
+    followers: reads those of leaders; None: nobody looks at them.
     """
 
     ledger: Ledger
@@ -82,29 +84,65 @@ class Sweeper:
     seen: dict[str, dict[str, bytes]] = field(default_factory=dict)
     unbound: dict[str, list[SecretRef]] = field(default_factory=dict)
     expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
+    followers: Followers | None = None
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
         entries = {entry.name: entry async for entry in self.ledger.entries(vault.name)}
-        expiring = self.expiring[vault.name] = []
+        self.expiring[vault.name] = []
         self.unbound[vault.name] = []
         seen = self.seen.setdefault(vault.name, {})
         for name in seen.keys() - entries.keys():
             del seen[name]
-        async for items in _in_parts(vault.secrets()):
-            ours = [item for item in items if item.enabled and not is_companion(item.ref.name)]
-            expiring += (item for item in ours if self._ends_soon(item, now))
-            known = [(item, entries.get(item.ref.name.lower())) for item in ours]
-            open_ones = [(item, entry) for item, entry in known if self._need(item, entry, now) is not _Need.NO]
-            found = await asyncio.gather(
-                *(self._request(vault, item, entry, now) for item, entry in open_ones), return_exceptions=True
-            )
-            for request in found:
-                if isinstance(request, RotationRequest):
-                    yield request
-            for error in found:
-                if isinstance(error, BaseException):
-                    raise error
+        failed: list[RotationError] = []
+
+        async def asked(one: tuple[SecretItem, LedgerEntry | None]) -> RotationRequest | None:
+            try:
+                return await self._request_for(vault, *one, now)
+            except RotationError as error:
+                failed.append(error)  # what is read beside it is asked for all the same; nothing more is begun
+                return None
+
+        async for _, request in side_by_side(asked, self._open_ones(vault, entries, failed, now), MAX_CONCURRENT):
+            if request is not None:
+                yield request
+        if failed:
+            raise failed[0]
+
+    async def _open_ones(
+        self, vault: Vault, entries: Mapping[str, LedgerEntry], failed: Sequence[RotationError], now: datetime
+    ) -> AsyncIterator[tuple[SecretItem, LedgerEntry | None]]:
+        """What may need something, with what the ledger's listing says of it; until something has failed."""
+        async for item in vault.secrets():
+            if failed:
+                return
+            if not item.enabled or is_companion(item.ref.name):
+                continue
+            if self._ends_soon(item, now):
+                self.expiring[vault.name].append(item)
+            entry = entries.get(item.ref.name.lower())
+            if self._need(item, entry, now) is not _Need.NO or self._leads(item, entry):
+                yield item, entry
+
+    def _leads(self, item: SecretItem, entry: LedgerEntry | None) -> bool:
+        return self.followers is not None and entry is not None and bool(self.policy.followers_of(item.ref))
+
+    async def _request_for(
+        self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
+    ) -> RotationRequest | None:
+        request = await self._request(vault, item, entry, now)
+        if request is not None or self.followers is None or not self._leads(item, entry):
+            return request
+        try:
+            latest = await vault.get(item.ref.name)
+            history = History(await self.ledger.read(item.ref))
+            followed = await self.followers.look(latest, history, Redactor())
+        except (Denied, Disabled, NotFound, Unusable):
+            return None  # the leader's own: its run says so when it is due
+        # What may pass by itself needs nobody who hears of it.
+        wrong = [one for one, _ in followed.objections() if not one.passes]
+        asks = bool(followed.behind() or wrong)
+        return RotationRequest(item.ref, latest.version, Reason.SWEEP, "sweep") if asks else None
 
     async def _request(
         self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
@@ -167,8 +205,9 @@ class Sweeper:
             return _Need.ASK  # the engine says what is wrong, and that is what the operator must see
         if (spec is None or entry is None) and not self.policy.covers(item.ref):
             return _Need.NO  # none of our business
-        if entry is None or entry.interrupted:
-            return _Need.NO if entry is None and spec is None else _Need.ASK
+        follows = spec is None and _asks_to_follow(item)  # which no leader may, and the engine says so
+        if entry is None or entry.interrupted or follows:
+            return _Need.NO if entry is None and spec is None and not follows else _Need.ASK
         packed = self.seen[item.ref.vault].get(entry.name)
         known = _Seen.unpacked(packed) if packed else None
         if known is None or known.revision != hash(entry.revision):
@@ -202,6 +241,13 @@ class Sweeper:
         return history
 
 
+def _asks_to_follow(item: SecretItem) -> bool:
+    try:
+        return leader_of(item.tags) is not None
+    except Unusable:
+        return True
+
+
 def _is_later(item: SecretItem, known: _Seen) -> bool:
     """Whether somebody wrote a version, or other tags, since ours."""
     return item.updated_on.timestamp() > known.published_at + SKEW.total_seconds()
@@ -214,13 +260,3 @@ def _may_be_external(item: SecretItem, known: _Seen, now: datetime) -> bool:
     """
     young = now.timestamp() < known.published_at + YOUNG.total_seconds()
     return _is_later(item, known) or young
-
-
-async def _in_parts(items: AsyncIterator[SecretItem]) -> AsyncIterator[list[SecretItem]]:
-    part: list[SecretItem] = []
-    async for item in items:
-        part.append(item)
-        if len(part) == MAX_CONCURRENT:
-            yield part
-            part = []
-    yield part

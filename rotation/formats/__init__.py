@@ -1,4 +1,4 @@
-"""What stands in a secret: read one, change the login in it, and leave all else exactly as it was written.
+"""What is in a secret: read one, change the login in it, and leave all else exactly as it was written.
 
 A value is understood, or left alone. Each form has a module that reads it as all of its drivers do, or refuses it;
 `families` says of which form a value is; `copies` finds an old login that would be left behind.

@@ -96,7 +96,7 @@ def _check_endpoint(name: str, endpoint: str, account: str, found: dict[str, str
     ):
         raise NotUnderstood(f"{name} leads to another place than the account's own {service} service in an Azure cloud")
     if secondary and f"{service}endpoint" not in found:
-        raise NotUnderstood(f"{name} stands without the endpoint that it is the second of")
+        raise NotUnderstood(f"{name} is there without the endpoint that it is the second of")
 
 
 def _blob_host(found: dict[str, str], account: str, suffix: str) -> str:

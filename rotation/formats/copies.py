@@ -1,4 +1,4 @@
-"""Whether the old login stands in a part of the value that nobody can rewrite."""
+"""Whether the old login is in a part of the value that nobody can rewrite."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def check_no_copy(options: Mapping[str, str], password: str, user: str | None, *
     unknown = "\n".join(text for key, text in options.items() if plain_name(key) not in _NO_LOGIN)
     if unknown and password and _holds(unknown, password, user or ""):
         raise Unusable(
-            "the old password stands in another part of the value too, which can't be rewritten: take that part out",
+            "the old password is in another part of the value too, which can't be rewritten: take that part out",
             field="value",
         )
     if renamed and user and unknown and _has_word(unknown, user):
         raise Unusable(
-            "the user stands in another part of the value too, which can't be rewritten: take that part out",
+            "the user is in another part of the value too, which can't be rewritten: take that part out",
             field="value",
         )
 

@@ -69,8 +69,8 @@ _REDIS = re.compile(r"[^\s=]*,[ \t]*(?:password|user|ssl|abortConnect|abortconne
 _TAG = "or set the tag format to plain if all of it is the password"
 
 
-def form_of(text: str, told: str | None = None) -> str:
-    """The name of its form, such as "uri". told: what the tag `format` says, where a value may be one of two.
+def form_of(text: str, tag: str | None = None) -> str:
+    """The name of its form, such as "uri". tag: what the tag `format` says, where a value may be one of two.
 
     Raises:
         Unusable: it is of a form that nobody here reads, or of none that is known; the message says what to do.
@@ -88,7 +88,7 @@ def form_of(text: str, told: str | None = None) -> str:
         if found is not None:
             return found
     if "=" in text:
-        found = _of_keywords(text, told)
+        found = _of_keywords(text, tag)
         if found is not None:
             return found
     if plain.recognises(text):
@@ -119,7 +119,7 @@ def _unread(what: str) -> NotUnderstood:
     )
 
 
-def _of_keywords(text: str, told: str | None) -> str | None:
+def _of_keywords(text: str, tag: str | None) -> str | None:
     """A ";" outside of libpq's quotes decides before anything else: then it is one of the forms with pairs."""
     if _REDIS.match(text):
         raise _unread("Redis")
@@ -127,18 +127,18 @@ def _of_keywords(text: str, told: str | None) -> str | None:
     known = first is not None and first[1].lower() in _LIBPQ
     if ";" not in text or (known and _reads_as_key_value(text)):
         return "key-value" if known and not _is_one_pair(text) else _of_one_pair(text)
-    return _of_pairs(text, _pairs_of(text), told)
+    return _of_pairs(text, _pairs_of(text), tag)
 
 
 def _pairs_of(text: str) -> dict[str, str]:
-    """Keywords with what is written behind them; where quotes and braces can't be told apart, the keywords alone."""
+    """Keywords with what is written behind them; where quotes and braces are mixed up, the keywords alone."""
     try:
         return {plain_name(key): value for key, value, *_ in pairs(text)}
     except Unusable:
         return {plain_name(one[1]): "" for one in _KEYWORD.finditer(text)}
 
 
-def _of_pairs(text: str, found: Mapping[str, str], told: str | None) -> str | None:
+def _of_pairs(text: str, found: Mapping[str, str], tag: str | None) -> str | None:
     keywords = found.keys()
     if keywords & {"driver", "dsn", "filedsn"}:
         return _of_odbc(text)
@@ -147,14 +147,14 @@ def _of_pairs(text: str, found: Mapping[str, str], told: str | None) -> str | No
             raise _unread(name)
     if keywords & _STORAGE:
         return "azure-storage"
-    place = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
-    if keywords & _SQL_SERVER or (told != "ado" and _OF_SQL_SERVER.match(place)):
+    server = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
+    if keywords & _SQL_SERVER or (tag != "ado" and _OF_SQL_SERVER.match(server)):
         raise _unread("SQL Server")
-    if keywords & _MYSQL or (told != "ado" and ":3306" in place):
+    if keywords & _MYSQL or (tag != "ado" and ":3306" in server):
         raise _unread("MySQL")
     if not keywords & _ADO:
         return None
-    if "host" not in keywords and told != "ado" and not _OF_POSTGRESQL.search(place):
+    if "host" not in keywords and tag != "ado" and not _OF_POSTGRESQL.search(server):
         raise NotUnderstood(
             "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
             "Npgsql's, write Host= for Server=, or set the tag format to ado"
@@ -198,5 +198,5 @@ def _unknown(text: str) -> NotUnderstood:
     if line is not None and ("://" in text or line[1].lower().endswith(("url", "uri", "dsn", "string", "password"))):
         return NotUnderstood(f"the value is a line KEY=VALUE of a file: write the part behind the = alone, {_TAG}")
     if text[:1] in "\"'":
-        return NotUnderstood(f"the value stands in quotes: write it without them, {_TAG}")
+        return NotUnderstood(f"the value is in quotes: write it without them, {_TAG}")
     return NotUnderstood(f"the value is of no form that Keyturn reads: write one that docs/using.md lists, {_TAG}")

@@ -30,7 +30,7 @@ def port_of(text: str) -> int | None:
 
 
 def name_of(text: str) -> str:
-    """A host's name, or its address (IPv6 without brackets), as it stands.
+    """A host's name, or its address (IPv6 without brackets), as it is written.
 
     Raises:
         Unusable: it is none.
@@ -105,6 +105,12 @@ def listed_hosts(names: str, ports: str = "") -> tuple[Host, ...]:
 def same_servers(ours: Iterable[Host], theirs: Iterable[Host]) -> bool:
     """Whether both name the same servers and ports, in any order."""
     return {_key(one) for one in ours} == {_key(one) for one in theirs}
+
+
+def server_of(host: Host) -> str:
+    """`host:port` in one spelling, as targets have it."""
+    name, port = _key(host)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
 
 
 def _distinct(found: list[_One]) -> list[_One]:

@@ -1,7 +1,7 @@
 """pgJDBC's URLs: jdbc:postgresql://host:port,host:port/database?user=…&password=….
 
 Source: pgJDBC, Driver.parseURL (42.7): parameters are URL-encoded, a "+" is a blank, keywords are case-sensitive and
-never decoded; PGHOST, host, PGPORT, port, PGDBNAME and dbname among them win over what stands before them.
+never decoded; PGHOST, host, PGPORT, port, PGDBNAME and dbname among them win over what is before them.
 """
 
 from __future__ import annotations

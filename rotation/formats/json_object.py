@@ -53,7 +53,7 @@ class _Read:
         return fields[0].text if fields else None
 
     def places(self, meaning: str) -> tuple[Span, ...]:
-        """Where a meaning's fields stand."""
+        """Where a meaning's fields are."""
         return tuple(Span(found.start, found.end, write) for found in self.by_meaning.get(meaning, []))
 
 
@@ -61,7 +61,7 @@ def read(text: str) -> Value:
     """Read a JSON object.
 
     Raises:
-        Unusable: it is none, it is not flat, a field stands in it twice, there is no password, or its parts disagree.
+        Unusable: it is none, it is not flat, a field is in it twice, there is no password, or its parts disagree.
     """
     found = _sorted_fields(fields_of(text))
     password, user = found.one("password"), found.one("user")
@@ -147,7 +147,7 @@ def _nested(name: str, one: Field) -> Nested | None:
 def _agreed(
     nested: Iterable[Nested], password: str, user: str | None, hosts: tuple[Host, ...], dbname: str | None
 ) -> tuple[str | None, tuple[Host, ...], str | None]:
-    """-> user, hosts and database, which may stand in the connection strings alone."""
+    """-> user, hosts and database, which may be in the connection strings alone."""
     values = [one.value for one in nested]
     user = user if user is not None else next((value.user for value in values if value.user is not None), None)
     hosts = hosts or next((value.hosts for value in values if value.hosts), ())

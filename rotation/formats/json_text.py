@@ -1,6 +1,6 @@
-"""The fields of a flat JSON object, and where each stands in the text.
+"""The fields of a flat JSON object, and where each is in the text.
 
-The object is checked and read by the standard library; where its fields stand is found by a scanner, so that spacing,
+The object is checked and read by the standard library; where its fields are is found by a scanner, so that spacing,
 order, escapes and numbers stay as they were written.
 """
 
@@ -28,7 +28,7 @@ class _Number(str):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of the object; start and end: of what stands behind its colon."""
+    """A field of the object; start and end: of what is behind its colon."""
 
     name: str
     text: str
@@ -89,7 +89,7 @@ def _parsed(text: str) -> dict[str, object]:
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     if len({key.lower() for key, _ in pairs}) != len(pairs):
-        raise NotUnderstood("a field stands twice in the JSON object")
+        raise NotUnderstood("a field is twice in the JSON object")
     for one in (one for pair in pairs for one in pair if isinstance(one, str)):
         check_characters(one)
         if "\0" in one:

@@ -3,7 +3,7 @@ r"""libpq's keyword/value strings, such as: host=localhost port=5432 user='o\'br
 libpq reads them and pgx, which knows fewer escapes: what is read here, both read alike or refuse.
 
 Sources: PostgreSQL, "Keyword/Value Connection Strings" (libpq, 34.1.1.1) and fe-connect.c: blanks around "=" are
-optional; a value with blanks, or an empty one, stands in single quotes; ' and \ are escaped by a backslash. pgx,
+optional; a value with blanks, or an empty one, is in single quotes; ' and \ are escaped by a backslash. pgx,
 pgconn/config.go, parseKeywordValueSettings.
 """
 
@@ -79,7 +79,7 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         yield key[0], value, start, end
         position = _skip(text, end)
         if quoted and position == end < len(text):
-            raise NotUnderstood("something stands right behind a quoted value: put a blank between")
+            raise NotUnderstood("there is something right behind a quoted value: put a blank between")
 
 
 def _skip(text: str, position: int) -> int:
@@ -104,5 +104,5 @@ def _quoted(text: str, start: int) -> tuple[str, int]:
     if found is None:
         raise NotUnderstood("a quote in the value is never closed")
     if any(escaped[1] not in "'\\" for escaped in _ESCAPED.finditer(found[1])):
-        raise NotUnderstood(r"a backslash in a quoted value stands before something else than \ or ' (write it as \\)")
+        raise NotUnderstood(r"a backslash in a quoted value is before something else than \ or ' (write it as \\)")
     return _ESCAPED.sub(r"\1", found[1]), found.end()

@@ -1,7 +1,7 @@
 """ODBC connection strings for psqlODBC, such as Driver={PostgreSQL Unicode};Server=db;Uid=app;Pwd={…}.
 
 Sources: Microsoft Learn, "Connection string format and attributes" of SQLDriverConnect; psqlODBC's dlg_specific.c: a
-password in braces stands as it is, with } doubled, one without braces is percent-decoded, and nothing else is read
+password in braces is written as it is, with } doubled, one without braces is percent-decoded, and nothing else is read
 from braces. Blanks around keywords belong to them.
 """
 
@@ -84,7 +84,7 @@ def _pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         value, end = _value(name, text, start)
         yield name, value, start, end
         if text[end : end + 1] not in {"", ";"}:
-            raise NotUnderstood("something stands between a value in braces and its ;")
+            raise NotUnderstood("there is something between a value in braces and its ;")
         position = end + 1
 
 

@@ -1,7 +1,7 @@
 """keyword=value pairs with ";" between them: the syntax alone, in .NET's rules, which ADO.NET's drivers share.
 
 Source: Microsoft Learn, "Connection String Syntax", and DbConnectionOptions in System.Data.Common: keywords are
-case-insensitive; a value with ; or quotes stands in " or ', in which the quote itself is doubled; "==" in a keyword is
+case-insensitive; a value with ; or quotes is in " or ', in which the quote itself is doubled; "==" in a keyword is
 one "=". Which keyword counts where one is repeated, drivers differ about.
 """
 
@@ -56,7 +56,7 @@ def pairs(text: str) -> Iterator[tuple[str, str, int, int]]:
         yield name.lower(), value, start, end
         position = _end(_SPACE, text, end)
         if position < len(text) and text[position] != ";":
-            raise NotUnderstood("something stands between a quoted value and its ;")
+            raise NotUnderstood("there is something between a quoted value and its ;")
         position = _end(_GAP, text, position)
 
 

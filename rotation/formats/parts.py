@@ -30,7 +30,7 @@ class Parts:
     options: dict[str, str] = field(default_factory=dict)
 
     def place(self, name: str, text: str, start: int, end: int, write: Callable[[str], str]) -> None:
-        """A part and where it stands.
+        """A part and where it is.
 
         Raises:
             Unusable: the value has it already.

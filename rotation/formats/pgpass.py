@@ -1,4 +1,4 @@
-r"""A line of a password file, as it stands beside other forms in a JSON object: host:port:database:user:password.
+r"""A line of a password file, as it is beside other forms in a JSON object: host:port:database:user:password.
 
 Source: PostgreSQL, "The Password File" (libpq, 34.16): ":" and "\" in a field are escaped by a backslash; "*" is any.
 """
@@ -17,7 +17,7 @@ _NAMES = ("host", "port", "dbname", "user", "password")
 
 
 def escape(text: str) -> str:
-    """A backslash stands before each colon and backslash."""
+    """With a backslash before each colon and backslash."""
     return text.replace("\\", "\\\\").replace(":", "\\:")
 
 

@@ -74,7 +74,7 @@ def _check_characters(text: str) -> None:
 
 
 def _with_query(hosts: tuple[Host, ...], found: Mapping[str, str]) -> tuple[Host, ...]:
-    """The hosts, which stand before the query or in it."""
+    """The hosts, which are before the query or in it."""
     if "host" in found:
         if hosts:
             raise NotUnderstood("the URI names hosts twice, before its path and as a parameter: take one out")

@@ -19,7 +19,7 @@ _BLANK = re.compile(r"[\x1c-\x1f\x85\xa0\u1680\u180e\u2000-\u200f\u2028-\u202f\u
 
 
 class NotUnderstood(Unusable):
-    """What stands in the value can't be understood as every driver would, so that it is left alone."""
+    """What is in the value can't be understood as every driver would, so that it is left alone."""
 
     def __init__(self, message: str, *, field: str | None = "value", retry_after_s: int | None = None) -> None:
         super().__init__(message, field=field, retry_after_s=retry_after_s)
@@ -54,7 +54,7 @@ class Nested:
 class Value:
     """A secret's value, read. `name` is its form's, as the tag `format` has it.
 
-    `options` has all else that is written in it, keys in lower case. `user_is_database`: whoever reads it connects to
+    `options` has all else that is written in it, keys in lower case. `user_is_database`: its reader connects to
     the database of the user's name where it names none.
 
     What is not the login is never written anew: `with_login` puts a text into the places of password and user, and
@@ -78,7 +78,7 @@ class Value:
         """The database that a consumer of this value connects to as `user`.
 
         libpq, Npgsql, pgJDBC and psqlODBC take the user's name; readers of a JSON object (Amazon's and Azure's
-        conventions alike) take `postgres`, and so does whoever has a bare password.
+        conventions alike) take `postgres`, and so does a reader of a bare password.
         """
         return self.dbname or (user if self.user_is_database else MAINTENANCE_DATABASE)
 
@@ -86,12 +86,12 @@ class Value:
         """The same value with another password, and another user if one is given.
 
         Raises:
-            Unusable: a user is given and the value has no place for one; the old login stands in a part of the value
+            Unusable: a user is given and the value has no place for one; the old login is in a part of the value
                 that is not understood; or what was written would not be read as nothing but the new login.
         """
         renamed = user is not None and user != self.user
         if renamed and not self.user_places and not any(one.value.user_places for one in self.nested):
-            raise NotUnderstood("the value names no user, so consumers could not be told of another")
+            raise NotUnderstood("the value names no user, so consumers could not learn of another")
         for options in (self.options, *(one.value.options for one in self.nested)):
             check_no_copy(options, self.password.reveal(), self.user, renamed=renamed)
         changed = self._written(password, user if renamed else None)

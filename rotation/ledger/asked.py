@@ -56,5 +56,5 @@ class Asked:
         return None if self.realm is None else self.realm.partition(_APART)[0]
 
     def apart(self, name: str) -> Asked:
-        """The same at a provider that says to be another one, which is told from it by its name."""
+        """The same at a provider that says to be another one, which its name tells from it."""
         return replace(self, realm=f"{self.provider}{_APART}{name}")

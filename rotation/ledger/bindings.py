@@ -1,7 +1,7 @@
 """Which secret owns a credential. An append-only history for each, whose last record's owner alone may change it.
 
 The key is the credential, not its spelling: where the provider says who it is (a realm), a role is the same one under
-every name of its server. No vault's name begins with "_", so that no secret's history stands among these.
+every name of its server. No vault's name begins with "_", so that no secret's history is among these.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FOLDER = "_bindings"
 
 
 def vault_folder(vault: str) -> str:
-    """Where the histories of a vault's secrets stand.
+    """Where the histories of a vault's secrets are.
 
     Raises:
         Refused: the name is none of a vault, and might be that of the bindings' folder.
@@ -40,7 +40,7 @@ def credential_key(realm: str, slot: str) -> str:
 class Binding:
     """One change of owner. at: aware UTC. how: "proof", "takeover", "reset" or "made" (the provider assigned it to us).
 
-    realm, slot, targets: what is owned, for whoever reads the ledger. targets are the names that it went by.
+    realm, slot, targets: what is owned, for a reader of the ledger. targets are the names that it went by.
     """
 
     at: datetime
@@ -102,7 +102,7 @@ def parse_bindings(data: bytes) -> tuple[Binding, ...]:
     """All bindings of a history, oldest first. A torn line (a crash while writing) was never answered: it is none.
 
     Raises:
-        Refused: a line is whole, and no binding. Who owns the credential can't be told then, so nobody does.
+        Refused: a line is whole, and no binding. Then nobody can tell who owns the credential, so nobody does.
     """
     return tuple(_whole(data.split(b"\n")[:-1]))
 
@@ -115,8 +115,8 @@ def _whole(lines: Sequence[bytes]) -> Iterator[Binding]:
             continue  # no beginning of an object is JSON, but for the whole of it
         except (ValueError, KeyError, TypeError):
             raise Refused(
-                "who owns the credential can't be told: its history in the ledger's folder _bindings holds a line that "
-                "this package can't read; deploy the package that wrote it, or restore the history"
+                "nobody can say who owns the credential: its history in the ledger's folder _bindings holds a "
+                "line that this package can't read; deploy the package that wrote it, or restore the history"
             ) from None
 
 

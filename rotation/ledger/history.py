@@ -20,7 +20,7 @@ PROVES_A_VERSION = frozenset({Step.VERIFIED, Step.ADOPTED, Step.ROTATED, Step.RE
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """A value that the ledger says stands in the companion secret, under `version` there."""
+    """A value that the ledger says is in the companion secret, under `version` there."""
 
     version: str
     operation_id: str
@@ -128,7 +128,7 @@ class History:
         return max((record.grace_hours or 0 for record in found), default=0)
 
     def in_grace(self, slot: str, now: datetime, latest: Secret) -> bool:
-        """Whether a promise to whoever reads an older version with `slot` still holds, by the ledger's own times.
+        """Whether the promise to a reader of an older version with `slot` still holds, by the ledger's own times.
 
         latest: one that the ledger does not know yet, written by hand, ends the newest that it knows.
         """

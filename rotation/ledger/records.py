@@ -14,7 +14,7 @@ from typing import Any
 class Step(StrEnum):
     """What happened. `PUBLISHED`, `ADOPTED` and `REPAIRED` name a version of the secret that holds `slot`."""
 
-    STAGED = "staged"  # a value stands in the companion secret, version `staged_version`
+    STAGED = "staged"  # a value is in the companion secret, version `staged_version`
     APPLYING = "applying"  # the provider is about to be changed
     PUBLISHED = "published"  # `version` was written by this operation
     VERIFIED = "verified"  # `version` logged in
@@ -34,6 +34,7 @@ class AboutTo(StrEnum):
     REMOVE = "remove"  # the credential in `slot`, which no version ever named, is ended
     DISABLE = "disable"  # `version` is disabled
     UNSTAGE = "unstage"  # the staged value is disabled
+    FOLLOW = "follow"  # followers get the login of `version`
     READ_STAGED = "read_staged"  # a disabled staged value is enabled, read, and disabled again
 
 
@@ -56,7 +57,9 @@ class Record:
     given_up: in `FAILED`, that its open operation will not be finished.
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
     about_to: one of `AboutTo`, written before it is done. Where another record is written just then, it is a field of
-        that one, and `staged_version` is what will be disabled. Else it stands in a record of its own (`announces`).
+        that one, and `staged_version` is what will be disabled. Else it is in a record of its own (`announces`).
+    followers: by "vault/secret" a version of each: in `APPLYING` and with `AboutTo.FOLLOW` the one that will be
+        replaced, in `ROTATED` the one that was written.
     """
 
     at: datetime
@@ -76,6 +79,7 @@ class Record:
     given_up: bool | None = None
     actor_id: str | None = None
     about_to: str | None = None
+    followers: Mapping[str, str] | None = None
 
     @property
     def announces(self) -> bool:
@@ -98,6 +102,8 @@ class Record:
         shown["step"] = self.step.value
         if self.tags is not None:
             shown["tags"] = dict(self.tags)
+        if self.followers is not None:
+            shown["followers"] = dict(self.followers)
         line = json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
         # Half of a character (JSON can bring one) is written as JSON's escape: UTF-8 has no other form for it.
         return line.encode(errors="backslashreplace").decode()
@@ -125,7 +131,7 @@ class Record:
 
 def _gist(record: Record) -> tuple[object, ...]:
     said = (record.step, record.operation_id, record.detail, record.about_to, record.version, record.slot)
-    return (*said, record.reason, record.actor)
+    return (*said, record.reason, record.actor, record.followers)
 
 
 def parse_lines(text: str) -> tuple[Record, ...]:
@@ -134,7 +140,7 @@ def parse_lines(text: str) -> tuple[Record, ...]:
     So is a step that this package does not know: a later one wrote it.
     """
     lines = text.split("\n")
-    complete = lines[:-1]  # what stands after the last line feed was never finished
+    complete = lines[:-1]  # what comes after the last line feed was never finished
     return tuple(_known(line for line in complete if line))
 
 

@@ -1,6 +1,6 @@
 """What tags ask for x what policy.toml permits: allowed or denied, and why.
 
-Tags request, the policy permits, since whoever may write a secret may write its tags (a confused deputy). Nothing is
+Tags request, the policy permits, since anyone who may write a secret may write its tags (a confused deputy). Nothing is
 permitted that no rule names. `rotation.policy.file` reads the file; `python -m rotation.policy check FILE` checks one.
 """
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rotation.model import RequestedAccess, SecretRef, Spec
     from rotation.policy.windows import Window
 
-ANY_SLOT = "*"  # stands in rules for this machine's own servers only
+ANY_SLOT = "*"  # in rules for this machine's own servers only
 TWO = 2  # slots that take turns
 # Where a rule says nothing; the other terms are those of a plain `RuleTerms`.
 MAX_VALIDITY_DAYS, VERIFY_EVERY = 365, timedelta(hours=24)
@@ -36,6 +36,7 @@ class RuleTerms(Frozen):
     ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
     for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    followers: secrets that may repeat the credential, each as "vault/secret" in lower case.
     """
 
     rule: int
@@ -50,6 +51,7 @@ class RuleTerms(Frozen):
     tls: Tls = Tls.VERIFY_FULL
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
+    followers: tuple[str, ...] = ()
 
     def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
@@ -70,7 +72,7 @@ class Rule(Frozen):
     """One rule: which secrets, by what, against which targets; and on what terms.
 
     vaults, secrets: in lower case, since Key Vault's names are case-insensitive. A vault is named exactly; a secret
-    by a pattern in which `*` stands for any characters, and a pattern after `!` takes away what others cover.
+    by a pattern in which `*` means any characters, and a pattern after `!` takes away what others cover.
     """
 
     vaults: tuple[str, ...]
@@ -95,7 +97,8 @@ class Rule(Frozen):
                 if pattern.startswith("!"):
                     return False
                 covered = True
-        return covered
+        # What the rule names exactly as a follower is none of the leaders that its patterns mean.
+        return covered and f"{vault}/{secret}".lower() not in self.terms.followers
 
     def excludes(self, ref: "SecretRef") -> bool:
         """Whether a pattern after `!` is about this name.
@@ -112,7 +115,7 @@ class Rule(Frozen):
         )
 
     def objection(self, spec: "Spec", access: "RequestedAccess", rules: "Iterable[Rule]" = ()) -> "Objection | None":
-        """The first thing that stands against it; None: the rule permits it. rules: what they list may be shown."""
+        """The first thing that is against it; None: the rule permits it. rules: what they list may be shown."""
         which = f"of the policy's rule {self.terms.rule}"
         if spec.rotator not in self.rotators:
             return Objection(0, "rotator", f"rotator {spec.rotator!a:.40} is not among the `rotators` {which}")
@@ -134,16 +137,16 @@ class Rule(Frozen):
         return None
 
 
-# A target or a slot may be read from the value, where a password may stand in the wrong place: it is shown only where a
+# A target or a slot may be read from the value, where a password may be in the wrong place: it is shown only where a
 # rule lists the same, or a tag, which is no secret, says it.
 _HIDDEN = "(not shown: no rule lists it)"
 
 
 def _shown_target(target: str, spec: "Spec", rules: "Iterable[Rule]") -> str:
-    told = (spec.target or "").lower()
+    tag = (spec.target or "").lower()
     # The port that a target has where the tag names none tells nothing.
     kind = ROTATORS.get(spec.rotator)
-    by_tag = told != "" and target in {told, *(f"{told}:{port}" for port in (kind.ports[:1] if kind else ()))}
+    by_tag = tag != "" and target in {tag, *(f"{tag}:{port}" for port in (kind.ports[:1] if kind else ()))}
     listed = by_tag or any(permitted(rule.targets, target) for rule in rules)
     return target if listed and re.fullmatch(_PRESENTABLE, target) else _HIDDEN
 
@@ -178,6 +181,22 @@ class Policy(Frozen):
         """Whether a rule takes this name out, so that nothing of the app's may be written there (a staged value)."""
         return any(rule.excludes(ref) for rule in self.rules)
 
+    def followers_of(self, ref: "SecretRef") -> tuple[str, ...]:
+        """The secrets, as "vault/secret" in lower case, that any rule about this one lets repeat its credential."""
+        return tuple(dict.fromkeys(name for rule in self.rules if rule.covers(ref) for name in rule.terms.followers))
+
+    def lets_follow(self, follower: "SecretRef", leader: "SecretRef") -> bool:
+        """Whether a rule about `leader` names `follower`."""
+        return str(follower).lower() in self.followers_of(leader)
+
+    def not_a_follower(self, ref: "SecretRef") -> Denied:
+        """What to say of a tag `follows` that no rule bears out: the same, whatever is true of the leader."""
+        return Denied(
+            f"no rule of the policy lets {str(ref)!a:.160} follow the secret in its tag follows: add it to the "
+            "`followers` of the rule that covers that secret, or take the tag off",
+            field="follows",
+        )
+
     def covered_by_none(self, ref: "SecretRef") -> Denied:
         """What to say where no rule is about this secret."""
         return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
@@ -205,7 +224,7 @@ class Policy(Frozen):
         raise Denied(closest.message, field=closest.field)
 
     def _spare_own_accounts(self, access: "RequestedAccess") -> None:
-        """By name, which is unique in the world: where an account stands, a scope does not say. For any rotator."""
+        """By name, unique in the world: a scope does not say where an account is. For any rotator."""
         for target in access.targets:
             _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
             name = rest.partition("/")[0]
@@ -217,7 +236,7 @@ class Policy(Frozen):
                 )
 
     def _spare_administrators(self, access: "RequestedAccess") -> None:
-        """A new password would lock the app out, and stand in somebody's secret. Any rule may name it, or "*"."""
+        """A new password would lock the app out, and be in somebody's secret. Any rule may name it, or "*"."""
         for rule in self.rules:
             admin = rule.terms.admin
             if admin is None or admin.user not in access.slots:

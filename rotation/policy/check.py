@@ -17,7 +17,7 @@ from rotation.policy.toml_lines import Lines, Path
 
 USAGE = "usage: python -m rotation.policy check FILE"
 SOUND, WRONG = 0, 2
-PRIVATE = ".privatelink."  # "Azure Private Endpoint private DNS zone values": stands before the service's own suffix
+PRIVATE = ".privatelink."  # "Azure Private Endpoint private DNS zone values": is before the service's own suffix
 
 
 def main(arguments: Sequence[str]) -> int:

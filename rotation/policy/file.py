@@ -1,6 +1,6 @@
-"""policy.toml -> a `Policy`. Every mistake in it is told with its line, all at once.
+"""policy.toml -> a `Policy`. Every mistake in it is reported with its line, all at once.
 
-The keys and what they mean stand in the sample policy.toml. Where a key is left out, the term is as in `policy.Permit`.
+The keys and what they mean are in the sample policy.toml. Where a key is left out, the term is as in `policy.Permit`.
 """
 
 import os
@@ -73,6 +73,10 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
             place = ("rule", rule.terms.rule - 1, "secrets")
             problems.add(place, f'`secrets` covers the administrator\'s {vault}/{secret}; add "!{secret}" to the list')
         problems.found.extend(exposed_administrators(policy))
+        if any(rule.terms.followers for rule in policy.rules):
+            from rotation.policy.followers import impossible_followers  # noqa: PLC0415  most policies have none
+
+            problems.found.extend(impossible_followers(policy))
     if not problems.found:
         return policy, []
     from rotation.policy.toml_lines import Lines  # noqa: PLC0415  only for a file that is wrong
@@ -100,10 +104,10 @@ def _rules(problems: Problems, tables: list[object], known: Known) -> Iterator[R
             problems.add(place, "a rule must be a table; write [[rule]] and its keys below")
 
 
-def _syntax_error(text: str, told: str) -> Finding:
+def _syntax_error(text: str, message: str) -> Finding:
     """The parser says the line in words only; "end of document" is the last one."""
-    where = re.search(r" \((?:at line ([0-9]+), column [0-9]+|at end of document)\)$", told)
+    where = re.search(r" \((?:at line ([0-9]+), column [0-9]+|at end of document)\)$", message)
     if where is None:  # not the parser's own words: a number with thousands of digits
         return Finding(1, "this is no TOML; a number in it is too long")
     line = int(where[1]) if where[1] else text.rstrip().count("\n") + 1
-    return Finding(line, f"this is no TOML: {told[: where.start()]}; mend the line")
+    return Finding(line, f"this is no TOML: {message[: where.start()]}; mend the line")

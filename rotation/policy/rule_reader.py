@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days",
     "min-grace-hours", "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
+    "followers",
 )  # fmt: skip
 PASSWORD_KEYS = ("length", "alphabet")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
@@ -68,6 +69,7 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             jitter_percent=table.number("expiry-jitter-percent", 0, 20, usual.jitter_percent),
             password=_password(table, known.alphabets),
             tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or usual.tls),
+            followers=_followers(table),
         ),
     )
     _refuse_wide_open(table, rule, known)
@@ -121,7 +123,7 @@ def _secrets(table: Table) -> tuple[str, ...]:
 
 def _secret_pattern(text: str) -> str:
     if not re.fullmatch(_COVERED, text):
-        raise ValueError("a secret's name has letters, digits and hyphens; `*` stands for any, `!` in front for not")
+        raise ValueError("a secret's name has letters, digits and hyphens; `*` means any, `!` in front means not")
     return text.lower()
 
 
@@ -139,6 +141,14 @@ def _pairs(table: Table) -> tuple[tuple[str, str], ...]:
     from rotation.policy.pairs import read_pairs  # noqa: PLC0415  most rules have none, and a start need not load it
 
     return read_pairs(table)
+
+
+def _followers(table: Table) -> tuple[str, ...]:
+    if "followers" not in table.values:
+        return ()
+    from rotation.policy.followers import read_followers  # noqa: PLC0415  as with pairs
+
+    return read_followers(table)
 
 
 def _one_of(text: str, known: Collection[str]) -> str:

@@ -1,7 +1,7 @@
 """The app never rotates what it lives on: a rotation in the middle of which the app loses its own footing can't end.
 
 Nor does it show to others what it signs in with. What it lives on today: the keys of two storage accounts, though it
-signs in to them by its identity, since whoever has a key owns queue and ledger; and administrators' passwords. Of other
+signs in to them by its identity, since a key's holder owns queue and ledger; and administrators' passwords. Of other
 kinds there is nothing: its identity is a managed one, which has no secret, and vaults, Event Grid, telemetry and the
 platform's sign-in take that alone, so that no rule about applications can cover anything of the app's.
 """
@@ -40,8 +40,8 @@ class OwnResources(Frozen):
 def protect(policy: Policy, own: OwnResources) -> Policy:
     """The policy, with what it must not permit at any run; refused where a rule covers what the app itself lives on.
 
-    Account names are unique in the world, so a rule that names an account is told by its name. A scope is told by the
-    account's resource id only: an account known by its bare name may stand in any scope, and no scope is refused
+    Account names are unique in the world, so a rule that names an account is known by it. A scope is known by the
+    account's resource id only: an account known by its bare name may be in any scope, and no scope is refused
     for it. So hand in resource ids where they are known; what is known by its name alone is denied at each run.
 
     Raises:

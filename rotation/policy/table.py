@@ -22,12 +22,12 @@ class Problems:
 
 
 class Table(Frozen):
-    """A TOML table whose keys are read one by one; what is wrong is reported, and the default stands in for it."""
+    """A TOML table whose keys are read one by one; what is wrong is reported, and the default is taken for it."""
 
     values: Mapping[str, object]
     place: "Path"
     problems: Problems
-    within: str = ""  # "password." for what stands in that key
+    within: str = ""  # "password." for what is in that key
 
     def refuse_unknown(self, known: Sequence[str]) -> None:
         """Report keys that mean nothing: a misspelled limit would be no limit."""

@@ -95,7 +95,7 @@ def permitted(targets: tuple[Target, ...], claimed: str) -> bool:
 def repeated(targets: Sequence[Target]) -> Iterator[tuple[int, str]]:
     """The index of each target that another before it says already, and by what name; only where that is certain.
 
-    This machine's names (localhost, 127.0.0.1, [::1]) may stand side by side, since the values of one machine write now
+    This machine's names (localhost, 127.0.0.1, [::1]) may be side by side, since the values of one machine write now
     one, now the other. So may a flexible server's id and its host name: a secret whose tag `target` is the id names its
     host as well, and must be permitted both.
     """
@@ -150,7 +150,7 @@ def _parse_arm(folded: str) -> Resource | Scope:
     scope = folded.endswith("/*")
     resource_id = folded.removesuffix("/*")
     if "*" in resource_id or folded == "/*":
-        raise ValueError('`*` stands only for everything below a scope: end the id with "/*"')
+        raise ValueError('`*` means only everything below a scope: end the id with "/*"')
     if not is_arm_id(resource_id):
         raise ValueError('this is no Azure resource id; copy it from "Resource ID" in the portal')
     if not re.fullmatch(_IN_GROUP, resource_id):

@@ -1,4 +1,4 @@
-"""Where in a TOML text each table, key and array element stands; the standard library's parser does not tell.
+"""Where in a TOML text each table, key and array element is; the standard library's parser does not tell.
 
 Only for texts that `tomllib` has accepted: the scanner leans on that, and asks `tomllib` itself to read key names.
 """
@@ -36,7 +36,7 @@ class Lines:
         self._scan()
 
     def of(self, path: Path) -> int:
-        """The line of what stands at `path`, or of the nearest thing around it."""
+        """The line of what is at `path`, or of the nearest thing around it."""
         while path and path not in self._lines:
             path = path[:-1]
         return self._lines.get(path, 1)
@@ -72,7 +72,7 @@ class Lines:
         return path if count is None else (*path, count - 1)
 
     def _value(self, position: int, path: Path | None) -> int:
-        """Go on to the line's end, or over the lines of an array; note where each of its elements stands."""
+        """Go on to the line's end, or over the lines of an array; note where each of its elements is."""
         depth = element = 0
         awaited = False
         while position < len(self._text):

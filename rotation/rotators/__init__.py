@@ -19,7 +19,7 @@ _LIVES_ON = "goes on working until the grace period (72 hours) is over"
 
 
 class Kind(Frozen):
-    """All that is to be known of a kind of rotator without importing it. Whoever lists kinds asks here.
+    """All that is to be known of a kind of rotator without importing it. A list of kinds is made from this.
 
     build: how it is made; the only place that imports it.
     changes, holders: README's words for what it changes, and for what becomes of those who hold the old value.
@@ -42,15 +42,17 @@ class Kind(Frozen):
 
 
 def _postgres(services: "RotatorDependencies") -> "Rotator":
-    from rotation.rotators.postgres.in_place import Postgres  # noqa: PLC0415  imported when used
+    from rotation.rotators.databases.in_place import InPlace  # noqa: PLC0415  imported when used
+    from rotation.rotators.postgres.database import PostgresDatabase  # noqa: PLC0415  imported when used
 
-    return Postgres(services)
+    return InPlace(PostgresDatabase(services))
 
 
 def _postgres_alternating(services: "RotatorDependencies") -> "Rotator":
-    from rotation.rotators.postgres.alternating import PostgresAlternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.databases.alternating import Alternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.postgres.database import PostgresDatabase  # noqa: PLC0415  imported when used
 
-    return PostgresAlternating(services)
+    return Alternating(PostgresDatabase(services))
 
 
 def _storage_key(services: "RotatorDependencies") -> "Rotator":

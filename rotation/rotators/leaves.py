@@ -59,7 +59,7 @@ def _read(text: str) -> Any:
     if text.lstrip()[:1] not in {"{", "[", '"'}:
         return None
     try:
-        # Pairs, since a name that stands twice counts twice: readers differ in which one they take.
+        # Pairs, since a name that is there twice counts twice: readers differ in which one they take.
         read: Any = json.loads(text, object_pairs_hook=_Pairs)
     except (ValueError, RecursionError):
         return None

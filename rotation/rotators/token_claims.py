@@ -1,4 +1,4 @@
-"""What an access token of ours says, unchecked: whoever it is for checks it."""
+"""What an access token of ours says, unchecked: the service that gets it checks it."""
 
 import base64
 import json

@@ -24,7 +24,7 @@ async def read(blob: BlobClient) -> Bindings:
 
 async def append(blob: BlobClient, position: int, binding: Binding) -> None:
     """See `rotation.ports.Ledger.bind`."""
-    # What stands in a blob can't be cut off: the line feed in front ends a line that somebody left unfinished.
+    # What is in a blob can't be cut off: the line feed in front ends a line that somebody left unfinished.
     block = (b"\n" if position else b"") + binding.to_line().encode()
     failed: RotationError
     try:

@@ -41,15 +41,15 @@ def translated() -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        told = _told(error)
+        refusal = _refusal(error)
     except AzureError:
-        told = Unreachable("the ledger's storage does not answer; what was written may stand there")
+        refusal = Unreachable("the ledger's storage does not answer; what was written may be there")
     else:
         return
-    raise told
+    raise refusal
 
 
-def _told(error: HttpResponseError) -> RotationError:
+def _refusal(error: HttpResponseError) -> RotationError:
     code = str(getattr(error, "error_code", "") or "")
     status = error.status_code or 0
     if code == "ContainerNotFound":
@@ -59,9 +59,9 @@ def _told(error: HttpResponseError) -> RotationError:
     if status == _NOT_FOUND:
         return NoBlobError("there is no such blob")
     if code in {"LeaseAlreadyPresent", "BlobAlreadyExists", "LeaseIsBreakingAndCannotBeAcquired"}:
-        return Busy("another run works on this secret; it is asked again shortly", retry_after_s=30)
+        return Busy("another run works on this secret: try again in a moment", retry_after_s=30)
     if status in {_CONFLICT, _LOST}:
         return LeaseLost("the lease is no longer ours; nothing was written, and the next run goes on from here")
     if status >= _SERVER or status == 0:
-        return Unreachable("the ledger's storage failed; what was written may stand there")
+        return Unreachable("the ledger's storage failed; what was written may be there")
     return Refused("the ledger's storage refuses: the app's identity needs the role Storage Blob Data Contributor")

@@ -110,7 +110,7 @@ class BlobLedger:
             part += 1
 
     async def append(self, ref: SecretRef, part: int, data: bytes, lease: Any, position: int) -> None:
-        """One block, at `position` and nowhere else: sent again after a lost answer, it can't stand there twice."""
+        """One block, at `position` and nowhere else: sent again after a lost answer, it can't be there twice."""
         blob = self._blob(ref, part)
         if part and position == 0:
             await create_missing(blob)

@@ -2,7 +2,7 @@
 
 `DIR/<vault>/<secret>.jsonl` is the history, `….lease` who may write to it. flock guards each look at the lease for its
 moment only; the lease itself is what the file says, so that it runs out by time as a blob's does. One thing is kinder
-here: the lease of a process that is gone is free at once, so that a killed app goes on where it stood.
+here: the lease of a process that is gone is free at once, so that a killed app goes on where it was.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class FileLedger:
             now = lease.read()
             if now is not None and not _is_over(now, self._monotonic()):
                 raise Busy(
-                    "another run works on this secret; it is asked again shortly",
+                    "another run works on this secret: try again in a moment",
                     retry_after_s=max(1, round(now.until - self._monotonic())),
                 )
             mend(path)

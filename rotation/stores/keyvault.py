@@ -1,7 +1,7 @@
 """The vault over Microsoft's SDK, azure-keyvault-secrets (aio), one HTTP session for all vaults of the app.
 
 A write is sent once. Two layers would otherwise send it again when an answer is lost, and a second version would come
-of it: the SDK's retry, which is told not to, and aiohttp itself, which repeats a PUT on a connection that broke
+of it: the SDK's retry, which is switched off, and aiohttp itself, which repeats a PUT on a connection that broke
 (`session_middlewares`). What did nothing is tried again: "not now" (429, 503), which `pace` keeps rare, and "somebody
 else writes this secret just now" (409).
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-PATIENCE_S = 10.0  # of one call with all its tries; the fence's limit is longer, so that it is told what came of it
+PATIENCE_S = 10.0  # of one call with all its tries; the fence's limit is longer, so that it hears what came of it
 _LONGEST_WAIT_S = 5.0
 _TRIES = 4
 _CONFLICT_WAITS_S = (0.1, 2.0)  # the first one, doubled each time, up to the last one
@@ -103,7 +103,7 @@ class KeyVaultStore:
 
         items = await self._ask(name, read)
         # Lists come in no order, and `created` has whole seconds: of two made in one second, the list's later one
-        # stands first. The latest of all is never decided by this, but by reading it.
+        # comes first. The latest of all is never decided by this, but by reading it.
         items.sort(key=lambda version: version.created_on)
         return Versions(tuple(reversed(items)), clock.now)
 
@@ -164,7 +164,7 @@ class KeyVaultStore:
                     self._limiter.made()
             except Conflict:
                 first, longest = _CONFLICT_WAITS_S
-                # Not in step with whoever else writes it.
+                # Not in step with another writer.
                 wait = min(first * 2 ** (tries - 1), longest) * random.SystemRandom().uniform(0.5, 1.0)
                 if clock() + wait > began + PATIENCE_S:
                     raise

@@ -19,7 +19,7 @@ _UNAVAILABLE = 503
 
 
 class LimitMet(Throttled):
-    """The vault takes no more for now, whoever used its limit up; a 503 is no such thing."""
+    """The vault takes no more for now, since somebody used its limit up; a 503 is no such thing."""
 
 
 @contextmanager
@@ -34,14 +34,14 @@ def translated(name: str) -> Iterator[None]:
     try:
         yield
     except HttpResponseError as error:
-        told = _refusal(name, error)
+        refusal = _refusal(name, error)
     except ClientAuthenticationError:
-        told = Refused("the app's identity gets no token for the vault: see that the identity is assigned")
+        refusal = Refused("the app's identity gets no token for the vault: see that the identity is assigned")
     except AzureError:
-        told = Unreachable("the vault does not answer; what was asked may have happened")
+        refusal = Unreachable("the vault does not answer; what was asked may have happened")
     else:
         return
-    raise told
+    raise refusal
 
 
 def _refusal(name: str, error: HttpResponseError) -> RotationError:

@@ -6,8 +6,8 @@ Key Vault service limits"). So each caller books its moment beforehand: the next
 away where that is too long. Where the vault says 429 all the same, others write too: everybody here stops until the
 vault's own time is over, and goes on slower; each quiet second brings some of the speed back. Several instances so
 share one vault without knowing of each other. A 429 need not say when that time is over (AzureSignTool#219 shows one
-that does not). Then it is guessed: there is room again when the oldest of our own creations leaves the limit's window;
-whoever made hardly any knows nothing, and asks again after a second, two, four.
+that does not). Then it is guessed: the vault takes new versions again when the oldest of our own creations leaves the
+limit's window; an instance that made hardly any knows nothing, and asks again after a second, two, four.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_CONCURRENT = 8  # after a pause: a few rotations need not wait for each othe
 SLOWER = 0.8
 SLOWEST = 0.1  # of the full speed
 RECOVERS_IN_S = 30.0  # from nothing to full speed
-PATIENCE_S = 10.0  # the limit's own window; who would wait longer is better put back
+PATIENCE_S = 10.0  # the limit's own window; a run that would wait longer is better put back
 SHORTEST_S = 1.0  # the first wait of "Azure Key Vault throttling guidance"
 MOMENT_S = 0.001  # not worth a sleep
 APART_S = 0.5  # callers that were stopped together go on over so long
@@ -78,7 +78,7 @@ class RateLimiter:
             if self._monotonic() + waits > now + 2 * PATIENCE_S:  # it closed again and again, and leases run out
                 raise Throttled("the vault takes no more new versions for now", retry_after_s=math.ceil(waits))
             await self._sleep(waits)
-            # Closed meanwhile: those who wait go on one after the other.
+            # Closed meanwhile: runs that wait go on one after the other.
             waits = self._closed_until - self._monotonic()
             waits += self._dice.random() * APART_S if waits > 0 else 0.0
 

@@ -12,6 +12,7 @@ import rotation.engine.engine  # noqa: F401  its errors are told to users too
 from handlers.problems import problem
 from rotation import errors
 from rotation.errors import RotationError
+from rotation.policy.check import main
 
 ROOT = Path(__file__).parents[2]
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"
@@ -157,4 +158,27 @@ def test_the_readme_leads_from_what_it_is_to_watching_it() -> None:
 )
 def test_the_words_are_those_that_readers_of_english_as_a_second_language_know(page: Path) -> None:
     prose = re.sub(r"```.*?```|`[^`\n]+`", "", page.read_text(), flags=re.DOTALL)
-    assert re.findall(r"(?i)\b(?:likewise|his|him|himself|told|notwithstanding)\b", prose) == []
+    assert (
+        re.findall(r"(?i)\b(?:likewise|his|him|himself|told|notwithstanding|stands|stood|whoever|tells)\b", prose) == []
+    )
+
+
+def test_the_page_for_users_shows_what_the_check_of_a_policy_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs" / "using.md").read_text().partition("## The policy")[2].partition("\n## ")[0]
+    file = tmp_path / "policy.toml"
+    rule = '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["a"]\nrotators = ["generated"]\n'
+    file.write_text(rule)
+    assert main(["check", str(file)]) == 0
+    assert f"`{capsys.readouterr().out.strip().rpartition('/')[2]}`" in page
+    file.write_text(rule + "\n" * 77 + 'password = { alphabet = "latin" }\n')
+    assert main(["check", str(file)]) == 2
+    assert f"``{capsys.readouterr().err.strip().rpartition('/')[2]}``" in page
+
+
+def test_git_ignores_each_file_that_a_command_of_the_pages_writes_a_value_to() -> None:
+    lines = [line for page in ALL for line in code(page)]
+    written = {name for line in lines for name in re.findall(r"(?:> |--file )(\S+\.txt)", line)}
+    assert written
+    assert written <= set((ROOT / ".gitignore").read_text().splitlines())

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,70 @@ async def test_a_part_that_ends_by_itself_ends_the_stack_with_a_line(up: Up) -> 
     out, _ = await up._process.communicate()
     assert up._process.returncode == 1
     assert "the host ended with -9" in out.decode()
+
+
+# What the page breaks on purpose: another secret, what is replaced in the page's program, and the answer.
+BROKEN = (
+    ("wrong-password", ("kT7-first-mZ4q", "kT7-other-mZ4q"), 502, "unproven"),
+    ("wrong-format", ('{"rotator": "postgres"}', '{"rotator": "postgres", "format": "yaml"}'), 422, "unusable"),
+    ("elsewhere", ("@{where}", "@db.example/orders"), 403, "denied"),
+)
+
+
+@pytest.mark.thorough
+async def test_the_page_puts_a_secret_into_the_stack_rotates_it_and_breaks_others(tmp_path: Path) -> None:
+    """docs/using.md, with nothing but the folder and the port replaced."""
+    page = (
+        (ROOT / "docs" / "using.md").read_text().partition("## On this machine, without Azure")[2].partition("\n## ")[0]
+    )
+    (program,) = re.findall(r"```python\n(.+?)```", page, re.DOTALL)
+    commands = re.findall(r"```\n(APP=.+?)```", page, re.DOTALL)
+    command = [sys.executable, "-m", "local", "up", "--data", str(tmp_path / "data"), "--port", "0"]
+    stack = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
+    try:
+        assert stack.stdout is not None
+        async with asyncio.timeout(60):
+            while b"ready.json" not in (line := await stack.stdout.readline()):
+                assert line
+        ready = tmp_path / "data" / "ready.json"
+        port = json.loads(ready.read_text())["functions"].rpartition(":")[2]
+
+        def here(text: str) -> str:
+            return text.replace(".cache/stack", str(tmp_path / "data")).replace(":7071", f":{port}")
+
+        await done(sys.executable, "-c", here(program))
+        said = await done("bash", "-e", "-c", "\n".join(here(one) for one in commands))
+        planned, rotated, history = one_by_one(said)
+        assert (planned["outcome"], rotated["outcome"]) == ("planned", "rotated")
+        assert history["version"] == rotated["version"]
+        shell = here(commands[0].partition("curl")[0])
+        for name, (right, wrong), status, code in BROKEN:
+            assert right in program
+            written = re.sub(r"with psycopg.+\n.+\n", "", here(program)).replace("orders-db", name)
+            await done(sys.executable, "-c", written.replace(right, wrong))
+            call = f"curl -sS -X POST -d '' -H \"$AUTH\" $APP/api/vaults/kv-demo/secrets/{name}/rotate"
+            answer = json.loads(await done("bash", "-e", "-c", shell + call))
+            assert (answer["status"], answer["type"]) == (status, f"urn:keyturn:problem:{code}")
+            assert f"| {status}, `{code}`" in page
+    finally:
+        stack.terminate()
+        await stack.communicate()
+    assert not ready.exists()
+
+
+def one_by_one(text: str) -> Iterator[dict[str, Any]]:
+    """The answers of several calls, with nothing between them."""
+    while text:
+        answer, end = json.JSONDecoder().raw_decode(text)
+        yield answer
+        text = text[end:].lstrip()
+
+
+async def done(*command: str) -> str:
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE)
+    out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode()
 
 
 async def run(*arguments: str) -> tuple[int, str]:

@@ -81,6 +81,11 @@ def test_what_lets_the_app_into_a_vault_with_access_policies_is_printed_at_the_e
     ) in done.stdout.partition("== 9/10")[2].partition("== 10/10")[0]
 
 
+def test_where_nothing_is_left_for_administrators_it_says_so(shell: Shell) -> None:
+    said = shell.deployed().stdout.partition("== 9/10")[2].partition("== 10/10")[0].rstrip()
+    assert said.endswith("nothing is left for administrators of the directory, of vaults or of databases to grant")
+
+
 def test_a_vault_with_access_policies_that_no_rule_names_lets_the_app_in_too(shell: Shell) -> None:
     """The sweep reads each vault of the deployment."""
     shell.package = package(shell.home / "other.zip", "bbbbbbbbbbbb", POLICY.replace("kv-orders-prod", "kv-other"))

@@ -96,6 +96,15 @@ def test_the_vaults_are_those_that_the_app_looks_after() -> None:
     ]
 
 
+def test_each_followers_vault_is_among_them() -> None:
+    text = rule(["generated"], followers=["kv-c/a", "KV-b/x", "kv-a/y"])
+    assert needed(text).vaults == ("kv-a", "kv-b", "kv-c")
+    told = needed(text, ("kv-a", "kv-b"))
+    assert [line.partition(":")[0] for line in told.warnings] == [
+        "the policy names vault kv-c, which is not in ROTATION_VAULTS"
+    ]
+
+
 def test_derive_prints_what_bicep_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(rule(["storage-key", "entra-app-secret"], [ACCOUNT, APPLICATION]))

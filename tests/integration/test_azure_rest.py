@@ -33,7 +33,7 @@ async def test_a_code_that_is_no_code_is_not_shown(place: Place) -> None:
     with place.fault(fault):
         async with session() as over:
             answer = await ApiClient("Graph", place.azure.graph_url, place.tokens).get(over, "/")
-    assert (answer.status, answer.code, answer.told) == (400, None, "400")
+    assert (answer.status, answer.code, answer.summary) == (400, None, "400")
 
 
 async def test_the_body_of_an_answer_is_not_shown() -> None:

@@ -327,7 +327,7 @@ async def test_an_answer_that_does_not_tell_the_secret_is_refused(
     rotator: EntraAppSecret, job: Job, monkeypatch: pytest.MonkeyPatch, body: Mapping[str, Any]
 ) -> None:
     answering(monkeypatch, "post", body)
-    with pytest.raises(Refused, match="did not tell"):
+    with pytest.raises(Refused, match="did not return it"):
         await rotator.apply(job, Draft(None, None))
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable, Unusable
 from rotation.model import Admin, Credential, Draft, SecretValue
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.databases.in_place import InPlace
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
@@ -37,15 +38,15 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
 def password_in(value: SecretValue) -> SecretValue:
     return SecretValue(value.reveal().split("://", 1)[1].split("@")[0].split(":", 1)[1])
 
 
-async def rotate(rotator: Postgres, job: Any) -> Credential:
+async def rotate(rotator: InPlace, job: Any) -> Credential:
     new = (await rotator.apply(job, rotator.draft(job))).credential
     await rotator.verify(job, new)
     return new
@@ -55,7 +56,7 @@ async def rotate(rotator: Postgres, job: Any) -> Credential:
 
 
 @pytest.mark.parametrize("name", ['we"ird', "Mixed Case", "ünï", "x'; DROP ROLE postgres; --", "a%20b@c/d:e"])
-async def test_a_role_of_any_name_is_rotated(owner: Owner, rotator: Postgres, name: str) -> None:
+async def test_a_role_of_any_name_is_rotated(owner: Owner, rotator: InPlace, name: str) -> None:
     role = owner.role(name)
     new = await rotate(rotator, job_of(rotator, owner.value(role)))
     assert new.slot == name
@@ -63,7 +64,7 @@ async def test_a_role_of_any_name_is_rotated(owner: Owner, rotator: Postgres, na
     assert not owner.works(name, role.password)
 
 
-async def test_neither_log_nor_wire_ever_shows_a_password(owner: Owner, rotator: Postgres) -> None:
+async def test_neither_log_nor_wire_ever_shows_a_password(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as proxy:
         job = job_of(rotator, owner.value(role, port=proxy.port))
@@ -78,7 +79,7 @@ async def test_neither_log_nor_wire_ever_shows_a_password(owner: Owner, rotator:
     assert password_in(new.value).reveal().encode() not in log
 
 
-async def test_a_bare_password_is_rotated_where_the_tags_say_server_and_role(owner: Owner, rotator: Postgres) -> None:
+async def test_a_bare_password_is_rotated_where_the_tags_say_server_and_role(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     spec = make_spec("postgres", target=f"{owner.server.host}:{owner.server.port}", slots=(role.name,))
     new = await rotate(rotator, job_of(rotator, role.password.reveal(), spec=spec))
@@ -86,7 +87,7 @@ async def test_a_bare_password_is_rotated_where_the_tags_say_server_and_role(own
 
 
 async def test_a_password_kept_as_md5_is_set_by_an_administrator_and_then_kept_as_scram(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     owner.sql(f"SET password_encryption = 'md5'; ALTER ROLE {role.name} PASSWORD '{role.password.reveal()}'")
@@ -102,7 +103,7 @@ async def test_a_password_kept_as_md5_is_set_by_an_administrator_and_then_kept_a
     assert owner.kept(role)[1].startswith("SCRAM-SHA-256$")
 
 
-async def test_a_server_that_would_keep_md5_is_given_scram(owner: Owner, rotator: Postgres) -> None:
+async def test_a_server_that_would_keep_md5_is_given_scram(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     owner.sql(f"ALTER ROLE {role.name} SET password_encryption = 'md5'")
     await rotate(rotator, job_of(rotator, owner.value(role)))
@@ -110,7 +111,7 @@ async def test_a_server_that_would_keep_md5_is_given_scram(owner: Owner, rotator
 
 
 async def test_a_role_that_is_read_only_by_default_and_has_a_search_path_of_its_own_is_rotated(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     owner.sql(f"CREATE SCHEMA {role.name} AUTHORIZATION {role.name}")
@@ -121,14 +122,14 @@ async def test_a_role_that_is_read_only_by_default_and_has_a_search_path_of_its_
     await rotate(rotator, job_of(rotator, owner.value(role)))
 
 
-async def test_retiring_does_nothing(owner: Owner, rotator: Postgres) -> None:
+async def test_retiring_does_nothing(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     await rotator.retire(job_of(rotator, owner.value(role)), role.name)
     assert owner.works(role.name, role.password)
 
 
 @pytest.mark.parametrize("draft", [Draft("postgres", SecretValue("x")), Draft(None, SecretValue("x"))])
-async def test_no_role_but_the_secrets_own_is_changed(owner: Owner, rotator: Postgres, draft: Draft) -> None:
+async def test_no_role_but_the_secrets_own_is_changed(owner: Owner, rotator: InPlace, draft: Draft) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role), logins=[by_admin(owner)], admin=ADMIN)
     before = owner.sql("SELECT rolname, rolpassword FROM pg_authid ORDER BY 1")
@@ -137,7 +138,7 @@ async def test_no_role_but_the_secrets_own_is_changed(owner: Owner, rotator: Pos
     assert owner.sql("SELECT rolname, rolpassword FROM pg_authid ORDER BY 1") == before
 
 
-async def test_a_draft_whose_value_is_another_roles_is_not_applied(owner: Owner, rotator: Postgres) -> None:
+async def test_a_draft_whose_value_is_another_roles_is_not_applied(owner: Owner, rotator: InPlace) -> None:
     role, other = owner.role(), owner.role()
     before = owner.kept(role)
     with pytest.raises(Refused, match="nothing was changed"):
@@ -148,7 +149,7 @@ async def test_a_draft_whose_value_is_another_roles_is_not_applied(owner: Owner,
 # what is done already
 
 
-async def test_a_change_that_was_made_is_not_made_again(owner: Owner, rotator: Postgres) -> None:
+async def test_a_change_that_was_made_is_not_made_again(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role))
     draft = rotator.draft(job)
@@ -158,7 +159,7 @@ async def test_a_change_that_was_made_is_not_made_again(owner: Owner, rotator: P
     assert owner.kept(role) == before
 
 
-async def test_a_change_that_was_not_made_is_made_when_it_is_resumed(owner: Owner, rotator: Postgres) -> None:
+async def test_a_change_that_was_not_made_is_made_when_it_is_resumed(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role), resumed=True)
     await rotate(rotator, job)
@@ -166,9 +167,9 @@ async def test_a_change_that_was_not_made_is_made_when_it_is_resumed(owner: Owne
 
 @pytest.mark.parametrize("silent", [False, True])
 async def test_an_answer_lost_in_the_middle_is_found_when_it_is_resumed(
-    owner: Owner, rotator: Postgres, silent: bool, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, silent: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres.session.ANSWER_S", 1.0)
+    monkeypatch.setattr("rotation.rotators.postgres.connection.ANSWER_S", 1.0)
     role = owner.role()
     async with Proxy(owner.server.port) as proxy:
         proxy.cut_after, proxy.silent = b"ALTER ROLE", silent
@@ -183,7 +184,7 @@ async def test_an_answer_lost_in_the_middle_is_found_when_it_is_resumed(
     assert owner.kept(role) == changed
 
 
-async def test_a_run_that_is_cancelled_leaves_no_connection_behind(owner: Owner, rotator: Postgres) -> None:
+async def test_a_run_that_is_cancelled_leaves_no_connection_behind(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as proxy:
         proxy.cut_after, proxy.silent = b"ALTER ROLE", True
@@ -199,7 +200,7 @@ async def test_a_run_that_is_cancelled_leaves_no_connection_behind(owner: Owner,
 # who logs in
 
 
-async def test_the_next_login_is_taken_only_after_a_rejection(owner: Owner, rotator: Postgres) -> None:
+async def test_the_next_login_is_taken_only_after_a_rejection(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     value = owner.value(role)
     wrong = value.replace(role.password.reveal(), "wrong")
@@ -208,14 +209,14 @@ async def test_the_next_login_is_taken_only_after_a_rejection(owner: Owner, rota
     assert len(job.logins.taken) == 2  # type: ignore[attr-defined]
 
 
-async def test_an_administrator_helps_where_no_known_password_works(owner: Owner, rotator: Postgres) -> None:
+async def test_an_administrator_helps_where_no_known_password_works(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     wrong = owner.value(role).replace(role.password.reveal(), "wrong")
     await rotate(rotator, job_of(rotator, wrong, logins=[version(wrong), by_admin(owner)], admin=ADMIN))
 
 
 async def test_an_administrators_bare_password_goes_with_the_user_that_the_policy_names(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     value = owner.value(role)
@@ -225,7 +226,7 @@ async def test_an_administrators_bare_password_goes_with_the_user_that_the_polic
     await rotate(rotator, job_of(rotator, value, logins=[replace(admin, user="postgres")], admin=ADMIN))
 
 
-async def test_a_login_of_another_role_is_passed_over(owner: Owner, rotator: Postgres) -> None:
+async def test_a_login_of_another_role_is_passed_over(owner: Owner, rotator: InPlace) -> None:
     role, other = owner.role(), owner.role()
     value = owner.value(role)
     logins = [
@@ -239,7 +240,7 @@ async def test_a_login_of_another_role_is_passed_over(owner: Owner, rotator: Pos
 
 @pytest.mark.parametrize(("admin", "told"), [(None, "name an administrator"), (ADMIN, "as a new version")])
 async def test_where_nothing_logs_in_the_way_out_is_told(
-    owner: Owner, rotator: Postgres, admin: Admin | None, told: str
+    owner: Owner, rotator: InPlace, admin: Admin | None, told: str
 ) -> None:
     role = owner.role()
     wrong = owner.value(role).replace(role.password.reveal(), "wrong")
@@ -249,7 +250,7 @@ async def test_where_nothing_logs_in_the_way_out_is_told(
         await rotate(rotator, job_of(rotator, wrong, admin=admin, logins=[]))
 
 
-async def test_an_administrator_without_the_right_is_told_which_to_get(owner: Owner, rotator: Postgres) -> None:
+async def test_an_administrator_without_the_right_is_told_which_to_get(owner: Owner, rotator: InPlace) -> None:
     role, weak = owner.role(), owner.role()
     admin = replace(by_admin(owner), value=SecretValue(owner.value(weak)))
     job = job_of(rotator, owner.value(role), logins=[admin], admin=ADMIN)
@@ -270,7 +271,7 @@ async def test_an_administrator_without_the_right_is_told_which_to_get(owner: Ow
     ],
 )
 async def test_a_role_that_could_not_use_a_new_password_is_left_as_it_is(
-    owner: Owner, rotator: Postgres, change: str, told: str
+    owner: Owner, rotator: InPlace, change: str, told: str
 ) -> None:
     role = owner.role(attributes=change if change == "NOLOGIN" else f"LOGIN {change}")
     before = owner.kept(role)
@@ -283,7 +284,7 @@ async def test_a_role_that_could_not_use_a_new_password_is_left_as_it_is(
 
 @pytest.mark.parametrize("until", ["infinity", "2100-01-01"])
 async def test_a_role_that_ends_late_enough_is_rotated_and_ends_when_it_did(
-    owner: Owner, rotator: Postgres, until: str
+    owner: Owner, rotator: InPlace, until: str
 ) -> None:
     role = owner.role(attributes=f"LOGIN VALID UNTIL '{until}'")
     await rotate(rotator, job_of(rotator, owner.value(role)))
@@ -291,7 +292,7 @@ async def test_a_role_that_ends_late_enough_is_rotated_and_ends_when_it_did(
     assert kept.startswith(until)
 
 
-async def test_a_role_that_does_not_exist_is_told(owner: Owner, rotator: Postgres) -> None:
+async def test_a_role_that_does_not_exist_is_told(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     value = owner.value(role).replace(role.name, "nobody_here")
     job = job_of(rotator, value, logins=[version(value), by_admin(owner)], admin=ADMIN)
@@ -301,17 +302,28 @@ async def test_a_role_that_does_not_exist_is_told(owner: Owner, rotator: Postgre
         await rotator.verify(job, job.current)
 
 
-async def test_a_role_that_may_not_log_in_is_told_at_verify(owner: Owner, rotator: Postgres) -> None:
+async def test_a_role_that_may_not_log_in_is_told_at_verify(owner: Owner, rotator: InPlace) -> None:
     role = owner.role(attributes="NOLOGIN")
     job = job_of(rotator, owner.value(role))
     with pytest.raises(Rejected, match="LOGIN lets it"):
         await rotator.verify(job, job.current)
 
 
+async def test_what_more_than_a_password_would_mend_is_said_however_many_older_values_are_refused_after_it(
+    owner: Owner, rotator: InPlace
+) -> None:
+    role = owner.role(attributes="NOLOGIN")
+    value = owner.value(role)
+    older = value.replace(role.password.reveal(), "Zq9-older-Xw3k")
+    job = job_of(rotator, value, logins=[version(value), version(older)])
+    with pytest.raises(Rejected, match=r"nothing known logs in .* LOGIN lets it"):
+        await rotator.apply(job, rotator.draft(job))
+
+
 # servers that are not what they should be
 
 
-async def test_a_server_whose_method_is_md5_and_that_keeps_scram_is_answered(owner: Owner, rotator: Postgres) -> None:
+async def test_a_server_whose_method_is_md5_and_that_keeps_scram_is_answered(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     owner.sql(f"GRANT {ASKS_FOR_MD5} TO {role.name}")
     await rotate(rotator, job_of(rotator, owner.value(role)))
@@ -319,7 +331,7 @@ async def test_a_server_whose_method_is_md5_and_that_keeps_scram_is_answered(own
 
 @pytest.mark.parametrize("group", [ASKS_FOR_CLEAR_TEXT, TRUSTED])
 async def test_a_server_that_wants_the_password_in_another_way_than_scram_does_not_get_it(
-    owner: Owner, rotator: Postgres, group: str
+    owner: Owner, rotator: InPlace, group: str
 ) -> None:
     role = owner.role()
     owner.sql(f"GRANT {group} TO {role.name}")
@@ -333,7 +345,7 @@ async def test_a_server_that_wants_the_password_in_another_way_than_scram_does_n
     assert role.password.reveal().encode() not in proxy.sent
 
 
-async def test_a_role_that_is_shut_out_is_not_taken_for_a_wrong_password(owner: Owner, rotator: Postgres) -> None:
+async def test_a_role_that_is_shut_out_is_not_taken_for_a_wrong_password(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     owner.sql(f"GRANT {SHUT_OUT} TO {role.name}")
     value = owner.value(role)
@@ -344,7 +356,7 @@ async def test_a_role_that_is_shut_out_is_not_taken_for_a_wrong_password(owner: 
         assert not isinstance(raised.value, Rejected)
 
 
-async def test_too_many_connections_are_told_to_pass(owner: Owner, rotator: Postgres) -> None:
+async def test_too_many_connections_are_told_to_pass(owner: Owner, rotator: InPlace) -> None:
     role = owner.role(attributes="LOGIN CONNECTION LIMIT 0")
     job = job_of(rotator, owner.value(role))
     for call in (rotator.verify(job, job.current), rotator.apply(job, rotator.draft(job))):
@@ -353,7 +365,7 @@ async def test_too_many_connections_are_told_to_pass(owner: Owner, rotator: Post
 
 
 @pytest.mark.parametrize("dbname", ["gone", "closed"])
-async def test_a_database_that_is_not_there_or_is_closed_is_told(owner: Owner, rotator: Postgres, dbname: str) -> None:
+async def test_a_database_that_is_not_there_or_is_closed_is_told(owner: Owner, rotator: InPlace, dbname: str) -> None:
     role = owner.role()
     if dbname == "closed" and not owner.sql("SELECT 1 FROM pg_database WHERE datname = 'closed'"):
         owner.sql("CREATE DATABASE closed")
@@ -367,7 +379,7 @@ async def test_a_database_that_is_not_there_or_is_closed_is_told(owner: Owner, r
         assert dbname not in raised.value.message, "no rule permits a database's name to be shown"
 
 
-async def test_a_value_without_a_database_leads_to_the_one_of_the_users_name(owner: Owner, rotator: Postgres) -> None:
+async def test_a_value_without_a_database_leads_to_the_one_of_the_users_name(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role).removesuffix("/postgres"))
     with pytest.raises(Refused, match="no such database"):
@@ -376,7 +388,7 @@ async def test_a_value_without_a_database_leads_to_the_one_of_the_users_name(own
     await rotator.verify(job, job.current)
 
 
-async def test_a_port_where_nobody_listens_is_told_at_once(owner: Owner, rotator: Postgres) -> None:
+async def test_a_port_where_nobody_listens_is_told_at_once(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as proxy:
         port = proxy.port
@@ -386,7 +398,7 @@ async def test_a_port_where_nobody_listens_is_told_at_once(owner: Owner, rotator
             await call
 
 
-async def test_a_server_that_never_answers_is_given_up(rotator: Postgres, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_never_answers_is_given_up(rotator: InPlace, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rotation.rotators.postgres.connect.CONNECT_S", 0.2)
 
     async def listen_only(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -404,13 +416,13 @@ async def test_a_server_that_never_answers_is_given_up(rotator: Postgres, monkey
         await gone.wait()
 
 
-async def test_a_host_that_is_not_known_is_told(rotator: Postgres) -> None:
+async def test_a_host_that_is_not_known_is_told(rotator: InPlace) -> None:
     job = job_of(rotator, "postgresql://someone:secret@db.invalid/app")
     with pytest.raises(Unreachable, match="can't be resolved"):
         await rotator.verify(job, job.current)
 
 
-async def test_the_servers_words_never_get_into_an_error(owner: Owner, rotator: Postgres) -> None:
+async def test_the_servers_words_never_get_into_an_error(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     wrong = job_of(rotator, owner.value(role).replace(role.password.reveal(), "wrong"))
     with pytest.raises(RotationError) as raised:
@@ -424,7 +436,7 @@ async def test_the_servers_words_never_get_into_an_error(owner: Owner, rotator: 
 
 @pytest.mark.parametrize("password", ["", "\0", "a\0b"])
 async def test_an_empty_password_or_one_with_a_nul_is_refused_unasked(
-    owner: Owner, rotator: Postgres, password: str
+    owner: Owner, rotator: InPlace, password: str
 ) -> None:
     async with Proxy(owner.server.port) as proxy:
         parts = {"host": "127.0.0.1", "port": proxy.port, "username": owner.role().name, "password": password}
@@ -433,7 +445,7 @@ async def test_an_empty_password_or_one_with_a_nul_is_refused_unasked(
         assert not proxy.connections
 
 
-async def test_an_empty_password_is_never_set(owner: Owner, rotator: Postgres) -> None:
+async def test_an_empty_password_is_never_set(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     parts = {"host": "127.0.0.1", "port": owner.server.port, "username": role.name, "dbname": "postgres"}
     job = job_of(rotator, json.dumps({**parts, "password": role.password.reveal()}))
@@ -443,7 +455,7 @@ async def test_an_empty_password_is_never_set(owner: Owner, rotator: Postgres) -
 
 
 async def test_a_value_that_leads_to_a_server_that_was_not_permitted_is_not_tried(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role))

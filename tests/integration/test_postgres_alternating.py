@@ -8,7 +8,8 @@ import pytest
 
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, Draft, Job, Login, LoginSource, SecretValue, Spec
-from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import Offered, Owner, Proxy, Role, by_admin, job_of, make_services, running
 
@@ -22,8 +23,8 @@ def owner() -> Iterator[Owner]:
 
 
 @pytest.fixture
-def rotator() -> PostgresAlternating:
-    return PostgresAlternating(make_services())
+def rotator() -> Alternating:
+    return Alternating(PostgresDatabase(make_services()))
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def offer(*logins: tuple[SecretValue | str, str]) -> Offered:
     return Offered(tuple(Login(LoginSource.STAGED, value, role) for value, role in values))
 
 
-def to_rotate(rotator: PostgresAlternating, owner: Owner, roles: tuple[Role, Role], *, by: str) -> Job:
+def to_rotate(rotator: Alternating, owner: Owner, roles: tuple[Role, Role], *, by: str) -> Job:
     """The first role is in use. by: who can log in to change the second: "itself", the "admin" or "nobody"."""
     value, spec = owner.value(roles[0]), spec_of(roles)
     if by == "admin":
@@ -52,7 +53,7 @@ def to_rotate(rotator: PostgresAlternating, owner: Owner, roles: tuple[Role, Rol
 
 @pytest.mark.parametrize("by", ["itself", "admin"])
 async def test_the_role_that_is_not_in_use_gets_the_new_password(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role], by: str
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role], by: str
 ) -> None:
     job = to_rotate(rotator, owner, roles, by=by)
     draft = rotator.draft(job)
@@ -65,7 +66,7 @@ async def test_the_role_that_is_not_in_use_gets_the_new_password(
 
 
 async def test_a_finished_change_is_not_made_again(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="itself")
     draft = rotator.draft(job)
@@ -76,7 +77,7 @@ async def test_a_finished_change_is_not_made_again(
 
 
 async def test_the_role_in_use_and_roles_of_others_are_left_alone(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="admin")
     stranger = owner.role()
@@ -93,7 +94,7 @@ async def test_the_role_in_use_and_roles_of_others_are_left_alone(
 
 
 async def test_with_an_administrator_the_old_role_has_no_password_afterwards(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="admin")
     assert rotator.standby(job, roles[1].name) is None
@@ -107,7 +108,7 @@ async def test_with_an_administrator_the_old_role_has_no_password_afterwards(
 
 
 async def test_with_an_administrator_a_role_that_was_dropped_is_retired(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     owner.sql(f"DROP ROLE {roles[1].name}")
     job = to_rotate(rotator, owner, roles, by="admin")
@@ -115,7 +116,7 @@ async def test_with_an_administrator_a_role_that_was_dropped_is_retired(
 
 
 async def test_without_an_administrator_the_old_role_gets_the_parked_password(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     slot = roles[1].name
     job = to_rotate(rotator, owner, roles, by="itself")
@@ -135,7 +136,7 @@ async def test_without_an_administrator_the_old_role_gets_the_parked_password(
 
 @pytest.mark.parametrize("parked", [None, "of another role"])
 async def test_nothing_is_retired_to_a_password_that_nobody_knows(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role], parked: str | None
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role], parked: str | None
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="itself")
     credential = Credential(job.current.value, roles[0].name) if parked else None
@@ -145,14 +146,14 @@ async def test_nothing_is_retired_to_a_password_that_nobody_knows(
     assert owner.kept(roles[1]) == before
 
 
-async def test_a_role_that_ends_soon_is_retired_all_the_same(owner: Owner, rotator: PostgresAlternating) -> None:
+async def test_a_role_that_ends_soon_is_retired_all_the_same(owner: Owner, rotator: Alternating) -> None:
     roles = owner.role(), owner.role(attributes="LOGIN VALID UNTIL 'tomorrow'")
     await rotator.retire(to_rotate(rotator, owner, roles, by="admin"), roles[1].name)
     assert owner.kept(roles[1])[1] is None
 
 
 async def test_connections_that_are_open_when_their_role_is_retired_go_on(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     with psycopg.connect(owner.value(roles[1])) as connection:
         await rotator.retire(to_rotate(rotator, owner, roles, by="admin"), roles[1].name)
@@ -160,7 +161,7 @@ async def test_connections_that_are_open_when_their_role_is_retired_go_on(
 
 
 async def test_an_answer_lost_while_retiring_is_made_good(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     slot = roles[1].name
     async with Proxy(owner.server.port) as proxy:
@@ -176,7 +177,7 @@ async def test_an_answer_lost_while_retiring_is_made_good(
 
 
 async def test_where_nothing_logs_in_as_the_other_role_nothing_is_changed(
-    owner: Owner, rotator: PostgresAlternating, roles: tuple[Role, Role]
+    owner: Owner, rotator: Alternating, roles: tuple[Role, Role]
 ) -> None:
     job = to_rotate(rotator, owner, roles, by="nobody")
     with pytest.raises(Rejected, match=roles[1].name):

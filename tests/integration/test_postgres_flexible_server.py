@@ -13,9 +13,10 @@ from local.certificates import Certificates, ensure
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
 from rotation.model import Endpoints, SecretValue
 from rotation.ports import RotatorDependencies
+from rotation.rotators.databases.in_place import InPlace
 from rotation.rotators.postgres import flexible_server
+from rotation.rotators.postgres.database import PostgresDatabase
 from rotation.rotators.postgres.flexible_server import Server, resolve
-from rotation.rotators.postgres.in_place import Postgres
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import Owner, Tokens, by_admin, job_of, make_services, running
 
@@ -88,8 +89,8 @@ async def test_a_server_is_found_by_its_id(arm: Arm, services: RotatorDependenci
 async def test_a_bare_password_is_rotated_on_the_server_that_the_id_leads_to(
     services: RotatorDependencies, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres.servers.DEFAULT_PORT", owner.server.port)
-    role, rotator = owner.role(), Postgres(services)
+    monkeypatch.setattr("rotation.rotators.postgres.database.PostgresDatabase.default_port", owner.server.port)
+    role, rotator = owner.role(), InPlace(PostgresDatabase(services))
     spec = make_spec("postgres", target=ID, slots=(role.name,))
     job = job_of(rotator, role.password.reveal(), spec=spec)
     assert job.access.targets == (ID.lower(),)
@@ -101,8 +102,8 @@ async def test_a_bare_password_is_rotated_on_the_server_that_the_id_leads_to(
 async def test_a_value_with_hosts_is_changed_at_the_id_and_proven_at_its_hosts(
     arm: Arm, services: RotatorDependencies, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres.servers.DEFAULT_PORT", owner.server.port)
-    role, rotator = owner.role(), Postgres(services)
+    monkeypatch.setattr("rotation.rotators.postgres.database.PostgresDatabase.default_port", owner.server.port)
+    role, rotator = owner.role(), InPlace(PostgresDatabase(services))
     job = job_of(rotator, owner.value(role), spec=make_spec("postgres", target=ID), logins=[by_admin(owner)])
     assert job.access.targets == (f"127.0.0.1:{owner.server.port}", ID.lower())
     new = (await rotator.apply(job, rotator.draft(job))).credential

@@ -15,7 +15,8 @@ import pytest
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, Endpoints, Job, Login, LoginSource, SecretValue, Tls
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.databases.in_place import InPlace
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.integration.postgres_fixtures import (
     ASKS_FOR_CLEAR_TEXT,
     Offered,
@@ -60,8 +61,8 @@ def trusting(certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
 def token(**claims: str) -> str:
@@ -75,17 +76,17 @@ def token(**claims: str) -> str:
 
 
 async def test_no_more_connections_to_a_server_are_open_at_once_than_the_setting_says(plain: Owner) -> None:
-    rotator = Postgres(make_services(connections=2))
+    rotator = InPlace(PostgresDatabase(make_services(connections=2)))
     role = plain.role(attributes="LOGIN CONNECTION LIMIT 5")  # more than two: a server notices an end a little late
     job = job_of(rotator, plain.value(role))
     await asyncio.gather(*(rotator.verify(job, job.current) for _ in range(30)))
-    unbound = Postgres(make_services(connections=30))
+    unbound = InPlace(PostgresDatabase(make_services(connections=30)))
     told = await asyncio.gather(*(unbound.verify(job, job.current) for _ in range(30)), return_exceptions=True)
     assert any(isinstance(error, Unreachable) for error in told), "the server would have let more in"
 
 
 async def test_a_connection_that_failed_or_was_given_up_lets_the_next_one_in(plain: Owner) -> None:
-    rotator = Postgres(make_services(connections=1))
+    rotator = InPlace(PostgresDatabase(make_services(connections=1)))
     role = plain.role()
     wrong = job_of(rotator, plain.value(role).replace(role.password.reveal(), "wrong"))
     right = job_of(rotator, plain.value(role))
@@ -107,7 +108,7 @@ async def test_a_connection_that_failed_or_was_given_up_lets_the_next_one_in(pla
 
 
 async def test_a_wrong_password_is_told_from_all_else_in_any_language(
-    owner: Owner, rotator: Postgres, trusting: None
+    owner: Owner, rotator: InPlace, trusting: None
 ) -> None:
     role, full = owner.role(), owner.role(attributes="LOGIN CONNECTION LIMIT 0")
     job = job_of(rotator, owner.value(role).replace(role.password.reveal(), "wrong"), tls=Tls.VERIFY_FULL)
@@ -123,14 +124,14 @@ async def test_a_wrong_password_is_told_from_all_else_in_any_language(
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
-async def test_a_role_is_rotated_over_verified_tls(owner: Owner, rotator: Postgres, trusting: None, host: str) -> None:
+async def test_a_role_is_rotated_over_verified_tls(owner: Owner, rotator: InPlace, trusting: None, host: str) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role, host=host), tls=Tls.VERIFY_FULL)
     await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE", raising=False)
     job = job_of(rotator, owner.value(owner.role()), tls=Tls.VERIFY_FULL)
@@ -140,7 +141,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
 
 
 async def test_a_certificate_of_another_name_is_refused(
-    owner: Owner, rotator: Postgres, trusting: None, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, trusting: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def here(_endpoint: object) -> list[str]:
         return ["127.0.0.1"]
@@ -152,7 +153,7 @@ async def test_a_certificate_of_another_name_is_refused(
 
 
 async def test_a_file_of_authorities_that_is_not_there_is_told(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", "/nonexistent/ca.pem")
     job = job_of(rotator, owner.value(owner.role()), tls=Tls.VERIFY_FULL)
@@ -160,7 +161,7 @@ async def test_a_file_of_authorities_that_is_not_there_is_told(
         await rotator.verify(job, job.current)
 
 
-async def test_a_server_without_tls_is_refused_where_the_policy_wants_it(plain: Owner, rotator: Postgres) -> None:
+async def test_a_server_without_tls_is_refused_where_the_policy_wants_it(plain: Owner, rotator: InPlace) -> None:
     role = plain.role()
     async with Proxy(plain.server.port) as proxy:
         # What a value says of TLS does not count.
@@ -186,7 +187,7 @@ async def test_a_server_without_tls_is_refused_where_the_policy_wants_it(plain: 
 async def test_a_token_logs_in_as_the_role_that_it_says(owner: Owner, trusting: None, claims: dict[str, str]) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, claims)
-    rotator = Postgres(make_services(tokens, HERE))
+    rotator = InPlace(PostgresDatabase(make_services(tokens, HERE)))
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
     assert tokens.scopes == ["https://ossrdbms-aad.database.windows.net/.default"]
@@ -205,7 +206,7 @@ def administrator(owner: Owner, tokens: Tokens, claims: dict[str, str]) -> Role:
 async def test_the_policys_word_on_the_administrators_role_goes_before_the_tokens(owner: Owner, trusting: None) -> None:
     role, tokens = owner.role(), Tokens()
     admin = administrator(owner, tokens, {"upn": "somebody else"})
-    rotator = Postgres(make_services(tokens, HERE))
+    rotator = InPlace(PostgresDatabase(make_services(tokens, HERE)))
     login = replace(BY_IDENTITY, user=admin.name)
     job = job_of(rotator, owner.value(role), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[login])
     await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
@@ -214,7 +215,7 @@ async def test_the_policys_word_on_the_administrators_role_goes_before_the_token
 async def test_a_token_is_never_sent_without_tls(plain: Owner) -> None:
     role, tokens = plain.role(), Tokens()
     administrator(plain, tokens, {"upn": "{}"})
-    rotator = Postgres(make_services(tokens, HERE))
+    rotator = InPlace(PostgresDatabase(make_services(tokens, HERE)))
     async with Proxy(plain.server.port) as proxy:
         value = plain.value(role, port=proxy.port)
         job = job_of(rotator, value, tls=Tls.DISABLE, admin=IDENTITY, logins=[BY_IDENTITY])
@@ -251,9 +252,9 @@ async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
         asked.append(str(endpoint))
         raise Unreachable("as far as it goes")
 
-    monkeypatch.setattr("rotation.rotators.postgres.login.connect", connect)
+    monkeypatch.setattr("rotation.rotators.postgres.database.connect", connect)
     tokens = Tokens(token(upn="admin"))
-    rotator = Postgres(make_services(tokens, Endpoints(arm=arm)))
+    rotator = InPlace(PostgresDatabase(make_services(tokens, Endpoints(arm=arm))))
     value = f"postgresql://app:secret@{host}/app"
     job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Unreachable if shown else Refused, match="far" if shown else 'admin = "secret:NAME"'):
@@ -264,7 +265,7 @@ async def test_a_token_is_shown_to_the_clouds_own_servers_alone(
 
 async def test_of_several_servers_none_is_shown_the_token_unless_all_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens = Tokens(token(upn="admin"))
-    rotator = Postgres(make_services(tokens))
+    rotator = InPlace(PostgresDatabase(make_services(tokens)))
     value = "postgresql://app:secret@orders.postgres.database.azure.com:5432,db.example.com:5432/app"
     job = job_of(rotator, value, tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Refused, match=r"db\.example\.com"):
@@ -274,7 +275,7 @@ async def test_of_several_servers_none_is_shown_the_token_unless_all_may_be(monk
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.e30.c", "a.W10.c", "a.eyJ1cG4iOjF9.c", "a.ÿ.c"])
 async def test_a_token_that_does_not_say_its_role_is_told(owner: Owner, text: str) -> None:
-    rotator = Postgres(make_services(Tokens(text), HERE))
+    rotator = InPlace(PostgresDatabase(make_services(Tokens(text), HERE)))
     job = job_of(rotator, owner.value(owner.role()), tls=Tls.VERIFY_FULL, admin=IDENTITY, logins=[BY_IDENTITY])
     with pytest.raises(Refused, match="admin-user") as raised:
         await rotator.apply(job, rotator.draft(job))
@@ -316,7 +317,7 @@ MISLEADING = {
 
 
 async def test_nothing_of_libpqs_environment_counts(
-    plain: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    plain: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = plain.role()
     for name, text in MISLEADING.items():
@@ -328,7 +329,7 @@ async def test_nothing_of_libpqs_environment_counts(
 
 @pytest.mark.parametrize("name", sorted(MISLEADING))
 async def test_each_of_them_alone_does_not_count_either(
-    plain: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch, name: str
+    plain: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     job = job_of(rotator, plain.value(plain.role()))
     monkeypatch.setenv(name, MISLEADING[name])
@@ -345,7 +346,8 @@ def test_libpq_knows_no_variable_that_leads_astray_and_is_not_tried_here() -> No
 
 
 def test_the_driver_is_loaded_when_somebody_connects_and_not_before() -> None:
-    modules = "rotation.rotators.postgres.in_place, rotation.rotators.postgres.alternating"
+    shared = "rotation.rotators.databases.in_place, rotation.rotators.databases.alternating"
+    modules = f"{shared}, rotation.rotators.postgres.database"
     code = f"import sys, {modules}; print('psycopg' in sys.modules)"
     root = Path(__file__).parents[2]
     told = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
@@ -360,7 +362,7 @@ def both(owner: Owner, role: Role, *places: str) -> str:
     return owner.value(role).replace(f"@{here}/", f"@{','.join(places)}/")
 
 
-async def test_of_several_servers_one_that_is_down_is_passed_over(plain: Owner, rotator: Postgres) -> None:
+async def test_of_several_servers_one_that_is_down_is_passed_over(plain: Owner, rotator: InPlace) -> None:
     role = plain.role()
     async with Proxy(plain.server.port) as down:
         pass
@@ -370,7 +372,7 @@ async def test_of_several_servers_one_that_is_down_is_passed_over(plain: Owner, 
 
 
 async def test_a_rejection_by_one_server_is_not_believed_while_another_one_can_not_be_asked(
-    plain: Owner, rotator: Postgres
+    plain: Owner, rotator: InPlace
 ) -> None:
     role = plain.role()
     async with Proxy(plain.server.port) as down:
@@ -392,7 +394,7 @@ async def test_a_rejection_by_one_server_is_not_believed_while_another_one_can_n
 
 
 async def test_a_name_with_several_addresses_is_tried_at_each(
-    plain: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    plain: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def two(_endpoint: object) -> list[str]:
         return ["::1", "127.0.0.1"]
@@ -402,7 +404,7 @@ async def test_a_name_with_several_addresses_is_tried_at_each(
     await rotator.verify(job, job.current)
 
 
-async def test_the_value_of_another_role_is_not_one_of_the_slot(plain: Owner, rotator: Postgres) -> None:
+async def test_the_value_of_another_role_is_not_one_of_the_slot(plain: Owner, rotator: InPlace) -> None:
     role, other = plain.role(), plain.role()
     job: Job = job_of(rotator, plain.value(role))
     with pytest.raises(Rejected, match="not one of role"):

@@ -1,13 +1,15 @@
 """No default of a role, of a database or of an administrator decides over the rotators' statements."""
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 
 from rotation.model import Admin
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.databases.in_place import InPlace
 from rotation.rotators.postgres import neutral as postgres_neutral
-from rotation.rotators.postgres.alternating import PostgresAlternating
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Owner,
@@ -67,11 +69,11 @@ def owner(request: pytest.FixtureRequest) -> Iterator[Owner]:
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
-async def rotated(rotator: Postgres, owner: Owner, role: Role) -> None:
+async def rotated(rotator: InPlace, owner: Owner, role: Role) -> None:
     before = owner.kept(role)
     job = job_of(rotator, owner.value(role))
     assert (await rotator.prove(job)).slot == role.name
@@ -87,7 +89,7 @@ def set_for(owner: Owner, role: Role, name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, *OF_A_VERSION])
-async def test_a_default_of_the_role_is_not_in_the_way(owner: Owner, rotator: Postgres, name: str) -> None:
+async def test_a_default_of_the_role_is_not_in_the_way(owner: Owner, rotator: InPlace, name: str) -> None:
     since, text = OF_A_VERSION.get(name, (0, DEFAULTS.get(name, "")))
     [[major]] = owner.sql("SELECT current_setting('server_version_num')::int / 10000")
     if major < since:
@@ -102,7 +104,7 @@ def quoted(role: Role) -> str:
     return '"' + role.name.replace('"', '""') + '"'
 
 
-async def test_all_of_them_together_are_not_in_the_way(owner: Owner, rotator: Postgres) -> None:
+async def test_all_of_them_together_are_not_in_the_way(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     for name, text in DEFAULTS.items():
         set_for(owner, role, name, text)
@@ -111,7 +113,7 @@ async def test_all_of_them_together_are_not_in_the_way(owner: Owner, rotator: Po
 
 @pytest.mark.parametrize("where", ["the role", "the role in a database", "the database"])
 async def test_a_login_that_turns_into_another_role_changes_its_own_password(
-    owner: Owner, rotator: Postgres, where: str
+    owner: Owner, rotator: InPlace, where: str
 ) -> None:
     role, boss = owner.role(), owner.role()
     owner.sql(f"GRANT {boss.name} TO {role.name}")
@@ -141,7 +143,7 @@ async def test_an_administrator_who_turns_into_another_role_changes_and_retires_
         f"//{server.admin_user}:{server.admin_password.reveal()}@", f"//{admin.name}:{admin.password.reveal()}@"
     )
     login = type(login)(login.source, type(login.value)(written), None)
-    rotator, roles = PostgresAlternating(make_services()), (owner.role(), owner.role())
+    rotator, roles = Alternating(PostgresDatabase(make_services())), (owner.role(), owner.role())
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     job = job_of(rotator, owner.value(roles[0]), spec=spec, logins=[login], admin=ADMIN)
     new = (await rotator.apply(job, rotator.draft(job))).credential
@@ -150,14 +152,14 @@ async def test_an_administrator_who_turns_into_another_role_changes_and_retires_
     assert owner.kept(roles[1])[1] is None
 
 
-async def test_a_session_that_belongs_to_another_by_default_is_the_logins_own(owner: Owner, rotator: Postgres) -> None:
+async def test_a_session_that_belongs_to_another_by_default_is_the_logins_own(owner: Owner, rotator: InPlace) -> None:
     role, weak = owner.role(attributes="LOGIN SUPERUSER"), owner.role()
     owner.sql(f"ALTER ROLE {role.name} SET session_authorization = '{weak.name}'")
     await rotated(rotator, owner, role)
 
 
 async def test_a_read_only_role_is_not_kept_waiting_by_the_transactions_of_others(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     """A deferrable one of it would wait for this serializable one to end."""
     import psycopg  # noqa: PLC0415
@@ -174,7 +176,7 @@ async def test_a_read_only_role_is_not_kept_waiting_by_the_transactions_of_other
 
 
 async def test_a_change_that_was_answered_outlasts_a_crash_though_the_role_does_not_wait_for_the_disk(
-    rotator: Postgres,
+    rotator: InPlace,
 ) -> None:
     with running(settings={"wal_writer_delay": "10s"}) as owner:
         role = owner.role()
@@ -191,31 +193,30 @@ async def test_nothing_of_it_stays_in_a_connection_that_others_use_afterwards(
 ) -> None:
     """As behind a pooler, whose server connections are consumers' again afterwards."""
     from rotation.model import SecretValue, Tls  # noqa: PLC0415
+    from rotation.rotators.databases.database import Account, Endpoint  # noqa: PLC0415
     from rotation.rotators.postgres import connect as postgres_connect  # noqa: PLC0415
-    from rotation.rotators.postgres import primary as postgres_primary  # noqa: PLC0415
-    from rotation.rotators.postgres import role as postgres_role  # noqa: PLC0415
-    from rotation.rotators.postgres.session import Account, Endpoint  # noqa: PLC0415
+    from rotation.rotators.postgres.session import PostgresSession  # noqa: PLC0415
 
     role, boss = owner.role(), owner.role()
     owner.sql(f"GRANT {boss.name} TO {role.name}; ALTER ROLE {role.name} SET role = '{boss.name}'")
     set_for(owner, role, "search_path", "trap")
     changed = "SELECT current_user, array_agg(name || setting ORDER BY name)::text FROM pg_catalog.pg_settings"
     account = Account(role.name, role.password, "postgres")
-    async with await postgres_connect.connect(
-        Endpoint("127.0.0.1", owner.server.port), account, Tls.DISABLE
-    ) as session:
-        before = await session.query(changed)
-        await postgres_primary.look(session, pooler_meant=False, realm=None)
-        await postgres_role.check_lasts(session, role.name, 1)
-        await postgres_role.set_password(session, role.name, SecretValue("another"))
-        assert await session.query(changed) == before
+    connection = await postgres_connect.connect(Endpoint("127.0.0.1", owner.server.port), account, Tls.DISABLE)
+    with closing(connection):
+        before = await connection.query(changed)
+        session = PostgresSession(connection)
+        await session.look(pooler_meant=False)
+        await session.check_lasts(role.name, 1)
+        await session.set_password(role.name, SecretValue("another"))
+        assert await connection.query(changed) == before
     assert owner.works(role.name, SecretValue("another"))
 
 
 # the server's log
 
 
-async def test_a_superuser_keeps_the_verifier_out_of_the_servers_log(owner: Owner, rotator: Postgres) -> None:
+async def test_a_superuser_keeps_the_verifier_out_of_the_servers_log(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     value = owner.value(role)
     await rotator.apply(job := job_of(rotator, value), rotator.draft(job))
@@ -228,7 +229,7 @@ async def test_a_superuser_keeps_the_verifier_out_of_the_servers_log(owner: Owne
 
 
 @pytest.mark.parametrize("name", ["debug_print_parse", "debug_print_rewritten", "debug_print_plan"])
-async def test_a_role_that_prints_its_statements_does_not_print_the_verifier(rotator: Postgres, name: str) -> None:
+async def test_a_role_that_prints_its_statements_does_not_print_the_verifier(rotator: InPlace, name: str) -> None:
     with running(settings={"log_statement": "none", "log_min_messages": "log"}) as owner:
         role = owner.role()
         set_for(owner, role, name, "on")

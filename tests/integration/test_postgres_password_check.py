@@ -9,7 +9,8 @@ import pytest
 from local.postgres_binaries import installed
 from rotation.errors import Refused, Rejected
 from rotation.model import Admin
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.databases.in_place import InPlace
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.integration.postgres_fixtures import Owner, by_admin, folder, job_of, make_services, running
 
 SOURCE = Path(__file__).parent / "password_check" / "password_check.c"
@@ -45,7 +46,7 @@ def owner(request: pytest.FixtureRequest, library: Path) -> Iterator[Owner]:
 async def test_a_check_that_takes_no_hashed_password_is_told_with_the_ways_out_and_for_good(
     owner: Owner, request: pytest.FixtureRequest
 ) -> None:
-    rotator, role = Postgres(make_services()), owner.role()
+    rotator, role = InPlace(PostgresDatabase(make_services())), owner.role()
     before = owner.kept(role)
     job = job_of(rotator, owner.value(role))
     wordless = "wordless" in request.node.name

@@ -8,8 +8,9 @@ import pytest
 from local.postgres_binaries import installed
 from rotation.errors import MovedElsewhere, NotYet, Rejected, Unreachable
 from rotation.model import Admin, Credential, Login, LoginSource, SecretValue
-from rotation.rotators.postgres.alternating import PostgresAlternating
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.databases.in_place import InPlace
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
     Offered,
@@ -42,8 +43,8 @@ def other() -> Iterator[Owner]:
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
 def realm_of(owner: Owner) -> str:
@@ -54,7 +55,7 @@ def realm_of(owner: Owner) -> str:
 # the proof
 
 
-async def test_an_ordinary_role_proves_who_it_is_and_where(owner: Owner, rotator: Postgres) -> None:
+async def test_an_ordinary_role_proves_who_it_is_and_where(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     before = owner.kept(role)
     proof = await rotator.prove(job_of(rotator, owner.value(role)))
@@ -62,7 +63,7 @@ async def test_an_ordinary_role_proves_who_it_is_and_where(owner: Owner, rotator
     assert owner.kept(role) == before
 
 
-async def test_a_bare_password_proves_the_one_role_that_the_tag_slots_names(owner: Owner, rotator: Postgres) -> None:
+async def test_a_bare_password_proves_the_one_role_that_the_tag_slots_names(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     spec = make_spec("postgres", target=f"{owner.server.host}:{owner.server.port}", slots=(role.name,))
     job = job_of(rotator, role.password.reveal(), spec=spec)
@@ -72,7 +73,7 @@ async def test_a_bare_password_proves_the_one_role_that_the_tag_slots_names(owne
 
 
 async def test_one_of_two_roles_is_proven_by_its_own_login(owner: Owner) -> None:
-    rotator, roles = PostgresAlternating(make_services()), (owner.role(), owner.role())
+    rotator, roles = Alternating(PostgresDatabase(make_services())), (owner.role(), owner.role())
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     for role in roles:
         job = job_of(rotator, owner.value(role), spec=spec)
@@ -80,16 +81,14 @@ async def test_one_of_two_roles_is_proven_by_its_own_login(owner: Owner) -> None
         assert (proof.slot, proof.realm) == (role.name, realm_of(owner))
 
 
-async def test_who_is_logged_in_is_proven_and_not_whom_the_login_turns_him_into(
-    owner: Owner, rotator: Postgres
-) -> None:
+async def test_who_is_logged_in_is_proven_and_not_whom_the_login_turns_him_into(owner: Owner, rotator: InPlace) -> None:
     role, boss = owner.role(), owner.role()
     owner.sql(f"GRANT {boss.name} TO {role.name}; ALTER ROLE {role.name} SET role = '{boss.name}'")
     assert (await rotator.prove(job_of(rotator, owner.value(role)))).slot == role.name
 
 
 async def test_where_the_server_does_not_say_who_it_is_its_address_stands_for_it(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     owner.sql("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
@@ -106,7 +105,7 @@ async def test_where_the_server_does_not_say_who_it_is_its_address_stands_for_it
 
 
 @pytest.mark.parametrize("target", [False, True])
-async def test_a_wrong_password_proves_nothing(owner: Owner, rotator: Postgres, target: bool) -> None:
+async def test_a_wrong_password_proves_nothing(owner: Owner, rotator: InPlace, target: bool) -> None:
     role = owner.role()
     wrong = owner.value(role).replace(role.password.reveal(), "wrong")
     spec = make_spec("postgres", target=f"localhost:{owner.server.port}" if target else None)
@@ -114,7 +113,7 @@ async def test_a_wrong_password_proves_nothing(owner: Owner, rotator: Postgres, 
         await rotator.prove(job_of(rotator, wrong, spec=spec))
 
 
-async def test_a_server_that_is_down_proves_nothing_and_rejects_nothing(owner: Owner, rotator: Postgres) -> None:
+async def test_a_server_that_is_down_proves_nothing_and_rejects_nothing(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as down:
         pass
@@ -128,7 +127,7 @@ async def test_a_server_that_is_down_proves_nothing_and_rejects_nothing(owner: O
 
 
 async def test_a_value_that_only_the_server_to_change_accepts_is_not_proven_yet(
-    owner: Owner, other: Owner, rotator: Postgres
+    owner: Owner, other: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     spec = make_spec("postgres", target=f"127.0.0.1:{owner.server.port}")
@@ -140,7 +139,7 @@ async def test_a_value_that_only_the_server_to_change_accepts_is_not_proven_yet(
 
 
 async def test_a_value_that_only_its_own_servers_accept_is_rejected(
-    owner: Owner, other: Owner, rotator: Postgres
+    owner: Owner, other: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     spec = make_spec("postgres", target=f"127.0.0.1:{other.server.port}")
@@ -162,7 +161,7 @@ async def test_a_value_that_only_its_own_servers_accept_is_rejected(
     ],
 )
 async def test_each_server_is_logged_in_to_once(
-    owner: Owner, rotator: Postgres, target: str | None, connections: tuple[int, int]
+    owner: Owner, rotator: InPlace, target: str | None, connections: tuple[int, int]
 ) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as named, Proxy(owner.server.port) as another:
@@ -187,7 +186,7 @@ def moved(owner: Owner, other: Owner, role: Role) -> str:
 
 @pytest.mark.parametrize("resumed", [False, True])
 async def test_no_other_server_is_changed_than_the_one_that_was_proven(
-    owner: Owner, other: Owner, rotator: Postgres, resumed: bool
+    owner: Owner, other: Owner, rotator: InPlace, resumed: bool
 ) -> None:
     role = owner.role()
     proof = await rotator.prove(job_of(rotator, owner.value(role)))
@@ -201,7 +200,7 @@ async def test_no_other_server_is_changed_than_the_one_that_was_proven(
 
 
 async def test_no_role_of_another_server_is_retired(owner: Owner, other: Owner) -> None:
-    rotator, roles = PostgresAlternating(make_services()), (owner.role(), owner.role())
+    rotator, roles = Alternating(PostgresDatabase(make_services())), (owner.role(), owner.role())
     spec = make_spec("postgres-alternating", slots=(roles[0].name, roles[1].name))
     values = [moved(owner, other, role) for role in roles]
     before = [other.kept(role) for role in roles]
@@ -217,7 +216,7 @@ async def test_no_role_of_another_server_is_retired(owner: Owner, other: Owner) 
     assert [other.kept(role) for role in roles] == before
 
 
-async def test_a_realm_of_another_kind_is_not_held_against_a_server(owner: Owner, rotator: Postgres) -> None:
+async def test_a_realm_of_another_kind_is_not_held_against_a_server(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     job = job_of(rotator, owner.value(role), realm="storage:ordersprod")
     await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)

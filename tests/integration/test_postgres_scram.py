@@ -12,9 +12,10 @@ import pytest
 from local.certificates import Certificates, ensure
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Tls
+from rotation.rotators.databases.in_place import InPlace
 from rotation.rotators.postgres import connect as postgres_connect
 from rotation.rotators.postgres import scram_rounds
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.integration.hostile_postgres import Manner, hostile
 from tests.integration.postgres_fixtures import Owner, job_of, make_services, running, until
 
@@ -34,8 +35,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ def value_at(port: int, host: str = "127.0.0.1") -> str:
 
 
 @pytest.mark.parametrize("call", ["verify", "prove", "apply"])
-async def test_a_server_that_asks_for_endless_hashing_is_refused_and_nobody_waits(rotator: Postgres, call: str) -> None:
+async def test_a_server_that_asks_for_endless_hashing_is_refused_and_nobody_waits(rotator: InPlace, call: str) -> None:
     await warmed(rotator)
     async with hostile(ENDLESS) as server, heartbeat() as heart:
         job = job_of(rotator, value_at(server.port))
@@ -90,9 +91,7 @@ async def test_a_server_that_asks_for_endless_hashing_is_refused_and_nobody_wait
     assert heart.longest_s < NOTICED_S
 
 
-async def test_the_same_over_tls(
-    rotator: Postgres, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_same_over_tls(rotator: InPlace, certificates: Certificates, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificates.ca))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.cert, certificates.key)
@@ -107,7 +106,7 @@ async def test_the_same_over_tls(
 
 
 @pytest.mark.parametrize("manner", [Manner.IN_PIECES, Manner.BEGUN_EARLY, Manner.TYPE_EARLY, Manner.AS_ANOTHER_NUMBER])
-async def test_however_the_number_is_sent_it_is_seen_before_libpq_sees_it(rotator: Postgres, manner: Manner) -> None:
+async def test_however_the_number_is_sent_it_is_seen_before_libpq_sees_it(rotator: InPlace, manner: Manner) -> None:
     await warmed(rotator)
     async with hostile(ENDLESS, manner) as server, heartbeat() as heart:
         job = job_of(rotator, value_at(server.port))
@@ -119,7 +118,7 @@ async def test_however_the_number_is_sent_it_is_seen_before_libpq_sees_it(rotato
 
 @pytest.mark.parametrize("manner", [Manner.NEVER_WHOLE, Manner.FORKED_OUT])
 async def test_an_answer_that_is_none_is_told_to_pass(
-    rotator: Postgres, manner: Manner, monkeypatch: pytest.MonkeyPatch
+    rotator: InPlace, manner: Manner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_connect, "CONNECT_S", 0.3)
     async with hostile(4096, manner) as server:
@@ -128,7 +127,7 @@ async def test_an_answer_that_is_none_is_told_to_pass(
             await rotator.verify(job, job.current)
 
 
-async def test_what_little_hashing_a_server_asks_for_is_done_however_it_asks(rotator: Postgres) -> None:
+async def test_what_little_hashing_a_server_asks_for_is_done_however_it_asks(rotator: InPlace) -> None:
     for manner in (Manner.AT_ONCE, Manner.IN_PIECES):
         async with hostile(4096, manner) as server:
             job = job_of(rotator, value_at(server.port))
@@ -137,7 +136,7 @@ async def test_what_little_hashing_a_server_asks_for_is_done_however_it_asks(rot
         assert server.proofs == 1
 
 
-async def test_an_error_that_comes_in_pieces_is_read_whole(rotator: Postgres) -> None:
+async def test_an_error_that_comes_in_pieces_is_read_whole(rotator: InPlace) -> None:
     async with hostile(4096, Manner.AN_ERROR_IN_PIECES) as server:
         job = job_of(rotator, value_at(server.port))
         with pytest.raises(Rejected):
@@ -145,7 +144,7 @@ async def test_an_error_that_comes_in_pieces_is_read_whole(rotator: Postgres) ->
 
 
 async def test_a_server_of_an_owner_who_wants_much_hashing_is_logged_in_to_and_nobody_waits(
-    owner: Owner, rotator: Postgres
+    owner: Owner, rotator: InPlace
 ) -> None:
     role = owner.role()
     owner.sql(f"SET scram_iterations = 400000; ALTER ROLE {role.name} PASSWORD '{role.password.reveal()}'")
@@ -161,7 +160,7 @@ async def test_a_server_of_an_owner_who_wants_much_hashing_is_logged_in_to_and_n
 
 @pytest.mark.parametrize("by", ["cancelled", "timed out"])
 async def test_a_login_that_is_given_up_while_a_thread_hashes_is_closed_when_that_is_done(
-    owner: Owner, rotator: Postgres, by: str, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     role = owner.role()
     owner.sql(f"SET scram_iterations = 900000; ALTER ROLE {role.name} PASSWORD '{role.password.reveal()}'")
@@ -182,7 +181,7 @@ async def test_a_login_that_is_given_up_while_a_thread_hashes_is_closed_when_tha
     await until(lambda: not owner.sql("SELECT 1 FROM pg_stat_activity WHERE usename = %s", role.name))
 
 
-async def warmed(rotator: Postgres) -> None:
+async def warmed(rotator: InPlace) -> None:
     """The driver is loaded at the first login, which takes a while of its own."""
     async with hostile(4096) as server:
         job = job_of(rotator, value_at(server.port))

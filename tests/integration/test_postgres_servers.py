@@ -20,9 +20,10 @@ from local.postgres import LocalPostgres
 from local.postgres_binaries import Account
 from rotation.errors import NotYet, Refused, Rejected, Unreachable
 from rotation.model import Admin, Credential, SecretValue
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.databases.in_place import InPlace
 from rotation.rotators.postgres import neutral as postgres_neutral
-from rotation.rotators.postgres.alternating import PostgresAlternating
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.postgres.database import PostgresDatabase
 from rotation.rotators.postgres.neutral import Setting
 from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import (
@@ -49,8 +50,8 @@ def owner() -> Iterator[Owner]:
 
 
 @pytest.fixture
-def rotator() -> Postgres:
-    return Postgres(make_services())
+def rotator() -> InPlace:
+    return InPlace(PostgresDatabase(make_services()))
 
 
 # standbys
@@ -73,7 +74,7 @@ async def until_it_followed(owner: Owner, standby: LocalPostgres) -> None:
     await until(lambda: copy.sql("SELECT pg_last_wal_replay_lsn() < %s::pg_lsn", written) == [(False,)])
 
 
-async def test_a_standby_alone_is_told_by_name(owner: Owner, rotator: Postgres, standby: LocalPostgres) -> None:
+async def test_a_standby_alone_is_told_by_name(owner: Owner, rotator: InPlace, standby: LocalPostgres) -> None:
     role = owner.role()
     await until_it_followed(owner, standby)
     job = job_of(rotator, at(owner, role, standby))
@@ -83,7 +84,7 @@ async def test_a_standby_alone_is_told_by_name(owner: Owner, rotator: Postgres, 
 
 
 async def test_of_standby_and_primary_the_primary_is_changed(
-    owner: Owner, rotator: Postgres, standby: LocalPostgres
+    owner: Owner, rotator: InPlace, standby: LocalPostgres
 ) -> None:
     role = owner.role()
     await until_it_followed(owner, standby)
@@ -92,7 +93,7 @@ async def test_of_standby_and_primary_the_primary_is_changed(
 
 
 async def test_the_word_of_a_standby_that_lags_behind_is_not_the_last_one(
-    owner: Owner, rotator: Postgres, standby: LocalPostgres
+    owner: Owner, rotator: InPlace, standby: LocalPostgres
 ) -> None:
     role = owner.role()
     await until_it_followed(owner, standby)
@@ -135,7 +136,7 @@ async def test_what_the_primary_accepts_and_a_standby_does_not_yet_is_neither_ac
         target=f"127.0.0.1:{owner.server.port}",
         slots=(roles[0].name, roles[1].name) if alternating else (),
     )
-    rotator = (PostgresAlternating if alternating else Postgres)(make_services())
+    rotator = (Alternating if alternating else InPlace)(PostgresDatabase(make_services()))
     job = job_of(rotator, at(owner, roles[0], standby), spec=spec, logins=[by_admin(owner)], admin=ADMIN)
     async with lagging(standby, owner):
         new = (await rotator.apply(job, rotator.draft(job))).credential
@@ -153,7 +154,7 @@ async def test_what_the_primary_accepts_and_a_standby_does_not_yet_is_neither_ac
 
 
 async def test_of_a_primary_that_is_down_and_a_standby_nobody_learns_whether_a_password_works(
-    owner: Owner, rotator: Postgres, standby: LocalPostgres
+    owner: Owner, rotator: InPlace, standby: LocalPostgres
 ) -> None:
     role = owner.role()
     await until_it_followed(owner, standby)
@@ -169,7 +170,7 @@ async def test_of_a_primary_that_is_down_and_a_standby_nobody_learns_whether_a_p
                 await call
 
 
-async def test_both_servers_are_asked_side_by_side(owner: Owner, rotator: Postgres) -> None:
+async def test_both_servers_are_asked_side_by_side(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with SlowServer() as slow, SlowServer() as other:
         spec = make_spec("postgres", target=f"127.0.0.1:{other.port}")
@@ -203,7 +204,7 @@ class SlowServer:
 # poolers
 
 
-async def test_whoever_answers_in_the_name_of_another_process_is_a_pooler(owner: Owner, rotator: Postgres) -> None:
+async def test_whoever_answers_in_the_name_of_another_process_is_a_pooler(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     before = owner.kept(role)
     async with Proxy(owner.server.port) as proxy:
@@ -221,7 +222,7 @@ async def test_whoever_answers_in_the_name_of_another_process_is_a_pooler(owner:
         await rotator.verify(job, (await rotator.apply(job, rotator.draft(job))).credential)
 
 
-async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Owner, rotator: Postgres) -> None:
+async def test_behind_a_pooler_the_tag_target_says_where_to_change_it(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     async with Proxy(owner.server.port) as pooler, Proxy(owner.server.port) as direct:
         pooler.disguised = True
@@ -271,7 +272,7 @@ class Bouncer:
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="no PgBouncer on this machine: apt-get install pgbouncer")
-async def test_a_real_pgbouncer_is_recognised_and_worked_around(owner: Owner, rotator: Postgres) -> None:
+async def test_a_real_pgbouncer_is_recognised_and_worked_around(owner: Owner, rotator: InPlace) -> None:
     listed, asked_for = owner.role(), owner.role()
     with folder() as data, Bouncer(owner, data, listed) as bouncer:
         for role in (listed, asked_for):
@@ -311,7 +312,7 @@ def locked(owner: Owner) -> Iterator[None]:
         yield
 
 
-async def test_a_server_that_is_shutting_down_or_starting_is_asked_again_later(rotator: Postgres) -> None:
+async def test_a_server_that_is_shutting_down_or_starting_is_asked_again_later(rotator: InPlace) -> None:
     with running() as mine:
         role = mine.role()
         job = job_of(rotator, mine.value(role))
@@ -324,7 +325,7 @@ async def test_a_server_that_is_shutting_down_or_starting_is_asked_again_later(r
         await rotator.verify(job, (await rotator.apply(job, draft)).credential)
 
 
-async def test_a_connection_that_the_server_ends_in_the_middle_is_told_to_pass(owner: Owner, rotator: Postgres) -> None:
+async def test_a_connection_that_the_server_ends_in_the_middle_is_told_to_pass(owner: Owner, rotator: InPlace) -> None:
     role = owner.role()
     with locked(owner):
         job = job_of(rotator, owner.value(role))
@@ -336,7 +337,7 @@ async def test_a_connection_that_the_server_ends_in_the_middle_is_told_to_pass(o
 
 
 async def test_a_change_that_waits_too_long_for_another_is_told_to_pass(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_neutral, "SETTINGS", (Setting("lock_timeout", "50ms", "so as not to wait"),))
     role = owner.role()
@@ -347,7 +348,7 @@ async def test_a_change_that_waits_too_long_for_another_is_told_to_pass(
 
 
 async def test_a_server_that_takes_no_writes_is_told(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postgres_neutral, "TO_WRITE", "SET TRANSACTION READ ONLY")
     job = job_of(rotator, owner.value(owner.role()))
@@ -355,7 +356,7 @@ async def test_a_server_that_takes_no_writes_is_told(
         await rotator.apply(job, rotator.draft(job))
 
 
-async def test_a_change_at_the_same_moment_as_anothers_is_told_to_pass(owner: Owner, rotator: Postgres) -> None:
+async def test_a_change_at_the_same_moment_as_anothers_is_told_to_pass(owner: Owner, rotator: InPlace) -> None:
     role, server = owner.role(), owner.server
     job = job_of(rotator, owner.value(role))
     with psycopg.connect(server.url("postgres", server.admin_user, server.admin_password).reveal()) as other:
@@ -370,12 +371,12 @@ async def test_a_change_at_the_same_moment_as_anothers_is_told_to_pass(owner: Ow
 
 
 async def test_a_role_that_goes_between_look_and_change_is_told(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def no_look(*_arguments: object) -> None:
         pass
 
-    monkeypatch.setattr("rotation.rotators.postgres.change.check_lasts", no_look)
+    monkeypatch.setattr("rotation.rotators.postgres.session.PostgresSession.check_lasts", no_look)
     value = owner.value(replace(owner.role(), name="gone"))
     job = job_of(rotator, value, logins=[by_admin(owner)], admin=ADMIN)
     with pytest.raises(Refused, match="CREATE ROLE"):
@@ -383,9 +384,9 @@ async def test_a_role_that_goes_between_look_and_change_is_told(
 
 
 async def test_any_other_refusal_is_told_by_its_code(
-    owner: Owner, rotator: Postgres, monkeypatch: pytest.MonkeyPatch
+    owner: Owner, rotator: InPlace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rotation.rotators.postgres.role.PRIVILEGE", "not known")
+    monkeypatch.setattr("rotation.rotators.postgres.session.PRIVILEGE", "not known")
     weak = replace(by_admin(owner), value=SecretValue(owner.value(owner.role())))
     job = job_of(rotator, owner.value(owner.role()), logins=[weak], admin=ADMIN)
     with pytest.raises(Refused, match=r"refused the new password .*42501"):

@@ -25,7 +25,7 @@ class Watched(World):
 
     @property
     def engine(self) -> Engine:
-        return Engine(replace(super().engine._parts, observer=self.recorded.telemetry))
+        return Engine(replace(super().engine._dependencies, observer=self.recorded.telemetry))
 
     async def sweep(self, vaults: Mapping[str, Any] | None = None) -> list[str]:
         """As the timer does it, by default of the one vault; by the wall clock all that this world holds has ended."""

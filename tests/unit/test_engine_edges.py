@@ -96,7 +96,10 @@ async def test_a_dry_run_says_what_would_be_touched_and_touches_nothing() -> Non
     planned = await plan(world)
     assert planned.result is Result.PLANNED
     assert "db.example:5432" in planned.detail
-    assert "slots a, b, now a" in planned.detail
+    assert "slots a, b, of which a is in use" in planned.detail
+    assert (
+        "first log in with the value, since nothing proves yet that this secret owns what it asks for" in planned.detail
+    )
     assert world.server.changes == []
     assert await world.ledger.read(REF) == ()
     await world.ask()
@@ -120,7 +123,9 @@ async def test_a_dry_run_tells_of_an_interrupted_rotation_and_of_lost_tags() -> 
     world.server.hook = crash
     with pytest.raises(Unreachable):
         await world.ask()
-    assert "an interrupted rotation would be finished first" in (await plan(world, demanded=False)).detail
+    interrupted = (await plan(world, demanded=False)).detail
+    assert "an interrupted rotation would be finished first" in interrupted
+    assert "; slot app; " in interrupted
     await world.write(value("app", "x"), tags={})
     assert (await plan(world)).result is Result.TAGS_LOST
     await world.vault.set("loose", value("app", "x"), tags={})

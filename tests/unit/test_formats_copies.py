@@ -128,7 +128,7 @@ def test_a_role_that_stands_elsewhere_is_refused_where_the_role_changes() -> Non
         SecretValue('{"username": "orders_a", "password": "secret1", "owner": "orders_a", "schema": "orders_a"}')
     )
     value.with_login(SecretValue("new"))
-    with pytest.raises(Unusable, match="the user stands in another part"):
+    with pytest.raises(Unusable, match="the user is in another part"):
         value.with_login(SecretValue("new"), "orders_b")
 
 

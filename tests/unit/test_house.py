@@ -83,6 +83,13 @@ def test_rotators_and_stores_know_the_ports_and_nothing_above(path: Path) -> Non
             assert module.split(".")[1] in ADAPTERS_MAY
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "rotation/rotators/databases").glob("*.py")), ids=module_of)
+def test_what_databases_share_knows_none_of_them(path: Path) -> None:
+    """Each kind of database imports the shared part, and no kind another one."""
+    for module in imported(path):
+        assert not module.startswith("rotation.rotators.") or module.startswith("rotation.rotators.databases.")
+
+
 @pytest.mark.parametrize("path", sources("app"), ids=module_of)
 def test_the_app_is_below_the_handlers(path: Path) -> None:
     assert "handlers" not in {module.split(".")[0] for module in imported(path)}

@@ -120,7 +120,7 @@ async def test_what_is_made_here_has_no_owner() -> None:
 async def test_a_secret_that_no_rule_covers_is_never_read() -> None:
     world = await World("in-place").start()
     engine = world.engine
-    engine._parts = replace(engine._parts, policy=Policy())
+    engine._dependencies = replace(engine._dependencies, policy=Policy())
     world.vault.calls.clear()
     with pytest.raises(Denied, match="no rule"):
         await engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
@@ -231,8 +231,8 @@ async def test_an_owner_whose_vault_left_is_named_and_a_takeover_does_not_read_i
     await new.set(NAME, world.latest.value, tags=world.tags, expires_on=world.now + timedelta(days=10))
     rule = world.policy.rules[0]
     wide = Rule(("kv", "kv-new"), rule.secrets, rule.rotators, rule.terms, rule.targets)
-    world_parts = replace(engine._parts, vaults={"kv-new": new}, policy=Policy((wide,)))
-    engine = type(engine)(world_parts)
+    of_world = replace(engine._dependencies, vaults={"kv-new": new}, policy=Policy((wide,)))
+    engine = type(engine)(of_world)
     request = RotationRequest(elsewhere, None, Reason.OPERATOR, "test", demanded=True)
     with pytest.raises(BoundElsewhere, match="ROTATION_VAULTS"):
         await engine.handle(request)
@@ -438,7 +438,7 @@ async def test_nothing_is_staged_where_a_rule_takes_the_companion_out() -> None:
     world = await World("in-place").start()
     rule = world.policy.rules[0]
     out = Rule(rule.vaults, ("*", f"!{companion(NAME)}"), rule.rotators, rule.terms, rule.targets)
-    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((out,))))
+    engine = type(world.engine)(replace(world.engine._dependencies, policy=Policy((out,))))
     with pytest.raises(Denied, match=companion(NAME)):
         await engine.handle(RotationRequest(REF, None, Reason.OPERATOR, "test", demanded=True))
     assert world.server.changes == []
@@ -593,7 +593,7 @@ async def test_a_copy_of_a_server_is_told_from_it_by_a_look_at_both() -> None:
     rule = world.policy.rules[0]
     both = replace_targets(rule, (parse_target(TARGET), parse_target(copy)))
     world.rotator = OnTheCopy(world.server, "in-place")
-    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+    engine = type(world.engine)(replace(world.engine._dependencies, policy=Policy((both,))))
     request = RotationRequest(OTHER, None, Reason.OPERATOR, "test", demanded=True)
     assert (await engine.handle(request)).result is Result.ROTATED
     keys = {kept[-1].realm: str(kept[-1].owner) for kept in world.ledger._bindings.values()}

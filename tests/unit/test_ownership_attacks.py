@@ -107,7 +107,7 @@ async def test_a_repair_does_not_send_consumers_back_to_the_server_that_they_wer
     world.rotator = OnTwoServers(world.server, "in-place")
     rule = world.policy.rules[0]
     both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, (parse_target(OLD), parse_target(NEW)))
-    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+    engine = type(world.engine)(replace(world.engine._dependencies, policy=Policy((both,))))
 
     async def sweep() -> Result:
         request = RotationRequest(REF, world.latest.version, Reason.SWEEP, "test")
@@ -303,7 +303,7 @@ async def test_an_open_operation_gives_no_right_to_what_other_tags_ask_for_since
     rule = world.policy.rules[0]
     wide = Rule(rule.vaults, rule.secrets, (*rule.rotators, "other"), rule.terms, rule.targets)
     other = Other(world.server, "in-place")
-    parts = world.engine._parts
+    parts = world.engine._dependencies
     parts = replace(parts, policy=Policy((wide,)), rotator=lambda name: other if name == "other" else world.rotator)
     await world.vault.set_tags(NAME, world.latest.version, dict(world.latest.tags) | {"rotator": "other"})
     with pytest.raises(RotationError):
@@ -359,7 +359,7 @@ async def test_what_is_owned_at_a_copy_stays_so_when_the_original_and_its_owner_
     at_copy = {**world.tags, "target": COPY}
     third = SecretRef("kv", "orders-third")
     await write(world, OTHER, world.latest.value, at_copy)
-    parts = world.engine._parts
+    parts = world.engine._dependencies
     rule = world.policy.rules[0]
 
     def engine(*targets: str) -> object:
@@ -383,7 +383,7 @@ async def test_of_a_pair_at_a_copy_nothing_is_taken_while_one_of_the_two_is_owne
     world.rotator = Copied(world.server, "in-place")
     rule = world.policy.rules[0]
     both = Rule(rule.vaults, rule.secrets, rule.rotators, rule.terms, (parse_target(TARGET), parse_target(COPY)))
-    engine = type(world.engine)(replace(world.engine._parts, policy=Policy((both,))))
+    engine = type(world.engine)(replace(world.engine._dependencies, policy=Policy((both,))))
     pair, at_copy, at_original = (SecretRef("kv", f"orders-{n}") for n in (1, 2, 3))
     await write(world, at_copy, value("a", "aa"), {**world.tags, "target": COPY})
     await write(world, at_original, value("b", "bb"))

@@ -12,8 +12,9 @@ from rotation.model import Admin, Credential, Endpoints, PasswordRules, Requeste
 from rotation.policy.targets import parse_target
 from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
-from rotation.rotators.postgres.alternating import PostgresAlternating
-from rotation.rotators.postgres.in_place import Postgres
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.databases.in_place import InPlace
+from rotation.rotators.postgres.database import PostgresDatabase
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 
 ID = (
@@ -33,7 +34,7 @@ async def no_sleep(_seconds: float) -> None:
 
 
 SERVICES = RotatorDependencies(NoTokens(), Endpoints(), lambda: datetime.now(UTC), no_sleep, random.Random(7))
-IN_PLACE, ALTERNATING = Postgres(SERVICES), PostgresAlternating(SERVICES)
+IN_PLACE, ALTERNATING = InPlace(PostgresDatabase(SERVICES)), Alternating(PostgresDatabase(SERVICES))
 
 
 def access(value: str, *, rotator: Rotator = IN_PLACE, **tags: object) -> RequestedAccess:

@@ -1,6 +1,7 @@
 """Many calls, a few at a time: in order, within the bound, and none left behind."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import takewhile
 
@@ -80,6 +81,23 @@ async def test_what_is_to_be_done_next_is_asked_when_there_is_room() -> None:
     enough = iter([True, True, False])
     taken = [thing async for thing, _ in side_by_side(calls, takewhile(lambda _: next(enough), range(6)), 1)]
     assert taken == [0, 1]
+
+
+async def test_what_is_to_be_done_may_come_bit_by_bit() -> None:
+    calls = Calls()
+    calls.let(*range(6))
+    asked: list[int] = []
+
+    async def pages() -> AsyncIterator[int]:
+        for number in range(6):
+            await asyncio.sleep(0)
+            asked.append(number)
+            yield number
+
+    async with aclosing(side_by_side(calls, pages(), 2)) as results:
+        assert await anext(results) == (0, "did 0")
+        assert asked == [0, 1]
+        assert [result async for _, result in results] == [f"did {number}" for number in range(1, 6)]
 
 
 async def test_of_nothing_comes_nothing() -> None:

@@ -75,7 +75,7 @@ class EntraAppSecret:
         added = _judge(answer, job)
         key_id, text = added.get("keyId"), added.get("secretText")
         if not isinstance(key_id, str) or not isinstance(text, str):
-            raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not tell it; it is removed later")
+            raise Refused(f"Microsoft Graph added a secret to {_name(job)} and did not return it; it is removed later")
         value = read_secret(job.current.value, job.spec).with_login(SecretValue(text))
         return Applied(Credential(value, key_id.lower()))
 
@@ -90,7 +90,7 @@ class EntraAppSecret:
             alive = [one for one in fitting if one.end > self._services.now()]
             if fitting and not alive:
                 raise _expired(fitting[0], job)
-            # First whether it works at all: what is rejected is mended otherwise than what can't be told apart.
+            # First whether it works at all: what is rejected is mended otherwise than what looks alike.
             await self._log_in(over, job, application, max((one.start for one in alive), default=LONG_AGO), text)
         if len(alive) != 1:
             raise Unusable(
@@ -143,7 +143,7 @@ class EntraAppSecret:
         """Key ids of secrets that this secret's operations added; see `rotation.ports.RemovesOrphans`.
 
         Others' are left alone: those made for another secret in a vault and the same application, and those whose name
-        says that they are ours and no operation of ours made, since whoever adds a secret may name it as he likes.
+        says that they are ours and no operation of ours made, since a person who adds a secret may give it any name.
         """
         names = {_prefix(job.ref) + operation for operation in operations if operation}
         async with session() as over:
@@ -161,7 +161,7 @@ class EntraAppSecret:
         try:
             return parse_application(body)
         except (KeyError, TypeError, ValueError, AttributeError):
-            raise Refused(f"what Microsoft Graph tells of {_name(job)} can't be understood") from None
+            raise Refused(f"what Microsoft Graph says of {_name(job)} can't be understood") from None
 
     async def _log_in(
         self, over: ClientSession, job: Job, application: Application, start: datetime, text: str
@@ -181,8 +181,8 @@ class EntraAppSecret:
             return
         numbers = [number for number in answer.body.get("error_codes", []) if isinstance(number, int)]
         if not {INVALID_SECRET, EXPIRED_SECRETS} & set(numbers):
-            told = ", ".join(f"AADSTS{number}" for number in numbers) or answer.told
-            raise Refused(f"Entra gives {_name(job)} no token ({told}): does it have a service principal, enabled?")
+            codes = ", ".join(f"AADSTS{number}" for number in numbers) or answer.summary
+            raise Refused(f"Entra gives {_name(job)} no token ({codes}): does it have a service principal, enabled?")
         if self._services.now() - start < SETTLES_AFTER:
             raise NotYet(f"the new secret of {_name(job)} is not accepted everywhere yet", retry_after_s=ASK_AGAIN_S)
         raise Rejected(f"Entra does not accept the secret of {_name(job)}")
@@ -229,12 +229,12 @@ def _judge(answer: ApiResponse, job: Job) -> Mapping[str, Any]:
         return answer.body
     if answer.status == FORBIDDEN:
         raise Refused(
-            f"this app may not manage {_name(job)} ({answer.told}): give it {PERMISSION} and make it an owner"
+            f"this app may not manage {_name(job)} ({answer.summary}): give it {PERMISSION} and make it an owner"
         )
     if answer.status == NOT_FOUND:
         raise Refused(f"there is no {_name(job)}: correct the tag target", field="target")
     raise Refused(
-        f"Microsoft Graph answered {answer.told} for {_name(job)}: look at its limits and the tenant's app policies"
+        f"Microsoft Graph answered {answer.summary} for {_name(job)}: look at its limits and the tenant's app policies"
     )
 
 

@@ -39,8 +39,8 @@ def read_secret(value: SecretValue, spec: Spec) -> Value:
     found = read(value, spec.format)
     password = found.password.reveal()
     named = [leaf for name, leaf in leaves(text) if name.endswith(_CLIENT_SECRET)]
-    told = spec.format is not None or bool(named and found.name != "plain")
-    if not (_is_secret(password) or (told and _is_older(password))) or (found.name == "plain" and not spec.format):
+    named_so = spec.format is not None or bool(named and found.name != "plain")
+    if not (_is_secret(password) or (named_so and _is_older(password))) or (found.name == "plain" and not spec.format):
         raise Unusable(
             "the value is no client secret alone, nor a form that names one: write the secret's value (not its id), or "
             "set the tag format to plain if it is one of another shape",
@@ -58,9 +58,9 @@ def client_ids(value: Value) -> set[str]:
     """The client ids that a value names, in lower case."""
     if value.name == "plain":
         return set()
-    told = [(name, leaf) for name, leaf in leaves(value.text.reveal()) if name]
-    told += [(plain_name(name), leaf) for name, leaf in value.options.items()]
-    found = {leaf.lower() for name, leaf in told if name in _CLIENT_ID}
+    named = [(name, leaf) for name, leaf in leaves(value.text.reveal()) if name]
+    named += [(plain_name(name), leaf) for name, leaf in value.options.items()]
+    found = {leaf.lower() for name, leaf in named if name in _CLIENT_ID}
     # In a connection string the user is the client, with or without its tenant.
     return found if value.name == "json" or value.user is None else {*found, value.user.partition("@")[0].lower()}
 

@@ -53,7 +53,7 @@ class ApiResponse:
         return self.status in OK
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """For a message: the status and the code."""
         return f"{self.status} {self.code}" if self.code else str(self.status)
 
@@ -75,7 +75,7 @@ class ApiClient:
         Misconfigured: `base` is not https, over which alone tokens and secrets are sent.
 
     Every call raises:
-        Throttled: told to come back later. Unreachable: no answer, a fault of Azure's, or a conflict with another
+        Throttled: too many calls for now. Unreachable: no answer, a fault of Azure's, or a conflict with another
         change. Refused: the token was not accepted; everything else is an `ApiResponse` for the caller to judge.
     """
 
@@ -123,14 +123,14 @@ class ApiClient:
         if answer.code == "ScopeLocked":
             raise Refused(f"{self.name} answered that the resource has a lock: take it, or the rotator tag, away")
         if answer.status in {_TIMED_OUT, CONFLICT} or answer.status in SERVER_ERRORS:
-            raise Unreachable(f"{self.name} answered {answer.told}; it is asked again later", retry_after_s=wait)
+            raise Unreachable(f"{self.name} answered {answer.summary}; it is asked again later", retry_after_s=wait)
         if answer.status == UNAUTHORIZED and self._tokens is not None:
-            raise Refused(f"{self.name} did not accept this app's token ({answer.told}): check its managed identity")
+            raise Refused(f"{self.name} did not accept this app's token ({answer.summary}): check its managed identity")
         return answer
 
 
 class _Retry(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
-    """A few quick tries of what only reads. Who says when to come back is not asked before: the queue waits for it."""
+    """A few quick tries of what only reads. One that says when to come back is not asked before: the queue waits."""
 
     def __init__(self) -> None:
         super().__init__(retry_total=TRIES_MORE, retry_backoff_factor=BACKOFF_S, retry_on_methods=["GET"])

@@ -74,7 +74,7 @@ class StorageKey:
         """Regenerates the key that is not in use.
 
         A repetition regenerates it once more, which harms nobody: a key that was never published has no consumers.
-        Whether an earlier try did it can't be told; the account knows when a key was made, but not by whom.
+        Whether an earlier try did it, nobody can tell: the account knows when a key was made, but not by whom.
         A staged one is waited for while the list may lag: regenerated each time, it would never be listed in time.
         """
         self._two.check_realm(job)

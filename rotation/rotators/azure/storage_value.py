@@ -1,6 +1,6 @@
 """The value of a secret that holds a storage account's key: the key alone, or what names the account beside it.
 
-A consumer believes the value, so what stands beside the key must be the account's own: `AccountName=app@evil.example/`
+A consumer believes the value, so what is beside the key must be the account's own: `AccountName=app@evil.example/`
 leads a Blob client to evil.example. And what is no key must not be taken for one: it would be replaced whole.
 "Configure Azure Storage connection strings" and "Storage account overview" on Microsoft Learn name the settings and the
 endpoints; the clients split a string at each ";" and a setting at its first "=", and know no quotes.
@@ -79,34 +79,34 @@ def _check(name: str, leaf: str, account: str) -> None:
     if not (leaf.isascii() and leaf.strip().isprintable()):
         raise Unusable("the value's connection string holds a line break or a foreign sign: take it out", field="value")
     if len(set(names)) != len(names):
-        raise Unusable("a setting stands twice in the value's connection string: leave one", field="value")
+        raise Unusable("a setting is twice in the value's connection string: leave one", field="value")
     if "accountkey" in names and "accountname" not in names:
         raise _not_the_account()
-    for setting, told in settings:
-        _check_setting(setting, told, account)
+    for setting, text in settings:
+        _check_setting(setting, text, account)
 
 
 def _settings(leaf: str) -> list[tuple[str, str]] | None:
     """Of a connection string of storage, as its clients read it; None where it is none."""
     pairs = [part.partition("=") for part in leaf.split(";") if part.strip()]
-    named = [(plain_name(name), told.strip()) for name, equals, told in pairs if equals]
+    named = [(plain_name(name), text.strip()) for name, equals, text in pairs if equals]
     if not {"accountname", "accountkey", "sharedaccesssignature", *_EMULATOR} & {name for name, _ in named}:
         return None
     return named
 
 
-def _check_setting(name: str, told: str, account: str) -> None:
+def _check_setting(name: str, text: str, account: str) -> None:
     if name in _EMULATOR:
         raise Unusable("the value is for the storage emulator: write one for the account", field="value")
-    if name in _ACCOUNT and told != account:
+    if name in _ACCOUNT and text != account:
         raise _not_the_account()
-    if name in _PROTOCOL and told.lower() not in {"http", "https"}:
+    if name in _PROTOCOL and text.lower() not in {"http", "https"}:
         raise _leads_elsewhere()
-    if name == "endpointsuffix" and told.lower() not in _SUFFIXES:
+    if name == "endpointsuffix" and text.lower() not in _SUFFIXES:
         raise _leads_elsewhere()
-    if name in _HOST and not _is_owned(f"https://{told}", account):
+    if name in _HOST and not _is_owned(f"https://{text}", account):
         raise _leads_elsewhere()
-    if _ADDRESS.fullmatch(name) and not _is_owned(told, account):
+    if _ADDRESS.fullmatch(name) and not _is_owned(text, account):
         raise _leads_elsewhere()
 
 

@@ -116,7 +116,7 @@ class TwoKeys:
         body = await self._post(over, job, self._keyed.regenerate_action, self._keyed.body(slot))
         key = self._parse(body, job).get(slot)
         if key is None:
-            raise Refused(f"{self._name(job)} did not tell its new {slot}; look at its keys")
+            raise Refused(f"{self._name(job)} did not return its new {slot}; look at its keys")
         return key
 
     async def properties(self, over: ClientSession, job: Job) -> Mapping[str, Any]:
@@ -163,10 +163,10 @@ class TwoKeys:
         if answer.ok:
             return answer.body
         if answer.status == FORBIDDEN:
-            raise Refused(f"this app may not manage {self._name(job)} ({answer.told}): give it {self._keyed.roles}")
+            raise Refused(f"this app may not manage {self._name(job)} ({answer.summary}): give it {self._keyed.roles}")
         if answer.status == NOT_FOUND:
             raise Refused(f"there is no {self._name(job)} at the tag target", field="target")
-        raise Refused(f"Azure Resource Manager answered {answer.told} for {self._name(job)}")
+        raise Refused(f"Azure Resource Manager answered {answer.summary} for {self._name(job)}")
 
 
 def name_of(job: Job) -> str:

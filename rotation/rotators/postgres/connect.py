@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import Tls
+from rotation.rotators.databases.database import Account, Endpoint
+from rotation.rotators.postgres.connection import Connection, ready
 from rotation.rotators.postgres.refusals import login_error
 from rotation.rotators.postgres.scram_rounds import Watch, libpq
-from rotation.rotators.postgres.session import Account, Endpoint, Session, ready
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGconn
@@ -28,7 +29,7 @@ _VERBOSE = 2  # PQERRORS_VERBOSE in libpq-fe.h: with the SQLSTATE
 _ENVIRONMENT_ONLY = ("PGSERVICE", "PGDATESTYLE", "PGTZ", "PGGEQO")
 
 
-async def connect(endpoint: Endpoint, account: Account, tls: Tls) -> Session:
+async def connect(endpoint: Endpoint, account: Account, tls: Tls) -> Connection:
     """Log in.
 
     Raises:
@@ -48,7 +49,7 @@ async def connect(endpoint: Endpoint, account: Account, tls: Tls) -> Session:
     last = Unreachable(f"the host name of {endpoint} has no address")
     for address in await _addresses(endpoint):
         try:
-            return Session(await _log_in(_conninfo(endpoint, address, account, tls), endpoint, account), endpoint)
+            return Connection(await _log_in(_conninfo(endpoint, address, account, tls), endpoint, account), endpoint)
         except Unreachable as unreachable:
             last = unreachable
     raise last
@@ -114,7 +115,7 @@ async def _log_in(conninfo: bytes, endpoint: Endpoint, account: Account) -> PGco
     pgconn = PGconn.connect_start(conninfo)
     watch = Watch(pgconn, str(endpoint))
     try:
-        _tell_codes(pgconn)
+        _ask_for_codes(pgconn)
         async with asyncio.timeout(CONNECT_S):
             logged_in = await _poll(pgconn, watch)
     except TimeoutError:
@@ -132,7 +133,7 @@ async def _log_in(conninfo: bytes, endpoint: Endpoint, account: Account) -> PGco
     raise error
 
 
-def _tell_codes(pgconn: Any) -> None:
+def _ask_for_codes(pgconn: Any) -> None:
     libpq().PQsetErrorVerbosity(pgconn.pgconn_ptr, _VERBOSE)
 
 

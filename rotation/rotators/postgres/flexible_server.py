@@ -69,7 +69,7 @@ async def resolve(resource_id: str, services: RotatorDependencies) -> Server:
                 base_url=arm,
                 credential_scopes=[f"{arm}/.default"],
                 transport=AioHttpTransport(session=over, session_owner=False, connection_timeout=CONNECT_S),
-                retry_total=0,  # by the queue instead: the SDK would sleep for as long as it is told to
+                retry_total=0,  # by the queue instead: the SDK would sleep for as long as the answer says
                 permit_redirects=False,
             )
             found: Any = await client.servers.get(group, name)
@@ -116,8 +116,8 @@ def _ready(found: Any, name: str, asked: str) -> Server:
     state = str(found.state or "without a state")
     if state != READY:
         # Azure's own word, and none but a word.
-        told = state if state.isalpha() else "not ready"
-        raise Unreachable(f"flexible server {name} is {told}: az postgres flexible-server start, if it is stopped")
+        shown = state if state.isalpha() else "not ready"
+        raise Unreachable(f"flexible server {name} is {shown}: az postgres flexible-server start, if it is stopped")
     host = str(found.fully_qualified_domain_name or "").lower()
     suffix = POSTGRES_SUFFIXES.get(asked)
     expected = host in LOOPBACK if asked in LOOPBACK else suffix is not None and host == f"{name}{suffix}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Whoever logged in, not whom `ALTER ROLE ... SET role` turned him into: that one may not change the password.
+# The role that logged in, not the one that `ALTER ROLE ... SET role` made of it: that one may not change the password.
 _WHO = "SET LOCAL ROLE NONE"
 # Transaction by transaction: a read-only, deferrable, serializable one waits for those of others, and a standby has
 # none. It comes before any query of the transaction.
@@ -29,13 +29,13 @@ class Setting:
 
 
 SETTINGS = (
-    Setting("search_path", "pg_catalog, pg_temp", "what it names first would stand for the catalog's"),
+    Setting("search_path", "pg_catalog, pg_temp", "what it names first would be taken for the catalog's"),
     Setting("statement_timeout", "8s", "the server gives up before we do; a role's own may be a millisecond"),
     Setting("lock_timeout", "5s", "the same, for a change that waits for another"),
     Setting("transaction_timeout", "0", "a role's own may be shorter than a wait for a lock", since=170000),
     Setting("synchronous_commit", "on", "a change that a crash undoes would lock consumers out"),
     Setting("exit_on_error", "off", "a refused question would end the connection before the next one"),
-    Setting("client_min_messages", "error", "what else the server has to say is read by nobody"),
+    Setting("client_min_messages", "error", "nobody reads what else the server has to say"),
     Setting("standard_conforming_strings", "on", "a backslash in a text is a backslash"),
     Setting("jit", "off", "compiling a query that takes no time takes a second", since=110000),
 )
@@ -54,7 +54,7 @@ def neutral(sql: str, server_version: int, *, to_write: bool = False) -> str:
 
 
 def quieted(backend_pid: int) -> str:
-    """Don't let the statement into the server's log, as far as whoever is logged in may decide that."""
+    """Don't let the statement into the server's log, as far as the role that is logged in may decide that."""
     here = f"pg_backend_pid() = {backend_pid:d}"
     superuser = "EXISTS (SELECT FROM pg_roles WHERE rolname = session_user AND rolsuper)"
     return f"SELECT {_set(_QUIET)} WHERE {here}; SELECT {_set(_QUIET_BY_SUPERUSER)} WHERE {here} AND {superuser}"

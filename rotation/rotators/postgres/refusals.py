@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from rotation.errors import Refused, Rejected, RotationError, Unreachable
+from rotation.rotators.databases.database import AsksOtherwise
 
 if TYPE_CHECKING:
     from psycopg.pq.abc import PGresult
@@ -28,12 +29,12 @@ _INTERNAL, _ANOTHER_WAS_FASTER = "XX000", b"simple_heap_update"
 _WANTS_IT_IN_CLEAR = re.compile(r"hash|encrypt|plain|clear.?text", re.IGNORECASE)
 
 
-class AsksOtherwise(Refused):
-    """The server wants the password in another way than the one that does not show it to the server."""
-
-
 class KeptAsMd5(Rejected):
     """The server keeps this password as MD5, so it can't be proven by the one way that is answered."""
+
+
+class MayNotLogIn(Rejected):
+    """The password was right, and the role has no LOGIN."""
 
 
 class StatementRefused(Refused):
@@ -61,7 +62,7 @@ def login_error(message: str, endpoint: str, user: str, *, password_asked: bool)
             error = Rejected(f"the password of {role} was refused")
         case "28000" if password_asked:
             # The password was proven before the role was looked at.
-            error = Rejected(f"{role} may not log in: ALTER ROLE ... LOGIN lets it")
+            error = MayNotLogIn(f"{role} may not log in: ALTER ROLE ... LOGIN lets it")
         case "28000":
             error = Refused(
                 f"{role} is not let in from here, whatever its password: "

@@ -1,7 +1,7 @@
 """How many rounds of hashing a server asks for, looked at before libpq does them.
 
 SCRAM lets the server say how often the client hashes its password (RFC 5802, the attribute `i`), and libpq does it at
-once, in the thread that asked, as often as it is told: twenty million rounds, the work of thirteen seconds, stopped
+once, in the thread that asked, as often as it says: twenty million rounds, the work of thirteen seconds, stopped
 every other rotation of the process. libpq has no limit and no callback, so what the server sent is peeked at, in the
 socket or in the TLS layer, and libpq reads it only afterwards. It then reads the very same bytes: nothing precedes
 them in libpq's buffer. A server that sent a message's beginning before the client's nonce was known, so that the rest
@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any
 
 from rotation.errors import Refused, Unreachable
-from rotation.rotators.postgres.session import ready
+from rotation.rotators.postgres.connection import ready
 
 MAX_ROUNDS = 1_000_000  # a server's default is 4,096; this takes half a second
 QUICK_ROUNDS = 50_000  # thirty milliseconds: more is not done in the event loop's thread

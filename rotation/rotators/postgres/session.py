@@ -1,158 +1,122 @@
-"""One connection to one PostgreSQL server, over libpq's asynchronous interface.
-
-`psycopg.pq` is used, and not `psycopg.AsyncConnection`, for two things that the latter can't do. A failed login tells
-no SQLSTATE there, only the server's words in the server's language; libpq can be told to put the code in front of them
-(see "PQsetErrorVerbosity" in the PostgreSQL documentation). And when it is cancelled, it spends up to ten more seconds
-on asking the server to cancel; the engine's write fence needs a call to be over when its time is.
-"""
+"""What is done over a connection to PostgreSQL: look where it leads, look at a role, change its password."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from dataclasses import dataclass
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
-
-from rotation.errors import Unreachable
+from rotation.errors import Refused, Unreachable
 from rotation.model import SecretValue
-from rotation.rotators.postgres.refusals import statement_error
+from rotation.rotators.databases.database import NoSuchLogin, OnStandby, Primary
+from rotation.rotators.postgres.connection import Connection
+from rotation.rotators.postgres.neutral import neutral, quieted
+from rotation.rotators.postgres.refusals import StatementRefused
 
-if TYPE_CHECKING:
-    from psycopg.pq.abc import PGconn, PGresult
-
-ANSWER_S = 10.0  # for one statement; the server is told to give up before
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A server's address. host: a name or an IP address, in lower case, without brackets."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+PRIVILEGE, NO_SUCH_OBJECT, READ_ONLY, _NO_FUNCTION = "42501", "42704", "25006", "42883"
+_LOOK = "SELECT pg_is_in_recovery(), pg_backend_pid(), session_user, "
+# Whole microseconds: a date's text is the business of the role's DateStyle and TimeZone.
+_STARTED = "(EXTRACT(EPOCH FROM pg_postmaster_start_time()) * 1000000)::bigint"
+_IDENTIFIER = "(SELECT system_identifier FROM pg_control_system())"
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Who logs in, and where to. by_token: the password is an Entra token, which the server must read in clear."""
+class PostgresSession:
+    """See `rotation.rotators.databases.database.Session`."""
 
-    user: str
-    password: SecretValue
-    dbname: str
-    by_token: bool = False
-
-
-Row = tuple[str | None, ...]
-
-
-class Session:
-    """A logged-in connection; closed at the end of its `async with`, without another word to the server."""
-
-    def __init__(self, pgconn: PGconn, endpoint: Endpoint) -> None:
-        self.endpoint = endpoint
-        self._pgconn = pgconn
-        self._pgconn.nonblocking = 1
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._at = connection.endpoint
 
     def close(self) -> None:
-        self._pgconn.finish()
+        self._connection.close()
 
-    @property
-    def backend_pid(self) -> int:
-        """The server process, as the one who answered our login called it."""
-        return self._pgconn.backend_pid
+    async def is_standby(self) -> bool:
+        """PgBouncer logs in at its server only now. From version 14 on a standby says at login that it is one."""
+        # Takes no snapshot: a role whose transactions wait for those of others by default does not wait here.
+        await self._connection.query("SHOW server_version")
+        return self._connection.is_standby
 
-    @property
-    def server_version(self) -> int:
-        """The version that it said at login, such as 160004; 0 where it said none that is known."""
-        return self._pgconn.server_version
+    async def look(self, *, pooler_meant: bool) -> Primary:
+        """The identifier is the cluster's, which any role may ask for unless the owner took `pg_control_system` away.
 
-    @property
-    def is_standby(self) -> bool:
-        """Whether the server said at login that it is a standby; before version 14 it never says so."""
-        return self._pgconn.parameter_status(b"in_hot_standby") == b"on"
-
-    def verifier(self, password: SecretValue, user: str) -> str:
-        """What a server keeps of a password (RFC 5803), salted anew; made here, so that it never sees the password."""
-        made = self._pgconn.encrypt_password(password.reveal().encode(), user.encode(), b"scram-sha-256")
-        return made.decode()
-
-    async def query(self, sql: str) -> list[Row]:
-        """The last statement's rows, as text.
-
-        Raises:
-            StatementRefused: nothing changed. Unreachable: not now; or no answer, and it may have happened.
+        A server that was restored from another's backup, and one that runs on a copy of its folder, have the same one.
         """
-        from psycopg import OperationalError  # noqa: PLC0415  imported when used
+        recovering, pid, role, started, identifier = await self._asked()
+        if recovering == "t":
+            # During a failover that is so for a while, hence not for good.
+            raise OnStandby(f"{self._at} is a read-only standby: point at the primary")
+        if pid != str(self._connection.backend_pid) and not pooler_meant:
+            raise Refused(
+                f"{self._at} is a pooler such as PgBouncer, which may keep passwords of its own: set "
+                "the tag target to the server itself; or to the pooler, if it asks the server for them (auth_query)",
+                field="target",
+            )
+        return Primary(self._at, role or "", identifier, started or "")
 
+    async def check_lasts(self, user: str, days: int) -> None:
+        """By LOGIN and VALID UNTIL, which a change of the password leaves as they are."""
+        from psycopg.sql import SQL, Literal  # noqa: PLC0415  imported when used
+
+        asked = SQL(
+            "SELECT rolcanlogin, coalesce(rolvaliduntil <= now(), false), "
+            "coalesce(rolvaliduntil < now() + make_interval(days => {}), false) FROM pg_roles WHERE rolname = {}"
+        ).format(Literal(days), Literal(user))
+        found = await self._connection.query(neutral(asked.as_string(), self._connection.server_version))
+        if not found:
+            raise self._no_such_role(user)
+        [[can_log_in, expired, expires_early]] = found
+        if can_log_in != "t":
+            raise Refused(f"role {user!a} at {self._at} may not log in: ALTER ROLE ... LOGIN lets it")
+        if expired == "t":
+            raise Refused(
+                f"role {user!a} at {self._at} has ended (VALID UNTIL), and no password changes that: "
+                "ALTER ROLE ... VALID UNTIL 'infinity' or a later day"
+            )
+        if expires_early == "t":
+            raise Refused(
+                f"role {user!a} at {self._at} ends (VALID UNTIL) before its new password would: "
+                "ALTER ROLE ... VALID UNTIL a later day, or make the tag validity-days smaller"
+            )
+
+    async def set_password(self, user: str, password: SecretValue | None) -> None:
+        """The server gets a SCRAM verifier (`Connection.verifier`), and never the password."""
+        from psycopg.sql import NULL, SQL, Identifier, Literal  # noqa: PLC0415  imported when used
+
+        kept = NULL if password is None else Literal(self._connection.verifier(password, user))
+        statement = SQL("ALTER ROLE {} PASSWORD {}").format(Identifier(user), kept)
         try:
-            async with asyncio.timeout(ANSWER_S):
-                result = await self._run(sql)
-        except (OperationalError, TimeoutError):
-            # Whoever asks next on this connection would read the answer to this.
-            self.close()
-            raise Unreachable(f"{self.endpoint} did not answer; what was asked may have happened") from None
-        return [
-            tuple(_text(result.get_value(row, column)) for column in range(result.nfields))
-            for row in range(result.ntuples)
-        ]
+            await self._connection.query(neutral(statement.as_string(), self._connection.server_version, to_write=True))
+        except StatementRefused as refused:
+            raise self._refusal(user, refused) from None
 
-    async def _run(self, sql: str) -> PGresult:
-        from psycopg.pq import ExecStatus  # noqa: PLC0415  imported when used
+    async def _asked(self) -> tuple[str | None, ...]:
+        """One message, unless this server lets nobody but its owner ask for its identifier."""
+        begun, version = f"{quieted(self._connection.backend_pid)}; {_LOOK}{_STARTED}", self._connection.server_version
+        try:
+            [answer] = await self._connection.query(neutral(f"{begun}, {_IDENTIFIER}", version))
+        except StatementRefused as refused:
+            if refused.sqlstate not in {PRIVILEGE, _NO_FUNCTION}:
+                raise
+            [answer] = await self._connection.query(neutral(f"{begun}, NULL", version))
+        return answer
 
-        self._pgconn.send_query(sql.encode())
-        while self._pgconn.flush():
-            await ready(self._pgconn.socket, to_write=True)
-        last: PGresult | None = None
-        while True:
-            while self._pgconn.is_busy():
-                await ready(self._pgconn.socket)
-                self._pgconn.consume_input()
-            result = self._pgconn.get_result()
-            if result is None:
-                break
-            if result.status not in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}:
-                error = statement_error(result, str(self.endpoint))
-                await self._drain()
-                raise error
-            last = result
-        assert last is not None, "libpq answers every statement"  # noqa: S101  for the type checker
-        return last
+    def _refusal(self, role: str, refused: StatementRefused) -> Refused | Unreachable:
+        if refused.sqlstate == PRIVILEGE:
+            return Refused(
+                f"the login at {self._at} may not change role {role!a}: "
+                "give an administrator CREATEROLE and, from PostgreSQL 16 on, GRANT ... WITH ADMIN OPTION on that role"
+            )
+        if refused.sqlstate == NO_SUCH_OBJECT:
+            return self._no_such_role(role)
+        if refused.sqlstate == READ_ONLY:
+            return Unreachable(f"{self._at} is read-only: point at the primary, or look at its disk")
+        if refused.wants_clear_text:
+            return Refused(
+                f"a check of new passwords at {self._at} wants to see the one of role {role!a}, which is hashed "
+                "before it is sent: let the check take hashed ones (credcheck.encrypted_password_allowed), exempt "
+                "the role that changes the password from it (credcheck.whitelist), or take it out of "
+                f"shared_preload_libraries ({refused.message})"
+            )
+        return Refused(
+            f"{self._at} refused the new password of role {role!a}: a check of new passwords there may be the "
+            f"reason, and its settings say whom it spares ({refused.message})"
+        )
 
-    async def _drain(self) -> None:
-        """Up to the end of an answer that began with an error, so that the next statement may be sent."""
-        from psycopg import OperationalError  # noqa: PLC0415  imported when used
-
-        with contextlib.suppress(OperationalError):  # the error ended the connection
-            while True:
-                while self._pgconn.is_busy():
-                    await ready(self._pgconn.socket)
-                    self._pgconn.consume_input()
-                if self._pgconn.get_result() is None:
-                    return
-
-
-async def ready(fd: int, *, to_write: bool = False) -> None:
-    """Return when a socket can be read from, or written to."""
-    loop = asyncio.get_running_loop()
-    is_ready = asyncio.Event()
-    watch, forget = (loop.add_writer, loop.remove_writer) if to_write else (loop.add_reader, loop.remove_reader)
-    watch(fd, is_ready.set)
-    try:
-        await is_ready.wait()
-    finally:
-        forget(fd)
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode()
+    def _no_such_role(self, role: str) -> NoSuchLogin:
+        return NoSuchLogin(f"there is no role {role!a} at {self._at}: CREATE ROLE ... LOGIN makes it")

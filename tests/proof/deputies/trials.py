@@ -30,8 +30,8 @@ from rotation.policy.file import load
 from rotation.policy.known import known_names
 from rotation.ports import Ledger, Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
-from rotation.rotators.postgres import proof as postgres_proof
-from rotation.rotators.postgres.servers import servers_of
+from rotation.rotators.databases import everywhere
+from rotation.rotators.databases.servers import servers_of
 from rotation.spec import companion, parse
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 from tests.proof.deputies import vaults
@@ -172,8 +172,8 @@ async def without(walls: Sequence[str], folder: Path) -> list[Seen]:
         if "policy" in walls:
             down.enter_context(patch.object(targets_of_rules, "permitted", lambda _targets, _claimed: True))
         if "rotator" in walls:
-            anywhere = patch.object(postgres_proof, "permitted_servers", lambda job, value: servers_of(job.spec, value))
-            down.enter_context(anywhere)
+            anywhere = lambda job, value, database: servers_of(job.spec, value, database)  # noqa: E731
+            down.enter_context(patch.object(everywhere, "permitted_servers", anywhere))
         court = Court(heard, permitted, canaries)
         plain = rules(folder, permitted.port, "")
         trials = list(planted(permitted.port, canaries.port, canaries.folder))

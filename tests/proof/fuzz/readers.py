@@ -43,8 +43,10 @@ from rotation.policy.targets import parse_target
 from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure.entra_value import client_ids
-from rotation.rotators.postgres.account import _administrator, consumer
-from rotation.rotators.postgres.servers import permitted_servers, servers_of
+from rotation.rotators.databases.database import Database
+from rotation.rotators.databases.login import _administrator, consumer
+from rotation.rotators.databases.servers import permitted_servers, servers_of
+from rotation.rotators.postgres.database import PostgresDatabase
 from rotation.spec import parse
 from tests.fakes import FakeClock, InMemoryLedger, InMemoryVault
 from tests.proof.fuzz import inputs
@@ -124,6 +126,7 @@ class Readers:
         self._clock = FakeClock()
         self._asked: list[str] = []
         services = RotatorDependencies(Tokens(), Endpoints(), self._clock.now, self._clock.sleep, random.Random(1))
+        self._database = PostgresDatabase(services)
         self._rotators = {name: Watched(kind.build(services), self._asked) for name, kind in ROTATORS.items()}
 
     def look(self, hostile: Hostile) -> Heard:
@@ -142,7 +145,7 @@ class Readers:
         )
         spec = parse(tags)
         assert spec is not None
-        heard.add(_alone(hostile, secret, spec, rotator))
+        heard.add(_alone(hostile, secret, spec, rotator, self._database))
         # A plan reads as a rotation does, up to its lease: some of them are enough.
         for work in (engine.plan, engine.handle)[min(1, hostile.number % PLANNED) :]:
             heard.add(partial(self._run, work))
@@ -168,17 +171,17 @@ class Readers:
             yield f"a provider was asked: {', '.join(sorted(set(self._asked)))}"
 
 
-def _alone(hostile: Hostile, secret: Secret, spec: Spec, rotator: Rotator) -> Callable[[], object]:
+def _alone(hostile: Hostile, secret: Secret, spec: Spec, rotator: Rotator, database: Database) -> Callable[[], object]:
     """A rotation's way through the readers, without the engine."""
     value = secret.value
 
     def administrator() -> None:
-        _administrator(Login(LoginSource.ADMIN_SECRET, value, None), value)
+        _administrator(Login(LoginSource.ADMIN_SECRET, value, None), value, database)
 
     def older() -> None:
         job = _job(secret, spec, RequestedAccess((f"{inputs.HOST}:5432",), ("app",), "app"))
-        permitted_servers(job, value)
-        consumer(job, value, "app", servers_of(spec, value))
+        permitted_servers(job, value, database)
+        consumer(job, value, "app", servers_of(spec, value, database), database)
 
     def latest() -> None:
         access = rotator.requested_access(spec, secret)

@@ -81,7 +81,7 @@ def test_a_reader_that_is_not_linear_is_noticed(readers: Readers, monkeypatch: p
 
 def writes(self: engine.Engine, request: RotationRequest) -> Any:
     async def written() -> Outcome:
-        vault = self._parts.vaults[request.ref.vault]
+        vault = self._dependencies.vaults[request.ref.vault]
         held_now = await vault.get(request.ref.name)
         await vault.set(request.ref.name, held_now.value, tags=held_now.tags)
         raise Unusable("it was written all the same", field="value")
@@ -92,7 +92,7 @@ def writes(self: engine.Engine, request: RotationRequest) -> Any:
 def asks(self: engine.Engine, request: RotationRequest) -> Any:
     async def asked() -> Outcome:
         nobody: Any = None
-        await self._parts.rotator("postgres").prove(nobody)
+        await self._dependencies.rotator("postgres").prove(nobody)
         raise AssertionError
 
     return asked()

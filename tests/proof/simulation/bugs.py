@@ -32,8 +32,8 @@ from rotation.model import (
     SecretValue,
 )
 from rotation.rotators.azure.entra_app_secret import EntraAppSecret
-from rotation.rotators.postgres import change as postgres_change
-from rotation.rotators.postgres.alternating import PostgresAlternating
+from rotation.rotators.databases.alternating import Alternating
+from rotation.rotators.databases.rotator import DatabaseRotator
 from rotation.spec import companion
 from tests.fakes import InMemoryLease, InMemoryLedger
 
@@ -143,7 +143,9 @@ def _() -> AbstractContextManager[Any]:
     ) -> tuple[Draft, str | None]:
         draft, version = await whole(self, run, job, managed, asked, grace)
         if draft.value is not None and draft.slot is not None:
-            await self._publish(run, managed, Credential(draft.value, draft.slot), job.operation_id, grace)
+            await self._publish(
+                run, managed, Credential(draft.value, draft.slot), job.operation_id, grace, None, self._expiry(managed)
+            )
         return draft, version
 
     return patch.object(Change, "_stage", stage)
@@ -213,7 +215,7 @@ def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
     async def under_lease(self: Engine, run: Run) -> Outcome:
-        [rule] = self._parts.policy.rules
+        [rule] = self._dependencies.policy.rules
         window = rule.terms.window
         if run.history.open_operation() is not None and window is not None and not window.contains(run.clock.now()):
             return Outcome(Result.DEFERRED, run.request.ref, "outside the policy's window")
@@ -269,10 +271,10 @@ def _() -> Iterator[None]:
 
 @bug("ALTER repeated", seed=2)
 def _() -> AbstractContextManager[Any]:
-    async def holds(_job: Job, _credential: Credential, _services: Any) -> bool:
+    async def holds(_self: DatabaseRotator, _job: Job, _credential: Credential) -> bool:
         return False
 
-    return patch.object(postgres_change, "holds", holds)
+    return patch.object(DatabaseRotator, "_holds", holds)
 
 
 @bug("force ignoring grace", seed=102)
@@ -341,15 +343,15 @@ def _() -> AbstractContextManager[Any]:
 
 @bug("parked password not recorded first", seed=4)
 def _() -> AbstractContextManager[Any]:
-    whole = PostgresAlternating.retire
+    whole = Alternating.retire
 
-    async def retire(self: PostgresAlternating, job: Job, slot: str) -> None:
+    async def retire(self: Alternating, job: Job, slot: str) -> None:
         other = self.standby(job, slot)
         if job.standby is not None and other is not None:  # another one than what was staged and written down
             job = replace(job, standby=Credential(other, slot))
         await whole(self, job, slot)
 
-    return patch.object(PostgresAlternating, "retire", retire)
+    return patch.object(Alternating, "retire", retire)
 
 
 @bug("apply dropping an orphan", seed=374)

@@ -316,7 +316,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_bind", bind)
 
 
-@bug("never given to another, whoever needs it", seed=189)
+@bug("never given to another, even where it is needed", seed=189)
 def _() -> AbstractContextManager[Any]:
     async def why(_self: Owners, *_all: Any) -> str:
         return "which once had it"

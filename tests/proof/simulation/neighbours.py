@@ -35,7 +35,7 @@ class Neighbours(Story):
         self.deeds = Deeds(self.world, self.owned, rng, self._ask)
         self.said: dict[SecretRef, Result | RotationError] = {}
         self.again = False
-        self.facts.told.append(f"seed {self.seed}: {kind} and {self.world.other}, offset {self.offset}")
+        self.facts.told.append(f"{kind} and {self.world.other}, offset {self.offset}")
 
     def _kind(self) -> str:
         return KINDS[self.seed % len(KINDS)]

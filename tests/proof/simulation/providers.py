@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
-from typing import Protocol, Self
+from typing import Protocol
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
@@ -17,11 +17,11 @@ from rotation.errors import Rejected, Unreachable
 from rotation.model import Secret, SecretValue, Tls
 from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
-from rotation.rotators.postgres import login as postgres_login
-from rotation.rotators.postgres import proof as postgres_proof
+from rotation.rotators.databases.database import Account, Endpoint
+from rotation.rotators.postgres import database as postgres_database
+from rotation.rotators.postgres.connection import Row
 from rotation.rotators.postgres.refusals import StatementRefused
-from rotation.rotators.postgres.role import PRIVILEGE, READ_ONLY
-from rotation.rotators.postgres.session import Account, Endpoint, Row
+from rotation.rotators.postgres.session import PRIVILEGE, READ_ONLY
 from tests.fakes import Hook, no_hook
 
 SERVER = "db.example:5432"
@@ -174,13 +174,10 @@ class Database:
 
     @contextmanager
     def simulated(self) -> Iterator[None]:
-        with (
-            patch.object(postgres_login, "connect", self._connect),
-            patch.object(postgres_proof, "connect", self._connect),
-        ):
+        with patch.object(postgres_database, "connect", self._connect):
             yield
 
-    async def _connect(self, endpoint: Endpoint, account: Account, _tls: Tls) -> "_Session":
+    async def _connect(self, endpoint: Endpoint, account: Account, _tls: Tls) -> "_Connection":
         await self.hook("before", "login", account.user)
         if self.weather in {Weather.DOWN, Weather.FULL}:
             raise Unreachable(f"the server is {self.weather}")
@@ -189,7 +186,7 @@ class Database:
             raise Rejected(f"{account.user} was refused")
         self.on_login(account.user)
         await self.hook("after", "login", account.user)
-        return _Session(self, endpoint, account.user)
+        return _Connection(self, endpoint, account.user)
 
     async def alter(self, by: str, role: str, password: str | None) -> None:
         """As the server does it: whole or not at all."""
@@ -207,8 +204,8 @@ class Database:
         await self.hook("after", "change", role)
 
 
-class _Session:
-    """What the rotators use of `postgres_session.Session`."""
+class _Connection:
+    """What the rotators use of `rotation.rotators.postgres.connection.Connection`."""
 
     backend_pid = 1
     server_version = 180000
@@ -217,12 +214,6 @@ class _Session:
         self.endpoint = endpoint
         self._database = database
         self._user = user
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_error: object) -> None:
-        self.close()
 
     def close(self) -> None:
         pass

@@ -67,7 +67,7 @@ class Story:
         )
         self.facts.act = rng.choice(self.world.provider.acts) if rng.random() < 0.4 else None
         self.again = False
-        self.facts.told.append(f"seed {self.seed}: {kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
+        self.facts.told.append(f"{kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
         check, told = self.promises.check_always, self.facts.told
         self.scheduler = Scheduler(rng, self.world.time, self.plan, check, self._outage, told)
 
