@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import os
 import signal
-import sys
 from collections.abc import Mapping, Sequence
 
 import click
@@ -55,10 +53,10 @@ def cli() -> None:
 
 
 def run_cli(arguments: Sequence[str] | None) -> int:
-    """Run it -> the exit code. Errors are one line each; a reader that went away is none."""
+    """Run it -> the exit code. Errors are one line each; at a reader that went away click exits with 1."""
+    _open_what_is_closed()
     try:
         code = cli.main(arguments, prog_name="keyturn", standalone_mode=False)
-        sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
@@ -66,12 +64,17 @@ def run_cli(arguments: Sequence[str] | None) -> int:
         return _refused(error)
     except (click.Abort, KeyboardInterrupt):
         return SIGNAL + signal.SIGINT
-    except OSError as error:
-        if error.errno != errno.EPIPE:
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains once more at its end
-        return SIGNAL + signal.SIGPIPE
     return code if isinstance(code, int) else 0
+
+
+def _open_what_is_closed() -> None:
+    """Else a connection to the vault could get the number of standard output, and be written to."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, and open for a program as well
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  its signature
 
 
 def _refused(error: click.ClickException) -> int:

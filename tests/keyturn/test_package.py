@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,10 +34,7 @@ def test_pip_installs_the_library_without_what_the_service_needs(tmp_path: Path)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
-    (source / "keyturn").mkdir()
-    for path in (ROOT / "keyturn").iterdir():
-        if path.is_file():
-            (source / "keyturn" / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(ROOT / "keyturn", source / "keyturn", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([executable, "-m", "pip", "install", "-q", str(source)], check=True, timeout=300, cwd=tmp_path)
     told = python(
         "import keyturn, pathlib; print(pathlib.Path(keyturn.__file__).with_name('py.typed').is_file())",
@@ -49,3 +47,9 @@ def test_pip_installs_the_library_without_what_the_service_needs(tmp_path: Path)
     ).stdout.lower()
     assert "azure-keyvault-secrets" in listed
     assert not [name for name in ("psycopg", "azure-functions", "azure-storage", "opentelemetry") if name in listed]
+    script = tmp_path / "venv" / "bin" / "keyturn"
+    without = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert (without.returncode, without.stderr) == (1, 'keyturn: click is not installed: pip install "keyturn[cli]"\n')
+    subprocess.run([executable, "-m", "pip", "install", "-q", f"{source}[cli]"], check=True, timeout=300, cwd=tmp_path)
+    told = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert told.stdout == "keyturn 0.1.0\n"
