@@ -51,5 +51,6 @@ def test_pip_installs_the_library_without_what_the_service_needs(tmp_path: Path)
     without = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, timeout=60)
     assert (without.returncode, without.stderr) == (1, 'keyturn: click is not installed: pip install "keyturn[cli]"\n')
     subprocess.run([executable, "-m", "pip", "install", "-q", f"{source}[cli]"], check=True, timeout=300, cwd=tmp_path)
-    told = subprocess.run([script, "--version"], capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
-    assert told.stdout == "keyturn 0.1.0\n"
+    version = [str(script), "--version"]
+    with_it = subprocess.run(version, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert with_it.stdout == "keyturn 0.1.0\n"
