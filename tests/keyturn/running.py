@@ -90,10 +90,15 @@ def _is_the_program(pid: int) -> bool:
 
 def is_there(pid: int) -> bool:
     """Whether a process is there that is no zombie."""
+    return state_of(pid) not in {None, "Z"}
+
+
+def state_of(pid: int) -> str | None:
+    """As /proc/PID/stat says it: S sleeps, T is stopped, Z is a zombie. None: there is no such process."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
-        return False
+        return None
 
 
 async def gone(pid: int) -> None:

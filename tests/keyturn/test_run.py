@@ -20,7 +20,7 @@ from keyturn.command.files import SHARED_MEMORY
 from local.certificates import Certificates
 from local.vault import LocalVaults
 from tests.integration.vault_fixtures import VAULT
-from tests.keyturn.running import ROOT, Run, children_of, gone, is_keyturn, is_there, mode_of
+from tests.keyturn.running import ROOT, Run, children_of, gone, is_keyturn, is_there, mode_of, state_of
 
 OLD, NEW, OTHER = "Qx7-before-vTq", "Qx8-after-wRm", "Zk3-of-another-jPd"
 QUICK = ("--poll", "1", "--jitter", "0", "--restart-every", "0")
@@ -191,7 +191,7 @@ async def test_a_signal_to_the_group_reaches_the_program_once(run: Run, at: str)
     assert (await run.ends())[0] == 0
 
 
-async def test_ctrl_c_at_a_terminal_reaches_the_program_once(run: Run, at: str) -> None:
+async def test_ctrl_c_at_a_terminal_reaches_the_program_once_and_ctrl_z_stops_both(run: Run, at: str) -> None:
     ours, theirs = pty.openpty()
     # A session of its own whose terminal this is, as a terminal's window starts a shell.
     takes_it = (
@@ -204,11 +204,18 @@ async def test_ctrl_c_at_a_terminal_reaches_the_program_once(run: Run, at: str) 
     )  # fmt: skip
     os.close(theirs)
     start = await run.started()
-    assert os.tcgetpgrp(ours) == start["group"] == start["pid"]
+    await run.until(lambda: os.tcgetpgrp(ours) == start["group"] == start["pid"])
     os.write(ours, b"\x03")
     await run.until(lambda: bool(run.of("SIGINT")))
     await asyncio.sleep(0.3)
     assert len(run.of("SIGINT")) == 1
+
+    os.write(ours, b"\x1a")  # Ctrl-Z: both stop, so that a shell sees it, and both go on
+    await run.until(lambda: state_of(run.process.pid) == state_of(start["pid"]) == "T")
+    assert os.tcgetpgrp(ours) == run.process.pid
+    run.process.send_signal(signal.SIGCONT)
+    await run.until(lambda: "T" not in {state_of(run.process.pid), state_of(start["pid"])})
+    await run.until(lambda: os.tcgetpgrp(ours) == start["group"])
     os.write(ours, b"\x1c")
     assert (await run.ends())[0] == 4
     os.close(ours)
