@@ -182,7 +182,8 @@ async def test_an_end_by_a_signal_is_128_and_its_number(name: str, run: Run, at:
 async def test_a_signal_to_the_group_reaches_the_program_once(run: Run, at: str) -> None:
     """As a shell's Ctrl-C without a terminal of ours, or a pipeline's agent, sends it."""
     await run.start("--env", f"VALUE={at}/db", "--", "ends-at-SIGUSR1=0", start_new_session=True)
-    await run.started()
+    start = await run.started()
+    assert start["group"] == start["pid"], "two signals that come together are noted as one: this can't be"
     os.killpg(run.process.pid, signal.SIGINT)
     await run.until(lambda: bool(run.of("SIGINT")))
     await asyncio.sleep(0.3)
@@ -276,10 +277,10 @@ async def test_as_process_1_it_passes_signals_on_and_leaves_no_zombie(
     assert (await run.ends())[0] == 6
 
 
-async def test_no_descriptor_is_needed(run: Run, at: str) -> None:
-    await run.start(
-        "--env", f"VALUE={at}/db", "--", "ends-at-once=3", prefix=("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
-    )
+async def test_no_descriptor_is_needed_and_the_program_has_the_usual_ones(run: Run, at: str) -> None:
+    closing = ("sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh")
+    looking = ("sh", "-c", "for n in 0 1 2; do test -e /proc/$$/fd/$n || exit 9; done; exit 3")
+    await run.start("--env", f"VALUE={at}/db", program=looking, prefix=closing)
     assert (await run.ends())[0] == 3
 
 
