@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -101,10 +102,7 @@ def test_pip_installs_the_library_without_what_the_service_needs(tmp_path: Path)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         (source / name).parent.mkdir(exist_ok=True)
         (source / name).write_bytes((ROOT / name).read_bytes())
-    (source / "keyturn").mkdir()
-    for path in (ROOT / "keyturn").iterdir():
-        if path.is_file():
-            (source / "keyturn" / path.name).write_bytes(path.read_bytes())
+    shutil.copytree(ROOT / "keyturn", source / "keyturn", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([executable, "-m", "pip", "install", "-q", str(source)], check=True, timeout=300, cwd=tmp_path)
     told = python(
         "import keyturn, pathlib; print(pathlib.Path(keyturn.__file__).with_name('py.typed').is_file())",
@@ -121,3 +119,10 @@ def test_pip_installs_the_library_without_what_the_service_needs(tmp_path: Path)
         for name in ("psycopg", "sqlalchemy", "redis", "azure-functions", "azure-storage", "opentelemetry")
         if name in listed
     ]
+    script = tmp_path / "venv" / "bin" / "keyturn"
+    without = subprocess.run([script, "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert (without.returncode, without.stderr) == (1, 'keyturn: click is not installed: pip install "keyturn[cli]"\n')
+    subprocess.run([executable, "-m", "pip", "install", "-q", f"{source}[cli]"], check=True, timeout=300, cwd=tmp_path)
+    version = [str(script), "--version"]
+    with_it = subprocess.run(version, capture_output=True, text=True, check=True, timeout=60, cwd=tmp_path)
+    assert with_it.stdout == "keyturn 0.1.0\n"
