@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -98,6 +99,18 @@ async def test_a_followers_request_is_its_leaders() -> None:
     # It comes again: its version is superseded by now, and the leader is not due.
     assert (await world.engine.handle(event)).result is Result.NOT_DUE
     assert len(world.server.changes) == 1
+
+
+async def test_only_an_event_about_a_followers_latest_version_counts_as_early() -> None:
+    world = await world_of()
+    old = world.of(URL).version
+    await world.rotate()
+    expires = world.latest.expires_on
+    assert expires is not None
+    world.time.moment = expires - timedelta(days=30, hours=20)
+    event = RotationRequest(URL, old, Reason.NEAR_EXPIRY, "event-grid", early=True)
+    assert (await world.engine.handle(event)).result is Result.NOT_DUE
+    assert (await world.engine.handle(replace(event, version=world.of(URL).version))).result is Result.ROTATED
 
 
 async def test_an_operators_pin_is_on_the_followers_own_version() -> None:

@@ -89,6 +89,11 @@ def test_what_can_not_or_may_not_be_written_is_left_alone(
     assert Followed(by, found=[follower(value)]).behind() == []
 
 
+def test_a_follower_of_another_user_with_the_same_password_is_behind() -> None:
+    other = follower("postgresql://other:pw1-long@db.example/orders")
+    assert Followed(lead(URI, ONE_ROLE), found=[other]).behind() == [other]
+
+
 def test_a_leader_that_no_form_reads_gives_nothing() -> None:
     with pytest.raises(Unusable):
         lead("mysql://app:pw@db.example/orders", ONE_ROLE)
