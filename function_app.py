@@ -99,6 +99,19 @@ async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
     )
 
 
+@app.route("vaults/{vault}/secrets/{name}/readers", methods=["GET"])
+async def read_readers(req: func.HttpRequest) -> func.HttpResponse:
+    """Who read the old value of one secret, and who has not read the new one yet."""
+    from handlers import readers
+
+    route = req.route_params
+    return _http(
+        await _served(
+            req, lambda http_request: readers.read_readers(running, http_request, route["vault"], route["name"])
+        )
+    )
+
+
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     """The configuration was sound, or the app would not have started."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rotation.addresses import is_guid
 from rotation.errors import HttpClosed, Misconfigured
 from rotation.frozen import Frozen
 from rotation.terms import Endpoints
@@ -37,6 +38,7 @@ class Settings(Frozen):
     telemetry: the worker has loaded OpenTelemetry.
     storage_account, own_accounts: what the app lives on; the host's account by its name, and all by their resource ids.
     site: the app's own name on App Service; None elsewhere.
+    audit_workspace: the Log Analytics workspace that has the vaults' audit log, by its GUID; None: none is asked.
     vault_creations: of new versions in ten seconds, in each vault. server_connections: to each database server.
     """
 
@@ -55,6 +57,7 @@ class Settings(Frozen):
     telemetry: bool
     vault_creations: int
     server_connections: int
+    audit_workspace: str | None = None
 
 
 def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
@@ -79,6 +82,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         telemetry=any(environment.get(name, "").lower().strip() in _WORKERS_TRUE for name in _TELEMETRY),
         vault_creations=_number(environment, "ROTATION_VAULT_CREATIONS", least=10, most=100_000, default=290),
         server_connections=_number(environment, "ROTATION_SERVER_CONNECTIONS", least=1, most=1_000, default=8),
+        audit_workspace=_audit_workspace(environment.get("ROTATION_AUDIT_WORKSPACE", "")),
     )
 
 
@@ -181,6 +185,16 @@ def _own_accounts(text: str) -> tuple[str, ...]:
     return found
 
 
+def _audit_workspace(text: str) -> str | None:
+    if text and not is_guid(text.lower()):
+        raise Misconfigured(
+            "ROTATION_AUDIT_WORKSPACE is the workspace's id, a GUID: az monitor log-analytics workspace show "
+            "--query customerId",
+            field="ROTATION_AUDIT_WORKSPACE",
+        )
+    return text.lower() or None
+
+
 def _queue_service(environment: Mapping[str, str]) -> str | None:
     service = environment.get("AzureWebJobsStorage__queueServiceUri")
     account = environment.get("AzureWebJobsStorage__accountName")
@@ -195,6 +209,7 @@ def _endpoints(environment: Mapping[str, str]) -> Endpoints:
         login=(_https(environment, "AZURE_AUTHORITY_HOST") or usual.login).rstrip("/"),
         devops=(_https(environment, "ROTATION_DEVOPS_ENDPOINT") or usual.devops).rstrip("/"),
         github=(_https(environment, "ROTATION_GITHUB_ENDPOINT") or usual.github).rstrip("/"),
+        logs=(_https(environment, "ROTATION_LOGS_ENDPOINT") or usual.logs).rstrip("/"),
         postgres_scope=environment.get("ROTATION_POSTGRES_SCOPE") or usual.postgres_scope,
     )
 

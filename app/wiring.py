@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.identity import Tokens, credential
 from app.notifier import Notifier
@@ -18,13 +19,19 @@ from app.settings import Settings
 from app.shutdown import Shutdown
 from app.telemetry import Telemetry, telemetry
 from rotation.engine.engine import Engine, EngineDependencies
+from rotation.engine.followers import Followers
 from rotation.engine.sweep import Sweeper
 from rotation.errors import Unusable
 from rotation.policy import Policy
 from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
+from rotation.readers import NoReaders, Readers
 from rotation.refresh_targets import Refresher
 from rotation.refreshers import REFRESHERS
 from rotation.rotators import ROTATORS
+
+if TYPE_CHECKING:
+    import aiohttp
+    from azure.core.credentials_async import AsyncTokenCredential
 
 
 def _now() -> datetime:
@@ -38,6 +45,7 @@ class App:
     settings: Settings
     engine: Engine
     sweeper: Sweeper
+    followers: Followers
     vaults: Mapping[str, Vault]
     ledger: Ledger
     policy: Policy
@@ -47,6 +55,7 @@ class App:
     telemetry: Telemetry
     poison: PoisonQueueMonitor
     shutdown: Shutdown
+    readers: Readers
 
 
 async def build(settings: Settings, policy: Policy) -> App:
@@ -74,6 +83,7 @@ async def build(settings: Settings, policy: Policy) -> App:
     services = RotatorDependencies(
         Tokens(identity), settings.endpoints, _now, asyncio.sleep, random.SystemRandom(), connections
     )
+    readers = _readers(settings, identity, session)
     rotators: dict[str, Rotator] = {}
 
     def rotator(name: str) -> Rotator:
@@ -94,17 +104,17 @@ async def build(settings: Settings, policy: Policy) -> App:
     observer = telemetry(on=settings.telemetry)
     request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
     shutdown.listen()
-    engine = Engine(
-        EngineDependencies(
-            vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
-            stopping=lambda: shutdown.asked, refresher=refresher,
-        )
+    dependencies = EngineDependencies(
+        vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
+        stopping=lambda: shutdown.asked, readers=readers, refresher=refresher,
     )  # fmt: skip
+    followers = Followers(dependencies)
     notifier = Notifier(settings.outcome_topic, identity)
     return App(
         settings,
-        engine,
-        Sweeper(ledger, policy),
+        Engine(dependencies),
+        Sweeper(ledger, policy, followers=followers),
+        followers,
         vaults,
         ledger,
         policy,
@@ -114,4 +124,21 @@ async def build(settings: Settings, policy: Policy) -> App:
         observer,
         PoisonQueueMonitor(settings.queue_service, identity),
         shutdown,
+        readers,
     )
+
+
+def _readers(settings: Settings, identity: AsyncTokenCredential, session: aiohttp.ClientSession) -> Readers:
+    """The audit log, where one is configured."""
+    if settings.audit_workspace is None:
+        return NoReaders()
+    from rotation.rotators.token_claims import claims_of  # noqa: PLC0415  only one of the two is used
+    from rotation.stores.audit_log import AuditLog  # noqa: PLC0415  likewise
+
+    endpoint, tokens = settings.endpoints.logs, Tokens(identity)
+
+    async def whoami() -> str | None:
+        oid = claims_of(await tokens.token(f"{endpoint}/.default")).get("oid")
+        return oid if isinstance(oid, str) else None
+
+    return AuditLog(settings.audit_workspace, endpoint, identity, session, whoami, _now)

@@ -15,11 +15,11 @@ from handlers.callers import Role, caller
 from handlers.http import HttpRequest, HttpResponse
 from handlers.reading import rotator_of, vault_of
 from handlers.strict import json_object, no_body, query
-from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale
+from rotation.errors import Disabled, Malformed, NotFound, RotationError, Stale, Unusable
 from rotation.model import Adopt, Force, Outcome, Reason, Result, RotationRequest, SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.side_by_side import side_by_side
-from rotation.spec import checked_name, checked_word, is_companion
+from rotation.spec import checked_name, checked_word, is_companion, leader_of
 
 PARAMETERS = ("dry_run", "if_version", "force", "restore_tags", "adopt", "slots")
 FILTERS = ("vaults", "names", "rotators")
@@ -136,7 +136,15 @@ def _filter(raw: Mapping[str, object]) -> tuple[dict[str, list[str]], Force]:
 
 def _fits(item: SecretItem, wish: Mapping[str, list[str]]) -> bool:
     rotator = rotator_of(item)
-    if rotator is None or is_companion(item.ref.name) or not item.enabled:
+    # A follower is written by its leader's run, which this filter may mean as well: asked for twice, it rotated twice.
+    if rotator is None or _follows(item) or is_companion(item.ref.name) or not item.enabled:
         return False
     by_name = not wish["names"] or any(fnmatchcase(item.ref.name.lower(), one) for one in wish["names"])
     return by_name and (not wish["rotators"] or rotator.lower() in wish["rotators"])
+
+
+def _follows(item: SecretItem) -> bool:
+    try:
+        return leader_of(item.tags) is not None
+    except Unusable:
+        return False  # its own run says what is wrong

@@ -14,6 +14,7 @@ from rotation.errors import (
     LengthRequired,
     Malformed,
     Misconfigured,
+    NoAuditLog,
     NotFound,
     Refused,
     RotationError,
@@ -37,6 +38,7 @@ _STATUS: tuple[tuple[type[RotationError], int], ...] = (
     (Transient, 503),
     (HttpClosed, 503),
     (Misconfigured, 500),
+    (NoAuditLog, 501),
 )
 _TITLES = {
     400: "The request can't be understood",
@@ -46,6 +48,7 @@ _TITLES = {
     411: "The body has no length",
     422: "A tag or the value can't be used",
     500: "A fault of the app",
+    501: "This deployment can't do that",
     502: "The provider refused",
     503: "Not reachable now",
 }

@@ -11,13 +11,13 @@ from app.wiring import App
 from handlers.callers import Role, caller
 from handlers.http import HttpRequest, HttpResponse
 from handlers.strict import looks_only
-from rotation.errors import Disabled, NotFound, RotationError
+from rotation.errors import Disabled, NotFound, Redactor, RotationError
 from rotation.ledger.history import History
 from rotation.ledger.records import Record
-from rotation.model import SecretItem, SecretRef
+from rotation.model import Secret, SecretItem, SecretRef
 from rotation.ports import Vault
 from rotation.side_by_side import side_by_side
-from rotation.spec import checked_name, due_at, is_companion, parse
+from rotation.spec import checked_name, due_at, is_companion, leader_of, parse
 
 MAX_CONCURRENT = 16  # reads side by side
 
@@ -56,7 +56,23 @@ async def read_secret(running: LazyApp, http_request: HttpRequest, vault: str, n
         "slot": slot,
         "history": _history(records),
     }
-    return HttpResponse(200, body)
+    return HttpResponse(200, body | await _following(app, secret, History(records)))
+
+
+async def _following(app: App, secret: Secret, history: History) -> dict[str, object]:
+    """Whom the secret follows, or who follows it; nothing where the policy says nothing of either."""
+    try:
+        leader = leader_of(secret.tags)
+        if leader is not None:
+            return {"follows": str(leader)} if app.policy.lets_follow(secret.ref, leader) else {}
+        if not app.policy.followers_of(secret.ref):
+            return {}
+        found = await app.followers.standing(secret, history, Redactor())
+    except RotationError as error:
+        return {"followers": None, "followers_unknown": error.message}
+    return {
+        "followers": [{"vault": ref.vault, "secret": ref.name, "past": past, "detail": why} for ref, past, why in found]
+    }
 
 
 def _history(records: Sequence[Record]) -> list[object]:
@@ -84,12 +100,13 @@ def _state(item: SecretItem, history: History, version: str | None) -> str:
     if not item.enabled:
         return "disabled"
     try:
-        spec = parse(item.tags)
+        spec, follows = parse(item.tags), leader_of(item.tags) is not None
     except RotationError:
         return "unusable"
     if spec is None:
         # A person who takes the tag off a version of ours means it; one who writes a version without it has lost it.
-        return "tags_lost" if history.tags() and version not in history.versions() else "unmanaged"
+        lost = history.tags() and version not in history.versions()
+        return "follower" if follows else "tags_lost" if lost else "unmanaged"
     if history.open_operation() is not None:
         return "interrupted"
     if item.expires_on is not None and item.expires_on <= now:

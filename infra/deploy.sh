@@ -115,6 +115,8 @@ fi
 step "6/10 infrastructure"
 given=(--name "keyturn-$name" --location "$location" --parameters "$parameters"
     --parameters "name=$name" "httpAuth=$mode" "entraClientId=$client" "grants=@$work/grants.json" "resourceGroupTags=@$work/vaults/group-tags.json")
+# A rule that waits for readers makes the app ask the workspace, whatever the parameters say.
+if [ "$(field "$work/rights.json" auditReaders)" = true ]; then given+=(--parameters auditReaders=true); fi
 if $what_if; then
     az deployment sub what-if "${given[@]}" ||
         stop "the infrastructure can't be planned" "mend what the lines above name; the account needs to be Owner, or Contributor and User Access Administrator"

@@ -73,6 +73,7 @@ param network = {
 param allowedAddresses = ['203.0.113.0/28'] // the agents that deploy
 
 param workspaceId = '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-logs/providers/Microsoft.OperationalInsights/workspaces/log-prod'
+param auditReaders = true // who still holds an old value: GET …/readers, and rules with retire = "when-unread"
 param actionGroupIds = [
   '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-logs/providers/Microsoft.Insights/actionGroups/ag-oncall'
 ]

@@ -63,6 +63,9 @@ param identityId string = ''
 @description('The id of a Log Analytics workspace that is there already. Empty: make one.')
 param workspaceId string = ''
 
+@description('true: the app may read the vaults\' audit log in the workspace, to say who still holds an old value. infra/deploy.sh sets it where a rule of the policy says retire = "when-unread".')
+param auditReaders bool = false
+
 @description('How many days logs are kept, in a workspace that is made here.')
 @minValue(30)
 @maxValue(730)
@@ -156,6 +159,7 @@ var places = {
   deadLetterContainer: ['${hostStorageId}/blobServices/default/containers/${deadLetterContainer}']
   outcomeTopic: outcomeTopic ? [topicId] : []
   applicationInsights: ['${home}/Microsoft.Insights/components/${insightsName}']
+  workspace: auditReaders ? [workspaceResourceId] : []
 }
 
 // What the app reaches, and is reached, by inside a private network.
@@ -330,7 +334,7 @@ module roles 'modules/roles.bicep' = if (createRoles) {
 module app 'modules/function-app.bicep' = {
   name: '${name}-function-app'
   scope: group
-  dependsOn: [hostStorage, ledgerStorage, monitoring, roles]
+  dependsOn: [hostStorage, ledgerStorage, roles]
   params: {
     name: appName
     planName: 'plan-${name}'
@@ -348,7 +352,9 @@ module app 'modules/function-app.bicep' = {
     sweepSchedule: sweepSchedule
     vaultCreations: vaultCreations
     serverConnections: serverConnections
+    auditWorkspace: auditReaders ? monitoring.outputs.customerId : ''
     graphEndpoint: cloud.graph
+    logsEndpoint: cloud.logs
     httpAuth: httpAuth
     entraClientId: clientId
     allowedClients: allowedClients

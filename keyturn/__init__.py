@@ -9,7 +9,7 @@
 Nothing of Azure is imported before a secret is read.
 """
 
-from keyturn.errors import KeyturnError, MissingSecrets, NoOther, NotReadable, VaultAway, WrongReference
+from keyturn.errors import KeyturnError, MissingSecrets, NoOther, NotReadable, NotUsable, VaultAway, WrongReference
 from keyturn.required import require, variable_name
 from keyturn.secret import RotatingSecret
 from keyturn.secret_async import AsyncRotatingSecret
@@ -20,6 +20,7 @@ __all__ = [
     "MissingSecrets",
     "NoOther",
     "NotReadable",
+    "NotUsable",
     "RotatingSecret",
     "VaultAway",
     "WrongReference",

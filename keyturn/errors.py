@@ -37,6 +37,10 @@ class NoOther(KeyturnError):
     """A login was refused, and the vault has no other version than the refused one."""
 
 
+class NotUsable(KeyturnError, ValueError):
+    """The secret was read, and its value is none that this client can log in with."""
+
+
 class MissingSecrets(KeyturnError):
     """Some of the secrets that were required can't be read.
 

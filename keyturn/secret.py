@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 import time
 import weakref
 from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
-from keyturn.errors import KeyturnError, NoOther, VaultAway
+from keyturn.errors import KeyturnError, VaultAway
 from keyturn.grace import in_grace
 from keyturn.held import Held, Version
+from keyturn.known import Good, Known, Search
+from keyturn.logins import note
 from keyturn.reference import parse
-from keyturn.timing import AWAY_S, RECHECK_S, REFRESH_S, WAIT_S, pauses, spread
+from keyturn.timing import REFRESH_S, WAIT_S
 from keyturn.vault import Reader, SdkReader
 
 if TYPE_CHECKING:
     from azure.core.credentials import TokenCredential
+
+T = TypeVar("T")
 
 
 class RotatingSecret:
@@ -50,28 +55,27 @@ class RotatingSecret:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._reference = parse(reference)
-        self._make_reader = reader or (lambda: SdkReader(self._reference, credential))
-        self._wait_s, self._refresh_s = wait_s, refresh_s
-        self._monotonic, self._sleep = monotonic, sleep
-        self._rng = random.Random()  # noqa: S311  spreads reads; nothing secret depends on it
-        self._known: Version | None = None
-        self._good: tuple[str, tuple[Held, ...]] | None = None  # of which newest version, and those that are good
-        self._look_at = 0.0
-        self._in_vain: tuple[Held, float] | None = None  # what was waited for in vain, and when it may be read again
-        self._unknown_at = -RECHECK_S  # when an unknown value was last looked for
+        self._known = Known(parse(reference), monotonic, wait_s=wait_s, refresh_s=refresh_s)
+        self._make_reader = reader or (lambda: SdkReader(self._known.reference, credential))
+        self._sleep = sleep
         self._begin()
         _ALL.add(self)
 
     def _begin(self) -> None:
         """What a fork must not share with its parent: locks that a thread may hold, connections."""
         self._reader: Reader | None = None
-        self._changed = threading.Condition()
-        self._reading = False
+        self._lock = threading.Lock()  # over what follows, for moments only
+        self._listing = threading.Lock()  # while versions are listed
+        self._flight: Future[Version] | None = None  # the search that is under way
         self._refreshing = False
 
+    @property
+    def reference(self) -> str:
+        """Which secret it is: `https://VAULT/secrets/NAME`."""
+        return str(self._known.reference)
+
     def __repr__(self) -> str:
-        return f"RotatingSecret({str(self._reference)!r})"
+        return f"RotatingSecret({self.reference!r})"
 
     def __enter__(self) -> Self:
         return self
@@ -94,11 +98,11 @@ class RotatingSecret:
         Raises:
             NotReadable, VaultAway: none is known yet, and it can't be read now.
         """
-        known = self._known
-        if known is None:
+        latest = self._known.latest
+        if latest is None:
             return self._other(None).value.reveal()
         self._refresh_if_old()
-        return known.value.reveal()
+        return latest.value.reveal()
 
     def other_than(self, refused: str) -> str:
         """The value of another version than the one that was refused just now; waited for, up to `wait_s` seconds.
@@ -112,18 +116,38 @@ class RotatingSecret:
         del refused  # no traceback of what follows shows it
         return self._other(held).value.reveal()
 
+    def log_in(self, connect: Callable[[str], T], refused: Callable[[Exception], bool]) -> T:
+        """What `connect` returns for the newest value; where that is refused, for another one, waited for.
+
+        Args:
+            connect: logs in, and nothing else: it is called again after a refused login, with another value each time.
+            refused: whether an error of `connect` says that the server refused this login.
+
+        Raises:
+            NotReadable, VaultAway: no value is known. Else what `connect` raised last; if no other value is there, with
+            a note that says so.
+        """
+        held, tries = Held(self.value), self._known.tries()
+        while True:
+            try:
+                return connect(held.reveal())
+            except Exception as error:
+                if not refused(error) or not tries.another() or (other := self._other_or_note(held, error)) is None:
+                    raise
+                held = other
+
     @property
     def accepted(self) -> tuple[str, ...]:
         """All values that are good now, the newest first: it, and those whose grace period is not over.
 
         For whoever checks API keys, signatures or tokens instead of logging in.
         """
-        known = self._known or self._other(None)
+        latest = self._known.latest or self._other(None)
         self._refresh_if_old()
-        good = self._good
-        if good is None or good[0] != known.id:
+        good = self._known.good
+        if good is None or good.of != latest.id:
             good = self._read_good()
-        return tuple(value.reveal() for value in good[1])
+        return tuple(value.reveal() for value in good.values)
 
     def accepts(self, presented: str) -> bool:
         """Whether what a caller presents is good now. An unknown one may be newer than what is known: then it is read.
@@ -134,108 +158,97 @@ class RotatingSecret:
         del presented
         if any(Held(good) == held for good in self.accepted):
             return True
-        with self._changed:
-            if self._monotonic() < self._unknown_at + RECHECK_S:
+        with self._lock:
+            if not self._known.may_look_for_unknown():
                 return False
-            self._unknown_at = self._monotonic()
         try:
             self._read()
         except KeyturnError:
             return False
         return any(Held(good) == held for good in self.accepted)
 
-    def _other(self, refused: Held | None) -> Version:
-        """Single flight: one thread reads until another version is there, the others wait for what it finds."""
-        until = self._monotonic() + self._wait_s
-        with self._changed:
-            while True:
-                known = self._known
-                if known is not None and known.value != refused:
-                    return known
-                if not self._reading:
-                    self._reading = True
-                    break
-                self._changed.wait(max(0.0, until - self._monotonic()) or 0.001)
-                if self._monotonic() >= until and self._reading:
-                    raise NoOther(self._no_other())
+    def _other_or_note(self, refused: Held, error: Exception) -> Held | None:
         try:
-            return self._wait_for_other(refused, until)
-        finally:
-            with self._changed:
-                self._reading = False
-                self._changed.notify_all()
+            return self._other(refused).value
+        except KeyturnError as why:
+            note(error, why)
+        return None
 
-    def _wait_for_other(self, refused: Held | None, until: float) -> Version:
-        failed: KeyturnError | None = None
-        once = self._waited_in_vain(refused)
-        for pause in pauses(self._rng):
-            if self._monotonic() + pause > until:
-                break
+    def _other(self, refused: Held | None) -> Version:
+        """Single flight: one thread reads till another version is there; the others get what it finds, or its error."""
+        while True:
+            with self._lock:
+                known = self._known.other_than(refused)
+                if known is not None:
+                    return known
+                flight = self._flight
+                if flight is None:
+                    search = self._known.search(refused)
+                    mine = self._flight = Future[Version]()
+                    break
+            with suppress(CancelledError):  # the thread that looked was interrupted: somebody else has to
+                found = flight.result()  # a search is bounded
+                if found.value != refused:
+                    return found
+        try:
+            mine.set_result(self._found_by(search))
+        except KeyturnError as error:
+            mine.set_exception(error)
+        finally:
+            with self._lock:
+                self._flight = None
+            mine.cancel()  # does nothing to what has a result or an error
+        return mine.result()
+
+    def _found_by(self, search: Search) -> Version:
+        while (pause := search.pause()) is not None:
             self._sleep(pause)
             try:
-                found = self._read()
-            except VaultAway as away:
-                failed = away
-                if refused is None and away.retry_after_s is None:
-                    break  # nothing is known at the start: whoever starts the app decides whether to try again
-                if self._monotonic() + (away.retry_after_s or 0.0) > until:
-                    break
-                self._sleep(away.retry_after_s or 0.0)
-                continue
-            if found.value != refused:
-                self._in_vain = None
-                return found
-            failed = None
-            if once:
-                break
-        if refused is not None:
-            self._in_vain = (refused, self._monotonic() + RECHECK_S)
-        raise failed or NoOther(self._no_other())
-
-    def _waited_in_vain(self, refused: Held | None) -> bool:
-        """Whether this one was waited for already: then one look is enough, and none within a second of the last."""
-        if refused is None or self._in_vain is None or self._in_vain[0] != refused:
-            return False
-        if self._monotonic() < self._in_vain[1]:
-            raise NoOther(self._no_other())
-        return True
-
-    def _no_other(self) -> str:
-        return (
-            f"{self._reference}: the login was refused, and the vault has no other version than the refused one: "
-            "look whether the secret was rotated, or changed by hand where it is used"
-        )
+                search.saw(self._read())
+            except KeyturnError as error:
+                search.failed(error)
+        return search.result()
 
     def _read(self) -> Version:
-        if self._reader is None:
-            self._reader = self._make_reader()
+        with self._lock:
+            read = self._known.begin_read()
         try:
-            found = self._reader.latest()
-        except KeyturnError:
-            self._look_at = self._monotonic() + spread(AWAY_S, self._rng)
+            found = self._opened().latest()
+        except KeyturnError as error:
+            with self._lock:
+                self._known.failed(error)
             raise
-        self._look_at = self._monotonic() + spread(self._refresh_s, self._rng)
-        self._known = found
-        return found
+        with self._lock:
+            return self._known.took(read, found)
 
-    def _read_good(self) -> tuple[str, tuple[Held, ...]]:
-        with self._changed:
-            known = self._known
-            assert known is not None  # noqa: S101  callers have read one
-            if self._good is not None and self._good[0] == known.id:
-                return self._good
+    def _opened(self) -> Reader:
+        with self._lock:
             if self._reader is None:
                 self._reader = self._make_reader()
-            versions, now = self._reader.listed()
-            older = [self._reader.version(one).value for one in in_grace(versions, known.id, now)]
-            self._good = (known.id, (known.value, *older))
-            return self._good
+            return self._reader
+
+    def _read_good(self, *, anew: bool = False) -> Good:
+        with self._listing:
+            latest, good = self._known.latest, self._known.good
+            assert latest is not None  # noqa: S101  callers have read one
+            if good is not None and good.of == latest.id and not anew:
+                return good
+            try:
+                versions, now = self._opened().listed()
+                older = [self._opened().version(one).value for one in in_grace(versions, latest.id, now)]
+            except KeyturnError as error:
+                served = self._known.good_while_away(latest)
+                if served is None or not isinstance(error, VaultAway):
+                    raise
+                return served
+            self._known.good = Good(latest.id, (latest.value, *older))
+            return self._known.good
 
     def _refresh_if_old(self) -> None:
-        if self._monotonic() < self._look_at:
+        if not self._known.is_old:
             return
-        with self._changed:
-            if self._refreshing or self._reading:
+        with self._lock:
+            if self._refreshing or self._flight is not None:
                 return
             self._refreshing = True
         threading.Thread(target=self._refresh, name="keyturn-refresh", daemon=True).start()
@@ -243,9 +256,8 @@ class RotatingSecret:
     def _refresh(self) -> None:
         try:
             self._read()
-            if self._good is not None:
-                self._good = None
-                self._read_good()
+            if self._known.good is not None:
+                self._read_good(anew=True)
         except KeyturnError:
             return  # what is known stays; `_read` has set when to look again
         finally:
@@ -258,6 +270,7 @@ _ALL: weakref.WeakSet[RotatingSecret] = weakref.WeakSet()
 def _in_child() -> None:
     for secret in list(_ALL):
         secret._begin()  # noqa: SLF001  of this module's own class
+        secret._known.forked()  # noqa: SLF001  as above
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

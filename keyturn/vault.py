@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CALL_S = 5.0  # the longest that one call waits for the network
+THROTTLED_S = 1.0  # where a throttled answer does not say for how long; Key Vault counts calls over ten seconds
 _UNAUTHORIZED, _FORBIDDEN, _NOT_FOUND, _TOO_MANY, _SERVER = 401, 403, 404, 429, 500
 
 
@@ -61,14 +62,7 @@ class SdkReader:
             credential = self._owned = DefaultAzureCredential()
         self._name = reference.name
         self._reference = reference
-        self._client = SecretClient(
-            reference.vault,
-            credential,
-            verify_challenge_resource=not reference.is_local,
-            retry_total=0,
-            connection_timeout=CALL_S,
-            read_timeout=CALL_S,
-        )
+        self._client = SecretClient(reference.vault, credential, **_options(reference))
 
     def latest(self) -> Version:
         return _version(_asked(self._reference, lambda: self._client.get_secret(self._name)))
@@ -102,14 +96,7 @@ class AsyncSdkReader:
             credential = self._owned = DefaultAzureCredential()
         self._name = reference.name
         self._reference = reference
-        self._client = SecretClient(
-            reference.vault,
-            credential,
-            verify_challenge_resource=not reference.is_local,
-            retry_total=0,
-            connection_timeout=CALL_S,
-            read_timeout=CALL_S,
-        )
+        self._client = SecretClient(reference.vault, credential, **_options(reference))
 
     async def latest(self) -> Version:
         return _version(await _awaited(self._reference, self._client.get_secret(self._name)))
@@ -130,6 +117,15 @@ class AsyncSdkReader:
         await self._client.close()
         if self._owned is not None:
             await self._owned.close()
+
+
+def _options(reference: Reference) -> dict[str, Any]:
+    return {
+        "verify_challenge_resource": not reference.is_local,
+        "retry_total": 0,
+        "connection_timeout": CALL_S,
+        "read_timeout": CALL_S,
+    }
 
 
 class _Clock:
@@ -218,11 +214,18 @@ def _refused(reference: Reference, error: Any) -> KeyturnError:
 
 
 def _retry_after_s(error: Any) -> float | None:
+    """Seconds, or a date as RFC 9110 allows; a vault that throttles without saying for how long is left alone a bit."""
     text = error.response.headers.get("Retry-After") if error.response is not None else None
-    try:
-        return None if text is None else max(0.0, float(text))
-    except ValueError:
-        return None
+    if text is not None:
+        try:
+            return max(0.0, float(text))
+        except ValueError:
+            pass
+        try:
+            return max(0.0, (parsedate_to_datetime(text) - datetime.now(UTC)).total_seconds())
+        except (ValueError, TypeError):
+            pass
+    return THROTTLED_S if error.status_code == _TOO_MANY else None
 
 
 def _first_line(error: Exception) -> str:

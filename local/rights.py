@@ -20,7 +20,7 @@ from typing import Any, Self
 from infra.rights.needed import derive
 from infra.rights.table import load
 from local.identity import APP_CLIENT_ID, object_id
-from local.resources import vault_resource
+from local.resources import vault_resource, workspace_resource
 from rotation.policy import Policy
 
 APP_OID = object_id(APP_CLIENT_ID)
@@ -85,6 +85,9 @@ def deployed(policy: Policy, vaults: Sequence[str]) -> Rights:
     for need in needed.targets:
         role = table.roles[str(table.grant(need.grant).custom)]
         rights += [Right(action, need.scope) for action in role.actions]
+    if needed.audit_log:
+        actions = table.roles[str(table.grant("audit-log").custom)].actions
+        rights += [Right(action, workspace_resource().lower()) for action in actions]
     [permission] = table.graph
     rights += [Right(permission.name, f"{GRAPH}/{one}") for one in needed.applications]
     return Rights(rights)

@@ -107,6 +107,12 @@ class Misconfigured(RotationError):
     code = "misconfigured"
 
 
+class NoAuditLog(RotationError):
+    """No audit log is configured, so that nobody can say who reads a secret (501)."""
+
+    code = "no_audit_log"
+
+
 class HttpClosed(RotationError):
     """Nothing proves who calls over HTTP, so that nobody is served until a setting is mended (503)."""
 

@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
 from rotation.errors import Malformed, Unusable
-from rotation.model import Spec
+from rotation.model import SecretRef, Spec
 from rotation.terms import COMPANION_SUFFIX
 
 # Our name of each tag, and Microsoft's samples' name for the same, as it is spelled there.
 SAMPLE_NAMES = {"validity-days": "ValidityPeriodDays", "slot": "CredentialId", "target": "ProviderAddress"}
-ASKING = ("rotator", "validity-days", "lead-days", "target", "slots", "grace-hours", "format")
+ASKING = ("rotator", "validity-days", "lead-days", "target", "slots", "grace-hours", "format", "follows")
 INFORMING = ("slot", "rotated-at", "rotated-from")
 OURS = frozenset({*ASKING, *INFORMING, *(name.lower() for name in SAMPLE_NAMES.values())})
 
@@ -58,12 +58,14 @@ def checked_word(text: str, field: str) -> str:
 def parse(tags: Mapping[str, str]) -> Spec | None:
     """What the tags ask for; None where no `rotator` tag (or a blank one) makes the secret a managed one.
 
+    So it is with the tag `follows`: a secret that repeats another's credential is changed by that one's runs alone.
+
     Raises:
         Unusable: a tag can't be understood; `field` is its name as the samples or we spell it.
     """
     asked = _Asked(tags)
     rotator = asked.text("rotator")
-    if rotator is None:
+    if rotator is None or asked.text("follows") is not None:
         return None
     return Spec(
         rotator=rotator,
@@ -75,6 +77,31 @@ def parse(tags: Mapping[str, str]) -> Spec | None:
         current_slot=asked.text("slot"),
         format=asked.text("format"),
     )
+
+
+def leader_of(tags: Mapping[str, str]) -> SecretRef | None:
+    """The secret whose credential this one repeats, by its tag `follows`; None where there is no such tag.
+
+    In lower case, as the policy has it: Key Vault's names are case-insensitive.
+
+    Raises:
+        Unusable: field "follows"; it is not VAULT/SECRET.
+    """
+    text = _Asked(tags).text("follows")
+    if text is None:
+        return None
+    vault, slash, name = text.lower().partition("/")
+    if not (text.isascii() and slash and _NAME.fullmatch(vault) and _NAME.fullmatch(name)):
+        raise Unusable(
+            f"the tag follows is {text!a:.160}: make it VAULT/SECRET, the short name of a vault and a secret's name",
+            field="follows",
+        )
+    return SecretRef(vault, name)
+
+
+def format_of(tags: Mapping[str, str]) -> str | None:
+    """The tag `format` of a secret, managed or not."""
+    return _Asked(tags).text("format")
 
 
 class _Asked:

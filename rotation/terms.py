@@ -110,4 +110,5 @@ class Endpoints(Frozen):
     login: str = "https://login.microsoftonline.com"
     devops: str = "https://dev.azure.com"
     github: str = "https://api.github.com"
+    logs: str = "https://api.loganalytics.io"
     postgres_scope: str = "https://ossrdbms-aad.database.windows.net/.default"

@@ -9,6 +9,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlsplit
 
 from rotation.errors import (
     Busy,
@@ -333,7 +334,7 @@ class FakeServer:
 
 
 class FakeRefreshTargets:
-    """Keeps `rotation.ports.Refresher`, for all kinds. asked: each call that arrived. wrong: what its answer is.
+    """Keeps `rotation.refresh_targets.Refresher`, for all kinds. asked: each call that arrived. wrong: its answer.
 
     `hook` as on the vault, with the refresh target's name; an answer that is lost arrived all the same.
     """
@@ -356,8 +357,16 @@ def value(slot: str, password: str) -> SecretValue:
     return SecretValue(f"{slot}:{password}")
 
 
+def uri(slot: str, password: str) -> SecretValue:
+    """The same login in a form that the app's own formats read."""
+    return SecretValue(f"postgresql://{slot}:{password}@{TARGET}/orders")
+
+
 def parts(text: SecretValue) -> tuple[str, str]:
     """-> (slot, password)."""
+    if "://" in text.reveal():
+        found = urlsplit(text.reveal())
+        return found.username or "", found.password or ""
     slot, colon, password = text.reveal().partition(":")
     if not colon:
         raise Unusable("the value is not of the form slot:password", field="value")
@@ -370,6 +379,7 @@ class FakeRotator:
     def __init__(self, server: FakeServer, kind: str, seed: int = 0) -> None:
         self.server = server
         self.kind = kind
+        self.written = value  # in which form new values are
         self._random = random.Random(f"passwords {seed}")  # and no version's id begins like one
         self._serial = 0
 
@@ -398,18 +408,18 @@ class FakeRotator:
 
     def standby(self, job: Job, slot: str) -> SecretValue | None:
         parks = self.kind == "alternating" and job.admin is None
-        return value(slot, self._password()) if parks else None
+        return self.written(slot, self._password()) if parks else None
 
     def draft(self, job: Job) -> Draft:
         if self.kind == "overlapping":
             return Draft(None, None)
         if self.kind == "made-here":
             slot = job.operation_id
-            return Draft(slot, value(slot, self._password()))
+            return Draft(slot, self.written(slot, self._password()))
         slot = job.current.slot
         if self.kind != "in-place":
             slot = next(other for other in job.access.slots if other != job.current.slot)
-        return Draft(slot, None if self.kind == "two-keys" else value(slot, self._password()))
+        return Draft(slot, None if self.kind == "two-keys" else self.written(slot, self._password()))
 
     async def apply(self, job: Job, draft: Draft) -> Applied:
         if self.kind == "made-here":
@@ -424,7 +434,7 @@ class FakeRotator:
                 return Applied(Credential(draft.value, draft.slot))
             self._serial += 1
             slot = draft.slot or f"k{self._serial}"
-            made = value(slot, self._password())
+            made = self.written(slot, self._password())
             await self.server.change(slot, parts(made)[1])
             return Applied(Credential(made, slot))
         assert draft.value is not None

@@ -1,6 +1,6 @@
 """Before each write to the vault or to a provider, the history says that it is coming."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from rotation.ledger.records import AboutTo, Record, Step
@@ -14,14 +14,20 @@ class Recorded:
     """Told of each write at the moment at which it takes effect; `missing` lists those that no record announced.
 
     A value that is staged is none of them: what no record names is never used. Nor is what a person writes.
+    followers: names of secrets that are written for `name`.
     """
 
     name: str
     records: Callable[[], Sequence[Record]]
     missing: list[str] = field(default_factory=list)
+    followers: Collection[str] = ()
 
     def written(self, call: str, name: str, version: str) -> None:
         """For `InMemoryVault.on_write`."""
+        if name in self.followers and call == "set":
+            self._want(
+                "a follower", (any(one.endswith(f"/{name}") for one in r.followers or ()) for r in self.records())
+            )
         if name == self.name and call == "set" and version:
             self._want("a version", (r.previous_version == version and _publishes(r) for r in self.records()))
         elif name == self.name and call in {"set_tags", "disable"}:

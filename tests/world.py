@@ -19,6 +19,7 @@ from rotation.model import (
 from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
+from rotation.readers import NoReaders, Readers
 from rotation.spec import companion
 from tests.fakes import (
     TARGET,
@@ -50,6 +51,7 @@ class World:
         self.ledger = InMemoryLedger(self.time)
         self.queue: TimedQueue | None = None
         self.stopping = False
+        self.readers: Readers = NoReaders()
         self.refresh_targets = FakeRefreshTargets()
         self.slot = FIRST[self.kind]
         passwords: dict[str, str | None] = {self.slot: "first"}
@@ -107,7 +109,7 @@ class World:
         return Engine(
             EngineDependencies(
                 {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
-                reminders=self.queue or NoReminders(), stopping=lambda: self.stopping,
+                reminders=self.queue or NoReminders(), readers=self.readers, stopping=lambda: self.stopping,
                 refresher=lambda kind: self.refresh_targets,
             )
         )  # fmt: skip

@@ -20,5 +20,6 @@ param grants = [
 ]
 param httpAuth = 'key'
 param outcomeTopic = false
+param auditReaders = true
 param network = {}
 param alertEmails = ['ops@example.com']

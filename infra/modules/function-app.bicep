@@ -50,6 +50,12 @@ param vaultCreations int
 @description('How many connections an instance has to one database server at most.')
 param serverConnections int
 
+@description('The Log Analytics workspace that is asked who reads a secret, by its GUID. Empty: none is.')
+param auditWorkspace string
+
+@description('Log Analytics\' query API in this cloud.')
+param logsEndpoint string
+
 @description('Microsoft Graph in this cloud.')
 param graphEndpoint string
 
@@ -111,9 +117,11 @@ var settings = [
   { name: 'PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY', value: 'true' }
   { name: 'PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME', value: 'keyturn' }
   { name: 'ROTATION_ARM_ENDPOINT', value: environment().resourceManager }
+  { name: 'ROTATION_AUDIT_WORKSPACE', value: auditWorkspace }
   { name: 'ROTATION_GRAPH_ENDPOINT', value: graphEndpoint }
   { name: 'ROTATION_HTTP_AUTH', value: httpAuth }
   { name: 'ROTATION_LEDGER', value: ledgerUrl }
+  { name: 'ROTATION_LOGS_ENDPOINT', value: logsEndpoint }
   { name: 'ROTATION_OUTCOME_TOPIC', value: outcomeTopicEndpoint }
   { name: 'ROTATION_OWN_ACCOUNTS', value: join(ownAccountIds, ',') }
   { name: 'ROTATION_POLICY', value: 'policy.toml' }

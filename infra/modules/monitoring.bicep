@@ -1,5 +1,7 @@
 metadata description = 'Where logs, traces, metrics and the vaults\' audit events go. Only identities write to it.'
 
+import { idPart } from 'types.bicep'
+
 @description('The workspace\'s name, where it is made here.')
 param workspaceName string
 
@@ -48,6 +50,17 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
     DisableLocalAuth: true // an instrumentation key alone opens nothing
   }
 }
+
+resource there 'Microsoft.OperationalInsights/workspaces@2023-09-01' existing = if (!empty(existingWorkspaceId)) {
+  name: idPart(existingWorkspaceId, 8, workspaceName)
+  scope: resourceGroup(
+    idPart(existingWorkspaceId, 2, subscription().subscriptionId),
+    idPart(existingWorkspaceId, 4, resourceGroup().name)
+  )
+}
+
+@description('The id by which queries name the workspace: a GUID.')
+output customerId string = empty(existingWorkspaceId) ? workspace!.properties.customerId : there!.properties.customerId
 
 @description('The workspace\'s id.')
 output workspaceId string = workspaceResource

@@ -13,7 +13,7 @@ from typing import Any
 from infra.rights.needed import Needed
 from infra.rights.table import CustomRole, Grant, Table
 
-OPTIONAL_PLACES = frozenset({"deploymentContainer", "outcomeTopic", "applicationInsights"})
+OPTIONAL_PLACES = frozenset({"deploymentContainer", "outcomeTopic", "applicationInsights", "workspace"})
 ESCALATES = (
     "decides by access policies: anyone who may write the vault (Contributor) can take the right to every secret, and "
     "no permission can be narrowed to one secret. Better: az keyvault update --enable-rbac-authorization true"
@@ -95,7 +95,8 @@ def _wanted(
                     yield _Wanted(grant, ids[vault], idle=vault in by_policy)
         else:
             places = granted.places.get(grant.scope, ())
-            if not places and grant.scope not in OPTIONAL_PLACES:
+            needs_log = grant.scope == "workspace" and needed.audit_log
+            if not places and (needs_log or grant.scope not in OPTIONAL_PLACES):
                 found.missing.append(f"the resource id of the {grant.scope} among the places")
             yield from (_Wanted(grant, one.lower()) for one in places)
 

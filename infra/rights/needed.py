@@ -34,7 +34,10 @@ class SqlNeed:
 
 @dataclass(frozen=True, slots=True)
 class Needed:
-    """vaults: short names. applications: object ids. warnings: what of the policy is of no use, in one line each."""
+    """vaults: short names. applications: object ids. warnings: what of the policy is of no use, in one line each.
+
+    audit_log: a rule waits until nobody reads an old value, so the app asks the workspace.
+    """
 
     vaults: tuple[str, ...]
     targets: tuple[Need, ...]
@@ -42,6 +45,7 @@ class Needed:
     applications: tuple[str, ...]
     sql: tuple[SqlNeed, ...]
     warnings: tuple[str, ...]
+    audit_log: bool = False
 
 
 def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) -> Needed:
@@ -51,10 +55,13 @@ def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) 
     needs all its rights on each; where no rule covers one, that is said, for the remedy is to take the vault out.
     """
     named = {vault for rule in policy.rules for vault in rule.vaults}
+    named |= {name.partition("/")[0] for rule in policy.rules for name in rule.terms.followers}
     looked_after = named if vaults is None else {vault.lower() for vault in vaults}
     targets = _without_covered({need for rule in policy.rules for need in _targets(rule, table)})
     keys = {table.grant(need.grant).custom for need in targets}
-    fixed = {grant.custom for grant in table.grants if grant.scope not in {"target", "vault"}}
+    audit_log = any(rule.terms.max_grace_hours is not None for rule in policy.rules)
+    elsewhere = {"target", "vault"} if audit_log else {"target", "vault", "workspace"}
+    fixed = {grant.custom for grant in table.grants if grant.scope not in elsewhere}
     on_vaults = {grant.custom for grant in table.grants if grant.scope == "vault" and looked_after}
     return Needed(
         vaults=tuple(sorted(looked_after)),
@@ -63,15 +70,17 @@ def derive(policy: Policy, table: Table, vaults: Collection[str] | None = None) 
         applications=tuple(sorted({app for rule in policy.rules for app in _applications(rule)})),
         sql=tuple(sorted({need for rule in policy.rules for need in _sql(rule, table)}, key=lambda need: need.server)),
         warnings=(*_mismatches(named, looked_after), *(line for rule in policy.rules for line in _idle(rule))),
+        audit_log=audit_log,
     )
 
 
 def as_json(needed: Needed, table: Table) -> dict[str, Any]:
-    """For Bicep (`vaults`, `grants`, `customRoles`) and for people; ids in lower case."""
+    """For Bicep (`vaults`, `grants`, `auditReaders`) and for people; ids in lower case."""
     return {
         "vaults": list(needed.vaults),
         "grants": [asdict(need) for need in needed.targets],  # no other field: the type in Bicep has none
         "customRoles": list(needed.custom_roles),
+        "auditReaders": needed.audit_log,
         "graph": [
             {"permission": one.name, "appRoleId": one.app_role_id, "applications": list(needed.applications)}
             for one in table.graph

@@ -1,8 +1,8 @@
 """`infra/roles.json`: which role each purpose takes, and at what scope.
 
 Built-in roles by the ids of "Azure built-in roles"; the custom ones hold nothing but the actions that the app's calls
-ask for: "Azure permissions for Security" (Key Vault), "for Storage" and "for Databases", and "Permissions for calling
-data operations" of the Storage REST reference.
+ask for: "Azure permissions for Security" (Key Vault), "for Storage" and "for Databases", "Permissions for calling data
+operations" of the Storage REST reference, and "Manage access to Log Analytics workspaces" (a right on one table).
 """
 
 from __future__ import annotations

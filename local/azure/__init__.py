@@ -8,6 +8,7 @@ One TLS port serves, each below its own path:
 * `/devops`, `/github`: what starts a run of a pipeline or a workflow. `/hook/NAME`: a receiver of signed webhooks.
 * `/blob/ACCOUNT`: the account's blob service, which checks Shared Key signatures as the real one does.
 * `/graph`: applications (get, addPassword, removePassword).
+* `/logs`: Log Analytics' query API, for the workspaces that a test puts there.
 * `/login`: token requests with a client's id and secret, and the authority's metadata for MSAL's clients.
 
 At ARM and Graph the app's identity may do what the file of `--rights` grants it (`local.rights`); others, everything.

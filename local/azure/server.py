@@ -22,6 +22,7 @@ from local.azure.faults import Faults
 from local.azure.graph import Graph, in_graphs_words
 from local.azure.hooks import Hooks
 from local.azure.login import Login
+from local.azure.logs import Logs
 from local.azure.pipelines import Pipelines
 from local.azure.plane import Plane
 from local.azure.store import Store
@@ -29,6 +30,7 @@ from local.rights import Rights
 from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
+LOGS_PATH = "/logs"
 DEVOPS_PATH, GITHUB_PATH, HOOK_PATH, AKS_PATH = "/devops", "/github", "/hook", "/aks"
 SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
 
@@ -53,6 +55,7 @@ class LocalAzure:
 
     arm: Arm
     graph: Graph
+    logs: Logs
     hooks: Hooks
     pipelines: Pipelines
     plane: Plane
@@ -113,6 +116,11 @@ class LocalAzure:
         return self.plane.url + HOOK_PATH
 
     @property
+    def logs_url(self) -> str:
+        """Log Analytics' query API."""
+        return self.plane.url + LOGS_PATH
+
+    @property
     def control_url(self) -> str:
         """The control calls."""
         return f"https://localhost:{self._listens_at}{CONTROL_PATH}"
@@ -135,6 +143,7 @@ class LocalAzure:
             self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH, AKS_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
             self.hooks, self.pipelines = Hooks(self.plane), Pipelines(self.plane)
+            self.logs = Logs(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
             await runner.setup()
@@ -164,6 +173,8 @@ class LocalAzure:
         deployments = "/{cluster}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
         app.add_subapp(AKS_PATH, self._service({("PATCH", deployments): self.arm.clusters.patch}))
         app.add_subapp(HOOK_PATH, self._service({("POST", "/{name}"): self.hooks.handle}))
+        query = {("POST", "/{version}/workspaces/{id}/query"): self.logs.handle}
+        app.add_subapp(LOGS_PATH, self._service(query))
         login = Login(self.plane)
         metadata = ".well-known/openid-configuration"
         served: dict[tuple[str, str], Handler] = {

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from rotation.engine.dependencies import EngineDependencies, ManagedSecrets, check_slot, remember
 from rotation.engine.fence import within
+from rotation.engine.following import Following, NotReady, versions_of
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import outcome_of
@@ -33,6 +34,7 @@ from rotation.model import (
     Applied,
     Credential,
     Draft,
+    Force,
     Job,
     Outcome,
     Result,
@@ -50,10 +52,13 @@ class PublishedUnproven(Transient):
 class Change:
     """Takes the steps, each of which may be repeated without harm."""
 
-    def __init__(self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners) -> None:
+    def __init__(
+        self, dependencies: EngineDependencies, managed_secrets: ManagedSecrets, owners: Owners, following: Following
+    ) -> None:
         self._dependencies = dependencies
         self._managed_secrets = managed_secrets
         self._owners = owners
+        self._following = following
 
     async def rotate(
         self,
@@ -75,7 +80,11 @@ class Change:
         applying = replace(job, resumed=operation in run.history.operations())
         grace = max(promised, managed.promise_h)
 
-        draft, staged_version = await self._stage(run, job, managed, asked, grace)
+        run.followed.urgent = resumed or repairing or run.request.force is Force.GRACE
+        try:
+            draft, staged_version = await self._stage(run, job, managed, asked, grace)
+        except NotReady as not_ready:
+            return _deferred(not_ready, secret, slot, operation)
 
         # 6. Another writer may have used the vault's limit up; then nothing changes that could not be written there.
         await run.reserve_writes(0)
@@ -103,16 +112,20 @@ class Change:
                     kept = Draft(credential.slot, credential.value)
                     await run.append(await run.stage(operation, kept))
                 return _deferred(not_yet, secret, slot, operation)
-            written = await self._publish(run, managed, credential, operation, grace, staged_version)
+            expires_on = self._expiry(managed)
+            written = await self._publish(run, managed, credential, operation, grace, staged_version, expires_on)
+            await self._following.beside(run, managed, credential, expires_on)
+        self._following.published(run, written.version)
 
         # 9
         if staged_version is not None:
             await run.unstage(staged_version)
         await run.append(
             run.note(
-                Step.ROTATED, operation, version=written.version, previous_version=secret.version, slot=credential.slot
+                Step.ROTATED, operation, version=written.version, previous_version=secret.version,
+                slot=credential.slot, followers=run.followed.written,
             )
-        )
+        )  # fmt: skip
         result, detail = Result.ROTATED, "the new credential is proven and published"
         if resumed:
             result, detail = Result.RESUMED, "an interrupted rotation was finished"
@@ -138,12 +151,14 @@ class Change:
             draft, staged_version = Draft(staged.slot, value, staged.at), staged.version
             _check_bound(run, managed, asked, draft.slot)
             self._check_going_on(job)
+            await self._following.ready(run, managed, draft, in_place=draft.slot == job.current.slot)
             await run.reserve_writes(1)
             _remind(run, job, managed, draft)
         else:
             draft, staged_version = managed.rotator.draft(job), None
             check_slot(managed, draft.slot)
             _check_bound(run, managed, asked, draft.slot)
+            await self._following.ready(run, managed, draft, in_place=draft.slot == job.current.slot)
             await run.reserve_writes(1 if draft.value is None else 2)  # the one to publish is kept from here on
             self._check_going_on(job)
             _remind(run, job, managed, draft)
@@ -157,7 +172,7 @@ class Change:
         notes.append(
             run.note(
                 Step.APPLYING, operation, previous_version=previous, slot=draft.slot, tags=managed.secret.tags,
-                asked=asked, grace_hours=grace,
+                asked=asked, grace_hours=grace, followers=versions_of(run.followed.found),
             )
         )  # fmt: skip
         await run.append(*notes, *run.about_to_read(draft.slot, operation))
@@ -177,14 +192,21 @@ class Change:
     async def _publish_then_verify(
         self, run: Run, managed: ManagedSecret, job: Job, credential: Credential, grace: int, staged_version: str | None
     ) -> Secret:
-        """In place, where the old credential died in step 6: the proof runs beside the publication, not before it."""
-        written, proof = await asyncio.gather(
-            self._publish(run, managed, credential, job.operation_id, grace, staged_version),
+        """In place, where the old credential died in step 6: the proof runs beside the publication, not before it.
+
+        So do the followers, whose readers are locked out as well.
+        """
+        expires_on = self._expiry(managed)
+        written, proof, followed = await asyncio.gather(
+            self._publish(run, managed, credential, job.operation_id, grace, staged_version, expires_on),
             self._verify(run, managed, job, credential),
+            self._following.beside(run, managed, credential, expires_on),
             return_exceptions=True,
         )
         if isinstance(written, BaseException):
             raise written
+        if isinstance(followed, BaseException):
+            raise followed
         if isinstance(proof, RotationError):
             raise PublishedUnproven(f"the new version is published, and not proven yet: {proof.message}")
         if isinstance(proof, BaseException):
@@ -198,11 +220,12 @@ class Change:
         credential: Credential,
         operation: str,
         grace: int,
-        staged_version: str | None = None,
+        staged_version: str | None,
+        expires_on: datetime,
     ) -> Secret:
         now = self._dependencies.clock.now()
         tags = next_tags(managed.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=managed.secret.version)
-        written = await run.publish(managed, credential.value, tags, self._expiry(managed, now))
+        written = await run.publish(managed, credential.value, tags, expires_on)
         note = run.note(
             Step.PUBLISHED, operation, version=written.version, previous_version=managed.secret.version,
             slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
@@ -210,7 +233,8 @@ class Change:
         await run.append(owing(managed.terms, note))
         return written
 
-    def _expiry(self, managed: ManagedSecret, now: datetime) -> datetime:
+    def _expiry(self, managed: ManagedSecret) -> datetime:
+        now = self._dependencies.clock.now()
         life = timedelta(days=managed.spec.validity_days)
         jitter = self._dependencies.random.random() * managed.terms.jitter_percent / 100
         return (now + life * (1 - jitter)).replace(microsecond=0)
@@ -235,7 +259,7 @@ def _remind(run: Run, job: Job, managed: ManagedSecret, draft: Draft) -> None:
 
 
 def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:
-    wait = not_yet.retry_after_s or 30
+    wait = not_yet.retry_after_s or (None if isinstance(not_yet, NotReady) else 30)
     return outcome_of(Result.DEFERRED, secret, not_yet.message, slot=slot, operation=operation, retry_after_s=wait)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 
-from rotation.engine.grace import left_over, over_by_ledger
+from rotation.engine.grace import left_over, longest_promise, over_by_ledger
 from rotation.engine.managed_secret import operation_id, promise_h
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import History
@@ -67,12 +67,16 @@ class Looked:
     over: of the slots that wait for their retirement, those whose grace period is over. A run leaves that to
     `retirement.retire_due`, and says afterwards that nothing more is over.
     checked: whether the latest version logged in just now.
+    not_past: followers some reader of which may still need an older slot. blocked: why one of them can't be written
+    beside a change in place.
     """
 
     access: RequestedAccess | None = None
     ours: frozenset[str] | None = None
     over: frozenset[str] | None = None
     checked: bool = False
+    not_past: tuple[str, ...] = ()
+    blocked: Deferral | None = None
 
 
 UNSEEN = Looked()
@@ -136,13 +140,24 @@ def _when_sound(
     """The latest version works: retire what is over, then rotate if it is time."""
     left = left_over(history, terms, history.asked(), history.versions().get(secret.version), looked.ours)
     may_be_over = looked.over is None or not looked.over.isdisjoint(left)
-    if left and may_be_over and (wait is None or request.reason == Reason.SWEEP):
+    held = bool(looked.not_past) and request.force != Force.GRACE
+    if left and may_be_over and not held and (wait is None or request.reason == Reason.SWEEP):
         return Decision(Act.RETIRE)
+    if wait is None and left and held:
+        detail = f"{', '.join(left)} lives on until its followers are past it: {', '.join(looked.not_past)}"
+        wait = Deferral(detail, None, due=True)
     if wait is None and left and request.force != Force.GRACE:
-        promised = max(history.promised(version) for version in history.versions())
-        hours = max(promised, promise_h(spec, terms))
-        wait = Deferral(f"{', '.join(left)} is still in its grace period of {hours} h", None, due=True)
+        hours, most = longest_promise(history, promise_h(spec, terms)), terms.max_grace_hours or 0
+        period = f"{hours} h" if most <= hours else f"{hours} to {most} h"
+        wait = Deferral(f"{', '.join(left)} is still in its grace period of {period}", None, due=True)
+    if wait is None and request.force != Force.GRACE and _is_in_place(history, secret, looked):
+        wait = looked.blocked
     return Decision(Act.ROTATE) if wait is None else Decision(Act.WAIT, wait)
+
+
+def _is_in_place(history: History, secret: Secret, looked: Looked) -> bool:
+    """Whether a change would end the credential that the latest version holds: it is the only one that is asked for."""
+    return looked.access is not None and looked.access.slots == (history.versions().get(secret.version),)
 
 
 def _restores(request: RotationRequest, history: History) -> bool:

@@ -25,6 +25,7 @@ from rotation.model import (
 )
 from rotation.policy import Policy
 from rotation.ports import Clock, Ledger, Rotator, Vault
+from rotation.readers import NoReaders, Readers
 from rotation.refresh_targets import Refresher
 from rotation.spec import companion, next_tags
 
@@ -51,6 +52,7 @@ class EngineDependencies:
     limits: Limits = field(default_factory=Limits)
     observer: Observer = field(default_factory=NoObserver)
     reminders: Reminders = field(default_factory=NoReminders)
+    readers: Readers = field(default_factory=NoReaders)
     stopping: Callable[[], bool] = bool  # no
     refresher: Callable[[str], Refresher] = _no_refresher
 

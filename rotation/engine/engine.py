@@ -13,12 +13,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from rotation.engine.change import Change
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
 from rotation.engine.dependencies import EngineDependencies, ManagedSecrets, check_slot
 from rotation.engine.failures import record_failure
 from rotation.engine.fence import within
+from rotation.engine.followers import Followers
+from rotation.engine.following import Following
+from rotation.engine.grace import longest_promise
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
@@ -47,7 +51,9 @@ class Engine:
         self._dependencies = dependencies
         self._managed_secrets = ManagedSecrets(dependencies)
         self._owners = Owners(dependencies.vaults, dependencies.ledger, dependencies.policy, dependencies.rotator)
-        self._change = Change(dependencies, self._managed_secrets, self._owners)
+        self._followers = Followers(dependencies, self._managed_secrets)
+        self._following = Following(dependencies, self._followers)
+        self._change = Change(dependencies, self._managed_secrets, self._owners, self._following)
         self._repair = Repair(dependencies, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
         self._refreshing = Refreshing(dependencies)
@@ -89,7 +95,7 @@ class Engine:
         self._managed_secrets.check_going_on()
         vault = self._vault(request)
         if not self._dependencies.policy.covers(request.ref):
-            return await self._not_covered(vault, request)
+            return await self._of_leader(vault, request, lambda turned: self._handle(turned, redactor))
         lease = None
         if request.version is not None:
             # A secret with a history goes straight to its lease: all that step 1 asks is asked again under it.
@@ -104,13 +110,15 @@ class Engine:
         needs = self._dependencies
         run = Run(request, vault, lease, needs.clock, needs.limits, redactor, needs.observer, needs.reminders)
         try:
-            outcome = await self._refreshing.after(run, await self._under_lease(run))
+            outcome = await self._under_lease(run)
+            await self._following.keep_up(run)  # where a version was named since they were looked at
+            outcome = await self._refreshing.after(run, outcome)
         except RotationError as error:
             await record_failure(run, redactor.clean(error))
             raise
         finally:
             await run.end()
-        detail = "; ".join((outcome.detail, *run.remarks))
+        detail = "; ".join((outcome.detail, *(remark for remark in run.remarks if remark not in outcome.detail)))
         return replace(
             outcome, detail=detail, duration_ms=round((self._dependencies.clock.monotonic() - started) * 1000)
         )
@@ -119,26 +127,22 @@ class Engine:
         with self._dependencies.observer.step("lease"):
             return await self._dependencies.ledger.acquire(request.ref, create=create)
 
-    async def _not_covered(self, vault: Vault, request: RotationRequest) -> Outcome:
-        """No rule is about this secret, so its value is none of our business: its tags alone are looked at.
-
-        Raises:
-            Denied: it asks to be rotated. NotFound.
-        """
-        with self._dependencies.observer.step("list"):
-            listed = await within(self._dependencies.limits.vault_call, "the vault", vault.versions(request.ref.name))
-        if not listed.items:
-            raise NotFound(f"there is no secret {request.ref.name} in {vault.name}, or it is deleted", field="secret")
-        if parse(listed.items[0].tags) is None:
-            version = listed.items[0].version
-            return Outcome(Result.UNMANAGED, request.ref, "it has no `rotator` tag", version=version)
-        raise self._dependencies.policy.covered_by_none(request.ref)
+    async def _of_leader(
+        self, vault: Vault, request: RotationRequest, work: Callable[[RotationRequest], Awaitable[Outcome]]
+    ) -> Outcome:
+        """What becomes of a secret that no rule covers; errors as `Followers.turned`."""
+        turned = await self._followers.turned(vault, request)
+        if isinstance(turned, Outcome):
+            return turned
+        outcome = await work(turned)
+        return replace(outcome, detail=f"{request.ref} follows {turned.ref}: {outcome.detail}")
 
     async def _first_look(self, vault: Vault, request: RotationRequest, redactor: Redactor) -> Secret | Outcome:
         """Enough to leave no lease and no history behind for a secret that is none of our business, or not yet."""
         with self._dependencies.observer.step("read"):
             secret = await within(self._dependencies.limits.vault_call, "the vault", vault.get(request.ref.name))
         redactor.add(secret.value)
+        self._followers.refuse(secret)
         now, nothing_known = self._dependencies.clock.now(), History(())
         decision = at_once(request, secret, nothing_known)
         if decision is None:
@@ -154,7 +158,8 @@ class Engine:
 
     async def _under_lease(self, run: Run) -> Outcome:
         secret, _ = await asyncio.gather(run.read(), self._owners.look_up(run, run.history.asked()))
-        # Followers come first here: a message that comes again after a crash still mends them.
+        # Followers come first: a message that comes again after a crash still mends them.
+        await self._following.keep_up(run, secret)
         first = at_once(run.request, secret, run.history)
         if first is not None and first.act is Act.FINISH:
             finished = await self._resumption.finish(run, secret)
@@ -163,6 +168,7 @@ class Engine:
         elif first is not None:
             return self._nothing(run, first, secret)
 
+        self._followers.refuse(secret)
         spec = parse(secret.tags)
         result: Result | None = None
         if spec is None:
@@ -213,10 +219,11 @@ class Engine:
     ) -> Outcome:
         """The latest version works and holds `slot`: retire what is over, then rotate if it is time."""
         secret = managed.secret
+        await self._following.keep_up(run, secret)
         if not asked.slots:
             await self._owners.look_up_more(run, asked, run.history.unretired(slot))
         if self._decide(run, managed, checked=True).act is Act.RETIRE:
-            retired = await retire_due(run, managed, asked, slot)
+            retired = await retire_due(run, managed, asked, slot, self._dependencies.readers)
             result = result or (Result.RETIRED if retired else None)
         if run.request.reason == Reason.SWEEP:
             await clean_up(run, managed, asked, slot)
@@ -254,8 +261,9 @@ class Engine:
     def _decide(
         self, run: Run, managed: ManagedSecret, *, checked: bool = False, over: frozenset[str] | None = None
     ) -> Decision:
-        looked = Looked(managed.access, run.ours(), over, checked)
         now = self._dependencies.clock.now()
+        grace = timedelta(hours=longest_promise(run.history, managed.promise_h))
+        looked = run.followed.seen(Looked(managed.access, run.ours(), over, checked), grace, now)
         return decide(run.request, managed.secret, managed.spec, managed.terms, run.history, now, looked)
 
     def _nothing(self, run: Run, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
@@ -266,5 +274,7 @@ class Engine:
     async def _plan(self, request: RotationRequest, redactor: Redactor) -> Outcome:
         vault = self._vault(request)
         if not self._dependencies.policy.covers(request.ref):
-            return await self._not_covered(vault, request)
-        return await Plan(self._dependencies, self._managed_secrets, vault, request, redactor).outcome()
+            return await self._of_leader(vault, request, lambda turned: self._plan(turned, redactor))
+        return await Plan(
+            self._dependencies, self._managed_secrets, self._followers, vault, request, redactor
+        ).outcome()

@@ -34,6 +34,11 @@ def over_at(history: History, version: str, superseded_at: datetime, hours: int)
     return superseded_at + timedelta(hours=max(history.promised(version), hours))
 
 
+def longest_promise(history: History, hours: int) -> int:
+    """For how many hours any known version's slot lives on; hours: what tags and policy say now."""
+    return max([hours, *(history.promised(version) for version in history.versions())])
+
+
 def over_by_versions(
     history: History, listed: Versions, slots: Iterable[str], hours: int, now: datetime
 ) -> frozenset[str]:

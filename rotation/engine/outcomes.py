@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from rotation.engine.decision import Act, Decision, Deferral
+from rotation.engine.lead import Follower
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.ledger.history import History
 from rotation.model import Outcome, Result, RotationRequest, Secret
@@ -93,3 +94,8 @@ def planned(managed: ManagedSecret, history: History, acts: Collection[Act], ove
             parts.append(f"then asked to take it: {', '.join(one.name for one in managed.terms.refresh)}")
     operation = operation_id(secret.ref, secret.version)
     return outcome_of(Result.PLANNED, secret, "; ".join(parts), slot=slot, operation=operation)
+
+
+def would_follow(followers: Iterable[Follower]) -> str:
+    """What would be written beside, or after it."""
+    return f"followers would be written: {', '.join(str(one.ref) for one in followers)}"

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from rotation.capabilities import TellsProvidersApart
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
+from rotation.engine.lead import follows
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import (
@@ -205,7 +206,8 @@ class Owners:
         if why is not None:
             raise BoundElsewhere(
                 f"{slot!a:.80} at {', '.join(managed.access.targets)} belongs to {owner}, {why}. One secret owns a "
-                f"credential: keep it in one of the two, or take it over by POST .../rotate?adopt=takeover"
+                f"credential, and others follow it: list this one in the `followers` of the rule that covers {owner}, "
+                f"with the tag follows={owner}; or take it over by POST .../rotate?adopt=takeover"
             )
 
     async def _why_relied_on(
@@ -229,9 +231,11 @@ class Owners:
             ) from None
         run.redactor.add(theirs.value)
         unfinished, known = history.open_operation(), history.versions()
+        written = follows(theirs, managed.ref, self.policy)
         reasons = {
             "which asks for it": self._asks_for(theirs, slot, binding, managed),
-            "whose latest version names it": (
+            "whose latest version names it": not written
+            and (
                 known.get(theirs.version) == slot
                 or self._names(theirs, slot, binding, managed, sure=theirs.version in known)
             ),

@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 from rotation.engine.decision import Act, Decision, Looked, at_once, decide, without_tags
 from rotation.engine.dependencies import EngineDependencies, ManagedSecrets
 from rotation.engine.fence import within
-from rotation.engine.grace import left_over, over_by_versions
+from rotation.engine.followers import Followers
+from rotation.engine.grace import left_over, longest_promise, over_by_versions
+from rotation.engine.lead import Followed
 from rotation.engine.managed_secret import ManagedSecret
-from rotation.engine.outcomes import nothing_to_do, planned
+from rotation.engine.outcomes import nothing_to_do, planned, would_follow
 from rotation.engine.ownership import read_bindings
 from rotation.engine.resumption import asking_of, asks_for_it_still, why_given_up
-from rotation.errors import Disabled, NotFound, Redactor
+from rotation.engine.unread import ask_and_judge
+from rotation.errors import Disabled, NotFound, Redactor, RotationError
 from rotation.ledger.asked import Asked
 from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
-from rotation.model import Force, Outcome, RotationRequest, Secret
+from rotation.model import Force, Outcome, Result, RotationRequest, Secret
 from rotation.ports import Vault
 from rotation.spec import companion, parse
 
@@ -35,9 +39,12 @@ class Plan:
 
     dependencies: EngineDependencies
     managed_secrets: ManagedSecrets
+    followers: Followers
     vault: Vault
     request: RotationRequest
     redactor: Redactor
+    followed: Followed = field(default_factory=Followed)
+    remarks: list[str] = field(default_factory=list)  # what the outcome must say besides, as in a run
 
     async def outcome(self) -> Outcome:
         """What a run would come to: PLANNED where it would do something.
@@ -45,19 +52,26 @@ class Plan:
         Raises:
             RotationError: as the run, but for what a login would show.
         """
+        outcome = await self._outcome()
+        return replace(outcome, detail="; ".join((outcome.detail, *self.remarks)))
+
+    async def _outcome(self) -> Outcome:
         name = self.request.ref.name
         secret = await within(self.dependencies.limits.vault_call, "the vault", self.vault.get(name))
         self.redactor.add(secret.value)
         history = History(await self.dependencies.ledger.read(self.request.ref))
+        with contextlib.suppress(RotationError):  # what keeps a run from looking at them is told by what follows
+            self.followed = await self.followers.look(secret, history, self.redactor)
         first = at_once(self.request, secret, history)
         if first is not None and first.act is Act.SUPERSEDED:
             return self._nothing(first, secret)
         if first is not None:
             managed = await self._finished_for(secret, history)
             if managed is not None:
-                return planned(managed, history, {Act.FINISH})
+                return await self._planned(managed, history, {Act.FINISH})
             history = history.and_then(self._record(Step.FAILED, given_up=True))
         acts: set[Act] = set()
+        self.followers.refuse(secret)
         spec = parse(secret.tags)
         if spec is None:
             decision = decide(self.request, secret, None, None, history, self.dependencies.clock.now())
@@ -114,7 +128,7 @@ class Plan:
             acts.add(Act.ROTATE)
         if not acts:
             return self._nothing(decision, secret, before.versions().get(secret.version) or access.current_slot)
-        return planned(managed, before, acts, over)
+        return await self._planned(managed, before, acts, over)
 
     async def _would_be_recorded(self, history: History, secret: Secret) -> bool:
         """Whether a check would find that an interrupted rotation is done: killed before it could say so."""
@@ -142,7 +156,11 @@ class Plan:
         listed = await within(
             self.dependencies.limits.vault_call, "the vault", self.vault.versions(self.request.ref.name)
         )
-        return over_by_versions(history, listed, left, managed.promise_h, self.dependencies.clock.now())
+        dependencies, now = self.dependencies, self.dependencies.clock.now()
+        over = over_by_versions(history, listed, left, managed.promise_h, now)
+        judged = await ask_and_judge(dependencies.readers, managed, history, listed, over, now, dependencies.observer)
+        self.remarks.extend(judged.said)
+        return judged.over
 
     async def _ours(self, asked: Asked, slots: Collection[str]) -> frozenset[str]:
         return owned_by(self.request.ref, await read_bindings(self.dependencies.ledger, asked, slots))
@@ -151,11 +169,26 @@ class Plan:
         self, managed: ManagedSecret, history: History, looked: Looked, ours: frozenset[str] | None = None
     ) -> Decision:
         now = self.dependencies.clock.now()
-        looked = replace(looked, ours=ours)
+        grace = timedelta(hours=longest_promise(history, managed.promise_h))
+        looked = self.followed.seen(replace(looked, ours=ours), grace, now)
         return decide(self.request, managed.secret, managed.spec, managed.terms, history, now, looked)
 
     def _nothing(self, decision: Decision, secret: Secret, slot: str | None = None) -> Outcome:
-        return nothing_to_do(decision, self.request, secret, slot, self.dependencies.clock.now())
+        outcome = nothing_to_do(decision, self.request, secret, slot, self.dependencies.clock.now())
+        behind = self.followed.behind()
+        if not behind:
+            return outcome
+        return replace(outcome, result=Result.PLANNED, detail=f"{would_follow(behind)}; {outcome.detail}")
+
+    async def _planned(
+        self, managed: ManagedSecret, history: History, acts: Collection[Act], over: Collection[str] = ()
+    ) -> Outcome:
+        outcome = planned(managed, history, acts, over)
+        changes = not {Act.FINISH, Act.ROTATE}.isdisjoint(acts)
+        following = self.followed.behind()
+        if changes:  # while a change in place is open nothing says yet what they should have
+            following = self.followed.found or await self.followers.read(managed, self.redactor)
+        return replace(outcome, detail=f"{outcome.detail}; {would_follow(following)}") if following else outcome
 
     # what a run would have written down
 

@@ -13,11 +13,13 @@ from rotation.engine.grace import left_over, over_by_versions
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
+from rotation.engine.unread import ask_and_judge
 from rotation.errors import MovedElsewhere
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import AboutTo, Step
 from rotation.model import Credential, Draft, Force
 from rotation.ports import LEASE_S
+from rotation.readers import Readers
 from rotation.spec import companion
 
 
@@ -26,22 +28,34 @@ def waiting(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) ->
     return left_over(run.history, managed.terms, asked, latest_slot, run.ours())
 
 
-async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
-    """Retire every slot whose grace period is over (`rotation.engine.grace`); -> those slots."""
+async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str, readers: Readers) -> list[str]:
+    """Retire every slot whose grace period is over (`rotation.engine.grace`), and unread; -> those slots.
+
+    Callers asked `decision`, by which every follower is past them.
+    """
     listed = await run.versions(managed.ref.name)
     known = run.history.versions()
     left = waiting(run, managed, asked, latest_slot)
-    # Followers come here: a slot lives on until each of them is past it.
     over = over_by_versions(run.history, listed, left, managed.promise_h, run.clock.now())
-    due = [slot for slot in left if slot in over or run.request.force is Force.GRACE]
+    by_force = run.request.force is Force.GRACE
+    asked_for = frozenset() if by_force else over
+    judged = await ask_and_judge(readers, managed, run.history, listed, asked_for, run.clock.now(), run.observer)
+    run.remarks.extend(judged.said)
+    due = [slot for slot in left if slot in judged.over or by_force]
     for slot in due:
         holders = [one.version for one in listed.items if one.enabled and known.get(one.version) == slot]
-        await _retire(run, managed, asked, slot, latest_slot, holders)
+        await _retire(run, managed, asked, slot, latest_slot, holders, judged.noted.get(slot))
     return due
 
 
 async def _retire(
-    run: Run, managed: ManagedSecret, asked: Asked, slot: str, latest_slot: str, versions: Sequence[str]
+    run: Run,
+    managed: ManagedSecret,
+    asked: Asked,
+    slot: str,
+    latest_slot: str,
+    versions: Sequence[str],
+    detail: str | None = None,
 ) -> None:
     """`RETIRED` comes last: what is made here ends by nothing but the disabling of the versions that hold it."""
     operation = operation_id(managed.ref, managed.secret.version, f"retire {slot}")
@@ -71,7 +85,7 @@ async def _retire(
         raise
     for version in versions:
         await run.disable(managed.ref.name, version)
-    await run.append(run.note(Step.RETIRED, operation, slot=slot, unstages=standby_version))
+    await run.append(run.note(Step.RETIRED, operation, slot=slot, detail=detail, unstages=standby_version))
     if standby_version is not None:
         await run.unstage(standby_version)
 

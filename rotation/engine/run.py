@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from rotation.engine.fence import Fence, Limits, within
+from rotation.engine.lead import Followed
 from rotation.engine.managed_secret import ManagedSecret
 from rotation.engine.observer import NoObserver, Observer
 from rotation.engine.reminders import AT_MOST, UNFINISHED, NoReminders, OneReminder, Reminders
@@ -54,6 +55,7 @@ class Run:
         self.bound: Mapping[str, Bindings] = {}  # of what was proven last, as read in this run
         self.bound_realm: str | None = None
         self.remarks: list[str] = []
+        self.followed = Followed()
         self._lease = lease
         self._reminder = OneReminder(reminders or NoReminders())
         self._started = clock.monotonic()
@@ -85,6 +87,7 @@ class Run:
         grace_hours: int | None = None,
         given_up: bool | None = None,
         unstages: str | None = None,
+        followers: Mapping[str, str] | None = None,
     ) -> Record:
         """A record of now, ready for `append`. unstages: the staged version that will be disabled after it."""
         return Record(
@@ -105,6 +108,7 @@ class Run:
             grace_hours=grace_hours,
             given_up=given_up,
             about_to=None if unstages is None else AboutTo.UNSTAGE,
+            followers=followers or None,
         )
 
     def about_to(
@@ -164,7 +168,8 @@ class Run:
             await asyncio.gather(self._lease.release(), self._reminder.called_off())
 
     def _look_if_over(self) -> None:
-        if self._reminder.begun and self.history.open_operation() is None:
+        over = self.history.open_operation() is None and not self.followed.waiting
+        if self._reminder.begun and over:
             self._reminder.over()
 
     async def read(self, version: str | None = None, *, name: str | None = None) -> Secret:

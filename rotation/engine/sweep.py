@@ -15,15 +15,16 @@ from struct import Struct
 from typing import NamedTuple, Self
 
 from rotation.engine.decision import next_look, sweep_asks
+from rotation.engine.followers import Followers
 from rotation.engine.ownership import read_bindings
-from rotation.errors import Denied, Disabled, NotFound, RotationError, Unusable
+from rotation.errors import Denied, Disabled, NotFound, Redactor, RotationError, Unusable
 from rotation.ledger.bindings import owned_by
 from rotation.ledger.history import History
 from rotation.model import Reason, RequestedAccess, RotationRequest, Secret, SecretItem, SecretRef, Spec
 from rotation.policy import Policy, RuleTerms
 from rotation.ports import Ledger, LedgerEntry, Vault
 from rotation.side_by_side import side_by_side
-from rotation.spec import due_at, effective_lead, is_companion, parse
+from rotation.spec import due_at, effective_lead, is_companion, leader_of, parse
 
 MAX_CONCURRENT = 8  # histories and values read side by side, of one vault
 YOUNG = timedelta(hours=24)
@@ -75,6 +76,7 @@ class Sweeper:
     expiring: of each vault, what the last sweep saw of managed secrets that end soon and are not rotated: within seven
     days, or within half of their lead where that is shorter; and those that have ended.
     unbound: of each vault, what the last sweep saw that a package before rotated, which knew no owners.
+    followers: reads those of leaders; None: nobody looks at them.
     """
 
     ledger: Ledger
@@ -82,6 +84,7 @@ class Sweeper:
     seen: dict[str, dict[str, bytes]] = field(default_factory=dict)
     unbound: dict[str, list[SecretRef]] = field(default_factory=dict)
     expiring: dict[str, list[SecretItem]] = field(default_factory=dict)
+    followers: Followers | None = None
 
     async def requests(self, vault: Vault, now: datetime) -> AsyncIterator[RotationRequest]:
         """One request for each secret that may need something, pinned to its latest version."""
@@ -95,7 +98,7 @@ class Sweeper:
 
         async def asked(one: tuple[SecretItem, LedgerEntry | None]) -> RotationRequest | None:
             try:
-                return await self._request(vault, *one, now)
+                return await self._request_for(vault, *one, now)
             except RotationError as error:
                 failed.append(error)  # what is read beside it is asked for all the same; nothing more is begun
                 return None
@@ -118,8 +121,28 @@ class Sweeper:
             if self._ends_soon(item, now):
                 self.expiring[vault.name].append(item)
             entry = entries.get(item.ref.name.lower())
-            if self._need(item, entry, now) is not _Need.NO:
+            if self._need(item, entry, now) is not _Need.NO or self._leads(item, entry):
                 yield item, entry
+
+    def _leads(self, item: SecretItem, entry: LedgerEntry | None) -> bool:
+        return self.followers is not None and entry is not None and bool(self.policy.followers_of(item.ref))
+
+    async def _request_for(
+        self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
+    ) -> RotationRequest | None:
+        request = await self._request(vault, item, entry, now)
+        if request is not None or self.followers is None or not self._leads(item, entry):
+            return request
+        try:
+            latest = await vault.get(item.ref.name)
+            history = History(await self.ledger.read(item.ref))
+            followed = await self.followers.look(latest, history, Redactor())
+        except (Denied, Disabled, NotFound, Unusable):
+            return None  # the leader's own: its run says so when it is due
+        # What may pass by itself needs nobody who hears of it.
+        wrong = [one for one, _ in followed.objections() if not one.passes]
+        asks = bool(followed.behind() or wrong)
+        return RotationRequest(item.ref, latest.version, Reason.SWEEP, "sweep") if asks else None
 
     async def _request(
         self, vault: Vault, item: SecretItem, entry: LedgerEntry | None, now: datetime
@@ -182,8 +205,9 @@ class Sweeper:
             return _Need.ASK  # the engine says what is wrong, and that is what the operator must see
         if (spec is None or entry is None) and not self.policy.covers(item.ref):
             return _Need.NO  # none of our business
-        if entry is None or entry.interrupted:
-            return _Need.NO if entry is None and spec is None else _Need.ASK
+        follows = spec is None and _asks_to_follow(item)  # which no leader may, and the engine says so
+        if entry is None or entry.interrupted or follows:
+            return _Need.NO if entry is None and spec is None and not follows else _Need.ASK
         packed = self.seen[item.ref.vault].get(entry.name)
         known = _Seen.unpacked(packed) if packed else None
         if known is None or known.revision != hash(entry.revision):
@@ -215,6 +239,13 @@ class Sweeper:
         known = _Seen(hash(entry.revision), look_at, hash(latest), published_at)
         self.seen[item.ref.vault][entry.name] = known.packed()
         return history
+
+
+def _asks_to_follow(item: SecretItem) -> bool:
+    try:
+        return leader_of(item.tags) is not None
+    except Unusable:
+        return True
 
 
 def _is_later(item: SecretItem, known: _Seen) -> bool:

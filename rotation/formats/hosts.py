@@ -107,6 +107,12 @@ def same_servers(ours: Iterable[Host], theirs: Iterable[Host]) -> bool:
     return {_key(one) for one in ours} == {_key(one) for one in theirs}
 
 
+def server_of(host: Host) -> str:
+    """`host:port` in one spelling, as targets have it."""
+    name, port = _key(host)
+    return f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
+
+
 def _distinct(found: list[_One]) -> list[_One]:
     kept = list({str(one).lower(): one for one in reversed(found)}.values())[::-1]
     if len(kept) > MAX_HOSTS:  # before each is looked at, which takes its time

@@ -34,6 +34,7 @@ class AboutTo(StrEnum):
     REMOVE = "remove"  # the credential in `slot`, which no version ever named, is ended
     DISABLE = "disable"  # `version` is disabled
     UNSTAGE = "unstage"  # the staged value is disabled
+    FOLLOW = "follow"  # followers get the login of `version`
     READ_STAGED = "read_staged"  # a disabled staged value is enabled, read, and disabled again
 
 
@@ -57,6 +58,8 @@ class Record:
     actor_id: the object id of a caller whom the directory knows, beside the name in `actor`.
     about_to: one of `AboutTo`, written before it is done. Where another record is written just then, it is a field of
         that one, and `staged_version` is what will be disabled. Else it is in a record of its own (`announces`).
+    followers: by "vault/secret" a version of each: in `APPLYING` and with `AboutTo.FOLLOW` the one that will be
+        replaced, in `ROTATED` the one that was written.
     refresh: where a version is named, who will be asked to take it: names of `Refresh`. Nobody is asked without it.
     refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
     """
@@ -78,6 +81,7 @@ class Record:
     given_up: bool | None = None
     actor_id: str | None = None
     about_to: str | None = None
+    followers: Mapping[str, str] | None = None
     refresh: Sequence[str] | None = None
     refreshed: Mapping[str, str] | None = None
 
@@ -102,6 +106,8 @@ class Record:
         shown["step"] = self.step.value
         if self.tags is not None:
             shown["tags"] = dict(self.tags)
+        if self.followers is not None:
+            shown["followers"] = dict(self.followers)
         line = json.dumps(shown, ensure_ascii=False, separators=(",", ":")) + "\n"
         # Half of a character (JSON can bring one) is written as JSON's escape: UTF-8 has no other form for it.
         return line.encode(errors="backslashreplace").decode()
@@ -129,7 +135,7 @@ class Record:
 
 def _gist(record: Record) -> tuple[object, ...]:
     said = (record.step, record.operation_id, record.detail, record.about_to, record.version, record.slot)
-    return (*said, record.reason, record.actor)
+    return (*said, record.reason, record.actor, record.followers)
 
 
 def parse_lines(text: str) -> tuple[Record, ...]:

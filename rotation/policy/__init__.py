@@ -36,6 +36,9 @@ class RuleTerms(Frozen):
     ("*",) where any will do. pairs: which of them take turns, where there are more than two. max_validity_days: None
     for no limit. min_grace_hours: an old slot lives on for so long at least. verify_every: None for never.
     jitter_percent: by how much of its life at most a version expires earlier, so that not all expire at once.
+    followers: secrets that may repeat the credential, each as "vault/secret" in lower case.
+    max_grace_hours: None: `retire = "after-grace"`. Else `retire = "when-unread"`: after its grace period an old slot
+    lives on for as long as somebody is known to hold it, and for so many hours in all at most.
     refresh: who is asked to take each new version, once it is published.
     """
 
@@ -51,6 +54,8 @@ class RuleTerms(Frozen):
     tls: Tls = Tls.VERIFY_FULL
     pairs: tuple[tuple[str, str], ...] = ()
     min_grace_hours: int = 0
+    followers: tuple[str, ...] = ()
+    max_grace_hours: int | None = None
     refresh: tuple[Refresh, ...] = ()
 
     def allows(self, slot: str) -> bool:
@@ -97,7 +102,8 @@ class Rule(Frozen):
                 if pattern.startswith("!"):
                     return False
                 covered = True
-        return covered
+        # What the rule names exactly as a follower is none of the leaders that its patterns mean.
+        return covered and f"{vault}/{secret}".lower() not in self.terms.followers
 
     def excludes(self, ref: "SecretRef") -> bool:
         """Whether a pattern after `!` is about this name.
@@ -179,6 +185,22 @@ class Policy(Frozen):
     def excludes(self, ref: "SecretRef") -> bool:
         """Whether a rule takes this name out, so that nothing of the app's may be written there (a staged value)."""
         return any(rule.excludes(ref) for rule in self.rules)
+
+    def followers_of(self, ref: "SecretRef") -> tuple[str, ...]:
+        """The secrets, as "vault/secret" in lower case, that any rule about this one lets repeat its credential."""
+        return tuple(dict.fromkeys(name for rule in self.rules if rule.covers(ref) for name in rule.terms.followers))
+
+    def lets_follow(self, follower: "SecretRef", leader: "SecretRef") -> bool:
+        """Whether a rule about `leader` names `follower`."""
+        return str(follower).lower() in self.followers_of(leader)
+
+    def not_a_follower(self, ref: "SecretRef") -> Denied:
+        """What to say of a tag `follows` that no rule bears out: the same, whatever is true of the leader."""
+        return Denied(
+            f"no rule of the policy lets {str(ref)!a:.160} follow the secret in its tag follows: add it to the "
+            "`followers` of the rule that covers that secret, or take the tag off",
+            field="follows",
+        )
 
     def refreshes(self, ref: "SecretRef") -> dict[str, Refresh]:
         """By name, everybody whom a rule about this secret lets be asked to take a new version."""

@@ -73,6 +73,10 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
             place = ("rule", rule.terms.rule - 1, "secrets")
             problems.add(place, f'`secrets` covers the administrator\'s {vault}/{secret}; add "!{secret}" to the list')
         problems.found.extend(exposed_administrators(policy))
+        if any(rule.terms.followers for rule in policy.rules):
+            from rotation.policy.followers import impossible_followers  # noqa: PLC0415  most policies have none
+
+            problems.found.extend(impossible_followers(policy))
         if any(rule.terms.refresh for rule in policy.rules):
             from rotation.policy.refreshes import exposed_secrets  # noqa: PLC0415  most policies have none
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days",
     "min-grace-hours", "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
+    "followers", "retire", "max-grace-hours",
     "refresh",
 )  # fmt: skip
 PASSWORD_KEYS = ("length", "alphabet")
@@ -68,7 +69,9 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             verify_every=_hours(table, "verify-hours", VERIFY_EVERY) or None,
             jitter_percent=table.number("expiry-jitter-percent", 0, 20, usual.jitter_percent),
             password=_password(table, known.alphabets),
+            max_grace_hours=_max_grace_hours(table),
             tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or usual.tls),
+            followers=_followers(table),
             refresh=_refresh(table),
         ),
     )
@@ -141,6 +144,22 @@ def _pairs(table: Table) -> tuple[tuple[str, str], ...]:
     from rotation.policy.pairs import read_pairs  # noqa: PLC0415  most rules have none, and a start need not load it
 
     return read_pairs(table)
+
+
+def _followers(table: Table) -> tuple[str, ...]:
+    if "followers" not in table.values:
+        return ()
+    from rotation.policy.followers import read_followers  # noqa: PLC0415  as with pairs
+
+    return read_followers(table)
+
+
+def _max_grace_hours(table: Table) -> int | None:
+    if "retire" not in table.values and "max-grace-hours" not in table.values:
+        return None
+    from rotation.policy.retiring import read_max_grace_hours  # noqa: PLC0415  most rules have neither, as with pairs
+
+    return read_max_grace_hours(table)
 
 
 def _refresh(table: Table) -> tuple[Refresh, ...]:

@@ -8,6 +8,7 @@ from rotation.ledger.records import AboutTo, Step
 from rotation.model import Result
 from rotation.spec import companion
 from tests.fakes import parts, value
+from tests.following import FollowedWorld
 from tests.killer import Killed, Killer
 from tests.unit.test_engine_edges import FindsOne
 from tests.world import KINDS, NAME, REF, World
@@ -86,6 +87,39 @@ async def test_a_retirement_killed_at_any_moment_locks_nobody_out(variant: str) 
         assert recorded.missing == [], f"killed at {at}: done before it was announced"
     else:
         pytest.fail("a retirement has no end")
+
+
+@pytest.mark.parametrize("variant", ["in-place", "in-place+admin", "alternating", "alternating+admin"])
+async def test_killed_at_any_moment_the_followers_are_written_by_the_next_look(variant: str) -> None:
+    """One follower in the leader's vault, one in another: by the message that comes again, or by the sweep."""
+    counted = await FollowedWorld(variant).start()
+    counter = Killer(at=0)
+    counted.listen(counter)
+    assert (await counted.ask()).result is Result.ROTATED
+    for at, again in [(at, again) for at in range(1, counter.count + 1) for again in (False, True)]:
+        world = await FollowedWorld(variant).start()
+        first, pinned = world.latest, world.latest.version
+        recorded = world.watch_records()
+        recorded.followers = {ref.name for ref in world.refs}
+        world.second.on_write = recorded.written
+        world.listen(Killer(at))
+        with pytest.raises(Killed):
+            await world.ask(version=pinned)
+        world.listen(quiet)
+        if world.kind != "in-place":
+            assert all(map(world.lets_in, world.refs)), f"killed at {at}: two roles lock nobody out"
+        world.time.ahead(seconds=61)
+        if again:
+            await world.ask(version=pinned)
+            assert all(map(world.lets_in, world.refs)), f"killed at {at}: not written by the message that came again"
+        for _ in range(3):
+            await world.swept()
+            world.time.ahead(minutes=30)
+        assert world.latest.version != first.version, f"killed at {at}: never rotated"
+        assert world.all_let_in(), f"killed at {at}: somebody is locked out"
+        for ref in world.refs:
+            assert world.login_of(ref) == parts(world.latest.value), f"killed at {at}: {ref} has an older login"
+        assert recorded.missing == [], f"killed at {at}: done before it was announced"
 
 
 async def to_restore(world: World) -> None:

@@ -53,6 +53,7 @@ async def test_the_worker_library_lists_what_the_design_promises(tmp_path: Path)
         "rotate_many": ("httpTrigger", "rotations", ["POST"], "FUNCTION"),
         "list_secrets": ("httpTrigger", "vaults/{vault}/secrets", ["GET"], "FUNCTION"),
         "read_secret": ("httpTrigger", "vaults/{vault}/secrets/{name}", ["GET"], "FUNCTION"),
+        "read_readers": ("httpTrigger", "vaults/{vault}/secrets/{name}/readers", ["GET"], "FUNCTION"),
         "health": ("httpTrigger", "health", ["GET"], "ANONYMOUS"),
         "openapi": ("httpTrigger", "openapi.json", ["GET"], "ANONYMOUS"),
     }
@@ -60,7 +61,8 @@ async def test_the_worker_library_lists_what_the_design_promises(tmp_path: Path)
     queue = [("queue", "rotation-requests", "AzureWebJobsStorage")]
     assert outputs == {
         "near_expiry": queue, "sweep": queue, "rotate_many": queue,
-        "rotate": [], "rotate_now": [], "list_secrets": [], "read_secret": [], "health": [], "openapi": [],
+        "rotate": [], "rotate_now": [], "list_secrets": [], "read_secret": [], "read_readers": [],
+        "health": [], "openapi": [],
     }  # fmt: skip
 
 

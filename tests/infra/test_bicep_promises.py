@@ -257,7 +257,7 @@ def test_the_app_has_a_way_out_of_a_network_that_is_made_here_and_its_own_addres
 def test_every_cloud_has_what_bicep_s_environment_does_not_know() -> None:
     clouds = json.loads((INFRA / "clouds.json").read_text())
     assert clouds.keys() == {"AzureCloud", "AzureUSGovernment", "AzureChinaCloud"}
-    assert {tuple(sorted(cloud)) for cloud in clouds.values()} == {("graph", "sitesZone", "topicZone")}
+    assert {tuple(sorted(cloud)) for cloud in clouds.values()} == {("graph", "logs", "sitesZone", "topicZone")}
 
 
 @EACH

@@ -50,8 +50,14 @@ def _places(preview: Preview, given: dict[str, dict[str, list[dict[str, str]]]],
         "deadLetterContainer": [one for one in containers if one.endswith("/dead-letters")],
         "outcomeTopic": [one["id"] for one in preview.every("EventGrid/topics")],
         "applicationInsights": [one["id"] for one in preview.every("Insights/components")],
+        "workspace": _workspaces(preview) if given.get("auditReaders", {}).get("value") else [],
     }
     return places[row["scope"]]
+
+
+def _workspaces(preview: Preview) -> list[str]:
+    """Where the app's own telemetry goes, as the vaults' audit logs do: made here, or there already."""
+    return [one["properties"]["WorkspaceResourceId"] for one in preview.every("Insights/components")]
 
 
 def _watched(preview: Preview) -> list[tuple[str, str]]:
@@ -79,8 +85,8 @@ def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -
     assert {kind_of(right.scope) for right in rights} == {
         "", "Microsoft.KeyVault/vaults", "Microsoft.Storage/storageAccounts", "Microsoft.EventGrid/topics",
         "Microsoft.Storage/storageAccounts/blobServices/containers", "Microsoft.Insights/components",
-        "Microsoft.DBforPostgreSQL/flexibleServers", "microsoft.web/sites", "microsoft.web/sites/slots",
-        "microsoft.app/containerapps", "microsoft.containerservice/managedclusters",
+        "Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.OperationalInsights/workspaces", "microsoft.web/sites",
+        "microsoft.web/sites/slots", "microsoft.app/containerapps", "microsoft.containerservice/managedclusters",
     }  # fmt: skip
 
 

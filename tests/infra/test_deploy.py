@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.shell import NAME, ROOT, Shell, package
+from tests.infra.shell import NAME, POLICY, ROOT, Shell, package
 
 pytestmark = pytest.mark.thorough
 
@@ -112,6 +112,15 @@ def test_nothing_is_asked_of_azure_where_the_policy_is_wrong(shell: Shell) -> No
     assert done.returncode == 1
     assert "remedy: mend the line above in policy.toml" in done.stderr
     assert shell.changing_calls == []
+
+
+@pytest.mark.parametrize("waits", [False, True])
+def test_a_rule_that_waits_for_readers_lets_the_app_read_the_audit_log(shell: Shell, waits: bool) -> None:
+    lines = POLICY + 'retire = "when-unread"\n' * waits
+    shell.package = package(shell.home / "waits.zip", "cccccccccccc", lines)
+    shell.deploy("--what-if")
+    (planned,) = [call for call in shell.arguments if call[:3] == ["deployment", "sub", "what-if"]]
+    assert ("auditReaders=true" in planned) is waits
 
 
 @pytest.mark.parametrize(

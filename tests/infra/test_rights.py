@@ -48,6 +48,12 @@ def test_no_role_of_ours_deletes_or_holds_a_wildcard(word: str) -> None:
 # what a policy needs
 
 
+def test_a_rule_that_waits_for_readers_needs_the_audit_log_and_no_other_rule_does() -> None:
+    waits = needed(rule(["generated"]) + 'retire = "when-unread"\n')
+    assert (waits.audit_log, waits.custom_roles) == (True, ("audit-log", "ledger", "secrets"))
+    assert needed(rule(["generated"])).audit_log is False
+
+
 def test_made_here_needs_nothing_but_the_vault_and_the_ledger() -> None:
     assert needed(rule(["generated"])) == Needed(("kv-a",), (), ("ledger", "secrets"), (), (), ())
 
@@ -128,6 +134,15 @@ def test_the_vaults_are_those_that_the_app_looks_after() -> None:
     ]
 
 
+def test_each_followers_vault_is_among_them() -> None:
+    text = rule(["generated"], followers=["kv-c/a", "KV-b/x", "kv-a/y"])
+    assert needed(text).vaults == ("kv-a", "kv-b", "kv-c")
+    told = needed(text, ("kv-a", "kv-b"))
+    assert [line.partition(":")[0] for line in told.warnings] == [
+        "the policy names vault kv-c, which is not in ROTATION_VAULTS"
+    ]
+
+
 def test_derive_prints_what_bicep_takes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(rule(["storage-key", "entra-app-secret"], [ACCOUNT, APPLICATION]))
@@ -135,6 +150,7 @@ def test_derive_prints_what_bicep_takes(tmp_path: Path, capsys: pytest.CaptureFi
     told = json.loads(out)
     assert code == 0
     assert told["vaults"] == ["kv-a", "kv-b"]
+    assert told["auditReaders"] is False
     assert told["grants"] == [{"grant": "storage-keys", "scope": ACCOUNT.lower()}]
     assert told["graph"][0]["applications"] == [APPLICATION]
 

@@ -31,6 +31,28 @@ def test_a_missing_role_is_named_with_its_scope_and_purpose(azure: Azure, capsys
     assert ACCOUNT.lower() in lines[1]
 
 
+WORKSPACE = f"{GROUP}/providers/Microsoft.OperationalInsights/workspaces/log"
+
+
+def test_a_rule_that_waits_for_readers_misses_a_workspace_that_nobody_deployed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure = Azure(tmp_path, rule(["generated"], retire="when-unread"))
+    assert azure.checked(capsys) == (2, ["missing: the resource id of the workspace among the places"])
+    azure.places["workspace"] = [WORKSPACE]
+    code, [line] = azure.checked(capsys)
+    assert (code, line.startswith(f"missing: Keyturn audit log on {WORKSPACE.lower()}:")) == (2, True)
+    azure.assign("audit-log", WORKSPACE, "Keyturn audit log")
+    assert azure.checked(capsys) == (0, [])
+
+
+def test_the_right_on_the_audit_log_without_a_deployment_that_asks_for_it_is_too_much(
+    azure: Azure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.assign("audit-log", WORKSPACE, "Keyturn audit log")
+    assert azure.checked(capsys) == (2, [f"too much: Keyturn audit log on {WORKSPACE.lower()}: nothing needs it"])
+
+
 def test_what_nothing_needs_is_too_much(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
     azure.assign("b86a8fe4-44ce-4948-aee5-eccb2c155cd7", VAULT, "Key Vault Secrets Officer")
     azure.assign("storage-keys", f"{ACCOUNT}2", "Keyturn storage keys")

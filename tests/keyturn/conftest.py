@@ -12,8 +12,22 @@ from azure.identity import ManagedIdentityCredential
 from local.certificates import Certificates
 from local.vault import LocalVaults
 from tests.integration.vault_fixtures import NewVaults, authority, certificates, client, identity, new_vaults, session
+from tests.keyturn.redis_server import cache
+from tests.keyturn.storage_emulator import azurite
 
-__all__ = ["authority", "certificates", "client", "identity", "new_vaults", "session", "token", "trusted", "vaults"]
+__all__ = [
+    "authority",
+    "azurite",
+    "cache",
+    "certificates",
+    "client",
+    "identity",
+    "new_vaults",
+    "session",
+    "token",
+    "trusted",
+    "vaults",
+]
 
 
 @pytest.fixture

@@ -42,12 +42,13 @@ class Time:
 
 
 class PlayedVault:
-    """One secret. `fails`: what every read raises."""
+    """One secret. `fails`: what every read raises; `listing_fails`: what a list of versions does."""
 
     def __init__(self, time: Time, *values: str) -> None:
         self.time = time
         self.reads: list[float] = []
         self.fails: KeyturnError | None = None
+        self.listing_fails: KeyturnError | None = None
         self.all: list[tuple[Listed, str]] = []
         for value in values:
             self.write(value)
@@ -70,6 +71,9 @@ class PlayedVault:
         return next(Version(one.id, Held(value), one.tags) for one, value in self.all if one.id == version)
 
     def listed(self) -> tuple[list[Listed], datetime]:
+        failing = self.fails or self.listing_fails
+        if failing is not None:
+            raise failing
         return [one for one, _ in self.all][::-1], START + timedelta(seconds=self.time.now)
 
     def close(self) -> None:

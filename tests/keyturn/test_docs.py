@@ -1,59 +1,126 @@
-"""The examples of docs/consumers.md are run."""
+"""The examples of docs/consumers.md are run, each at what it is for."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+import keyturn
 from keyturn import RotatingSecret
+from local.azurite import LocalAzurite
+from tests.integration.postgres_fixtures import Owner, running
 from tests.keyturn.played import PlayedVault, Time
+from tests.keyturn.redis_server import Cache
+from tests.keyturn.storage_emulator import key, string
+from tests.keyturn.turning import Turning
 
 DOC = Path(__file__).parents[2] / "docs" / "consumers.md"
-OLD, NEW = "the-old-password", "the-new-password"
+EXAMPLES: list[str] = re.findall(r"```python\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)
 
 
-def example(number: int) -> str:
-    found: list[str] = re.findall(r"```python\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL)
-    return found[number]
+def run(sign: str, **known: Any) -> dict[str, Any]:
+    """The one example that has this sign in it, with what earlier ones of the page made."""
+    [text] = [example for example in EXAMPLES if sign in example]
+    exec(text, known)  # noqa: S102  our own page
+    return known
+
+
+@pytest.fixture(scope="module")
+def owner() -> Iterator[Owner]:
+    with running() as owner:
+        yield owner
+
+
+def test_the_first_example_makes_a_secret_and_reads_nothing_yet() -> None:
+    secret = run("orders_db = RotatingSecret(")["orders_db"]
+    assert secret.reference == "https://kv-orders-prod.vault.azure.net/secrets/orders-db"
+
+
+def test_a_pool_of_psycopg_logs_in_after_a_rotation(owner: Owner) -> None:
+    turning = Turning(owner)
+    pool = run("ConnectionPool(", orders_db=turning.secret)["pool"]
+    with pool:
+        turning.rotate()
+        pool.drain()
+        with pool.connection() as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (turning.role.name,)
+
+
+def test_an_engine_of_sqlalchemy_logs_in_after_a_rotation(owner: Owner) -> None:
+    turning = Turning(owner)
+    space = run("create_engine(", orders_db=turning.secret)
+    turning.rotate()
+    space["engine"].dispose()
+    with space["engine"].connect() as connection:
+        assert connection.execute(space["text"]("SELECT current_user")).scalar_one() == turning.role.name
+    space["engine"].dispose()
+
+
+def test_redis_logs_in_after_a_rotation(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    import redis  # noqa: PLC0415  the module that the example imports
+
+    known = redis.Redis
+    monkeypatch.setattr(redis, "Redis", lambda host, _port, **more: known(host, cache.port, **more))
+    vault = PlayedVault(Time(), f"redis://orders:{cache.password}@cache")
+    with run("redis.Redis(", cache_password=secret_of(vault))["client"] as client:
+        assert client.execute_command("ACL", "WHOAMI") == b"orders"
+
+
+def test_storage_and_service_bus_take_the_newest_key(azurite: LocalAzurite) -> None:
+    bus = "Endpoint=sb://orders.servicebus.windows.net/;SharedAccessKeyName=send;SharedAccessKey="
+    space = run(
+        "storage_client(",
+        orders_storage=secret_of(PlayedVault(Time(), string(azurite))),
+        orders_bus=secret_of(PlayedVault(Time(), f"{bus}{key()}")),
+    )
+    with space["bus"], space["blobs"] as blobs:
+        assert list(blobs.list_containers()) == []
 
 
 @pytest.mark.parametrize("refused", ["password authentication failed for user", "the server is starting up"])
-def test_a_refused_login_is_tried_once_more_with_another_version_and_nothing_else_is(
+def test_in_the_recipe_a_refused_login_is_tried_again_and_nothing_else_is(
     refused: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    space: dict[str, Any] = {}
-    exec(example(0), space)  # noqa: S102  our own page
     time = Time()
-    vault = PlayedVault(time, OLD)
-    space["orders_db"] = RotatingSecret(
-        str(space["orders_db"]._reference), reader=lambda: vault, monotonic=time.monotonic, sleep=time.sleep
+    vault = PlayedVault(time, "the-old-password")
+    secret = RotatingSecret(
+        "https://kv.vault.azure.net/secrets/x", reader=lambda: vault, monotonic=time.monotonic, sleep=time.sleep
     )
-    assert space["orders_db"].value == OLD
-    time.at(0.05, lambda: vault.write(NEW))
+    assert secret.value == "the-old-password"
+    time.at(0.05, lambda: vault.write("the-new-password"))
     asked = []
 
     def connect(conninfo: str) -> str:
         asked.append(conninfo)
-        if conninfo == OLD:
+        if conninfo == "the-old-password":
             raise psycopg.OperationalError(refused)
         return "connected"
 
     monkeypatch.setattr(psycopg, "connect", connect)
     if refused.startswith("password"):
-        assert space["connect"]() == "connected"
-        assert asked == [OLD, NEW]
+        assert run("orders_db.log_in(", orders_db=secret)["connection"] == "connected"
+        assert asked == ["the-old-password", "the-new-password"]
     else:
         with pytest.raises(psycopg.OperationalError):
-            space["connect"]()
-        assert asked == [OLD]
+            run("orders_db.log_in(", orders_db=secret)
+        assert asked == ["the-old-password"]
 
 
-def test_the_other_example_names_what_the_library_has(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_for_the_start_names_what_the_library_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[tuple[str, ...], str]] = []
-    monkeypatch.setattr("keyturn.require", lambda *names, vault: asked.append((names, vault)))
-    exec(example(1), {})  # noqa: S102  our own page
+    monkeypatch.setattr(keyturn, "require", lambda *names, vault: asked.append((names, vault)))
+    run("require(")
     assert asked == [(("orders-db", "api-key"), "https://kv-orders-prod.vault.azure.net")]
+
+
+def test_no_example_is_left_out() -> None:
+    assert len(EXAMPLES) == 7
+
+
+def secret_of(vault: PlayedVault) -> RotatingSecret:
+    return RotatingSecret("https://kv.vault.azure.net/secrets/x", reader=lambda: vault)

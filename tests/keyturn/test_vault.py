@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from azure.identity import ManagedIdentityCredential
@@ -21,7 +22,11 @@ from keyturn import (
     require,
     variable_name,
 )
+from keyturn.reference import parse
+from keyturn.vault import AsyncSdkReader, SdkReader, _retry_after_s
 from local.vault import LocalVaults
+from local.vault.faults import Fault, Kind
+from local.vault.operations import Operation
 from tests.integration.vault_fixtures import VAULT
 
 OLD, NEW = "the-old-password", "the-new-password"
@@ -109,6 +114,66 @@ async def test_a_vault_that_does_not_answer_is_away(token: ManagedIdentityCreden
     ):
         with pytest.raises(VaultAway, match="not answer"):
             await other.value
+
+
+@pytest.mark.parametrize(
+    ("vault", "checked"),
+    [
+        ("https://localhost:8443", False), ("https://127.0.0.1:1", False), ("https://[::1]:8443", False),
+        ("https://kv.vault.azure.net", True), ("https://localhost.example", True), ("https://127.0.0.1.example", True),
+        ("https://127.0.0.2", True), ("https://kv.vault.azure.net.localhost", True),
+    ],
+)  # fmt: skip
+def test_the_challenge_is_checked_but_for_loopback_hosts(
+    monkeypatch: pytest.MonkeyPatch, token: ManagedIdentityCredential, vault: str, *, checked: bool
+) -> None:
+    asked: list[bool] = []
+    for client in ("azure.keyvault.secrets.SecretClient", "azure.keyvault.secrets.aio.SecretClient"):
+        monkeypatch.setattr(client, lambda *_, verify_challenge_resource, **__: asked.append(verify_challenge_resource))
+    reference = parse(f"{vault}/secrets/x")
+    SdkReader(reference, token)
+    AsyncSdkReader(reference, AsyncManagedIdentityCredential())
+    assert asked == [checked, checked]
+
+
+@pytest.mark.parametrize(("retry_after_s", "most"), [(1, 3), (None, 3)])
+async def test_throttled_there_is_no_storm(
+    vaults: LocalVaults,
+    client: SecretClient,
+    token: ManagedIdentityCredential,
+    retry_after_s: int | None,
+    most: int,
+) -> None:
+    await client.set_secret("orders-db", OLD)
+    with RotatingSecret(address(vaults), token, wait_s=2.5) as secret:
+        await asyncio.to_thread(lambda: secret.value)
+        fault = vaults.faults.add(
+            Fault(Kind.STATUS, operations=(Operation.GET,), status=429, retry_after_s=retry_after_s)
+        )
+
+        def refused() -> None:
+            with pytest.raises(VaultAway, match="429"):
+                secret.other_than(OLD)
+
+        await asyncio.gather(*(asyncio.to_thread(refused) for _ in range(32)))
+        assert 1 <= vaults.faults.struck(fault) <= most
+        vaults.faults.clear()
+        await client.set_secret("orders-db", NEW)
+        await asyncio.sleep(1.3)  # what was said last holds for those who ask after that, too
+        assert await asyncio.to_thread(secret.other_than, OLD) == NEW
+
+
+@pytest.mark.parametrize(
+    ("given", "at_least_s", "most_s"),
+    [("7", 7, 7), ("-1", 0, 0), ("soon", 1, 1), (None, 1, 1), ("Thu, 01 Jan 1970 00:00:00 GMT", 0, 0)],
+)
+def test_how_long_a_throttled_vault_is_left_alone(given: str | None, at_least_s: float, most_s: float) -> None:
+    answer = SimpleNamespace(headers={} if given is None else {"Retry-After": given})
+    told = _retry_after_s(SimpleNamespace(response=answer, status_code=429))
+    assert told is not None
+    assert at_least_s <= told <= most_s
+    if given is None:
+        assert _retry_after_s(SimpleNamespace(response=answer, status_code=503)) is None
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from tests.previous_release import records as old_records
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 ASKED = {"rotator": "postgres-alternating", "targets": ["db.example:5432"], "slots": ["a", "b"], "half": "\ud800"}
 TAGS = {"rotator": "postgres-alternating", "slots": "a,b"}
+FOLLOWERS = {"kv/orders-url": "f1", "kv-b/orders": "f2"}
 
 
 def record(step: Step, minute: int, **more: Any) -> Record:
@@ -56,7 +57,8 @@ WRITTEN = [
     record(Step.STAGED, 39, previous_version="v1", slot="b", tags=TAGS, about_to=AboutTo.PUBLISH),
     record(Step.REPAIRED, 40, version="v2", previous_version="v1", slot="b", tags=TAGS, grace_hours=72),
     record(Step.STAGED, 50, staged_version="s5", slot="a"),
-    record(Step.APPLYING, 51, previous_version="v2", slot="a", asked=ASKED, grace_hours=72),
+    record(Step.STAGED, 50, version="v2", about_to=AboutTo.FOLLOW, followers=FOLLOWERS),
+    record(Step.APPLYING, 51, previous_version="v2", slot="a", asked=ASKED, grace_hours=72, followers=FOLLOWERS),
 ]
 NEW_FIELDS = {one.name for one in fields(Record)} - {one.name for one in fields(old_records.Record)}
 # What both readers say of a history.

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.proof.rows import Row, shown
 
-LANES = ("simulation", "deputies", "fuzz", "kills", "wire", "consumers", "load", "mutations")
+LANES = ("simulation", "deputies", "fuzz", "kills", "wire", "consumers", "keyturn_run", "load", "mutations")
 
 
 def main() -> int:

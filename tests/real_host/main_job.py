@@ -17,7 +17,8 @@ from tests.real_host.seen import QUEUE, Seen, queue_client
 
 TAGS = {"rotator": "postgres", "lead-days": "89", "validity-days": "178"}
 FUNCTIONS = {
-    "near_expiry", "rotate", "sweep", "rotate_now", "rotate_many", "list_secrets", "read_secret", "health", "openapi",
+    "near_expiry", "rotate", "sweep", "rotate_now", "rotate_many", "list_secrets", "read_secret", "read_readers",
+    "health", "openapi",
 }  # fmt: skip
 WITHIN_S = 90.0
 DRAINED_WITHIN_S = 300.0

@@ -18,7 +18,7 @@ from pytest_mock import MockerFixture
 
 from app.settings import HttpAuth
 from app.shutdown import Shutdown
-from handlers import on_demand, reading
+from handlers import on_demand, readers, reading
 from handlers.http import HttpRequest, HttpResponse, answered
 from rotation.model import Outcome, Result, SecretRef
 
@@ -286,5 +286,6 @@ async def test_what_only_reads_takes_no_parameter_and_no_body(
     for call in (
         lambda: reading.list_secrets(app.running, ask, "kv"),
         lambda: reading.read_secret(app.running, ask, "kv", "orders-db"),
+        lambda: readers.read_readers(app.running, ask, "kv", "orders-db"),
     ):
         assert (await answered(call)).status == status

@@ -19,12 +19,16 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"rotation.terms"}),
     frozenset({"rotation.model", "rotation.errors"}),
     frozenset({"rotation.ledger", "rotation.passwords", "rotation.spec"}),
-    frozenset({"rotation.ports", "rotation.refresh_targets", "rotation.capabilities", "rotation.formats"}),
+    frozenset(
+        {"rotation.ports", "rotation.readers", "rotation.refresh_targets", "rotation.capabilities", "rotation.formats"}
+    ),
     frozenset({"rotation.rotators", "rotation.stores", "rotation.refreshers"}),
     frozenset({"rotation.policy"}),
     frozenset({"rotation.engine"}),
 )
-ADAPTERS_MAY = {"ports", "refresh_targets", "model", "frozen", "errors", "ledger", "formats", "passwords", "addresses"}
+ADAPTERS_MAY = {
+    "ports", "readers", "refresh_targets", "model", "frozen", "errors", "ledger", "formats", "passwords", "addresses",
+}  # fmt: skip
 
 ALSO = {"rotation.refreshers": ("rotation.rotators.azure.rest",)}  # one way to call Azure
 

@@ -75,6 +75,7 @@ def test_a_permit_starts_from_the_defaults_that_a_rule_has() -> None:
         tls=Tls.VERIFY_FULL,
         pairs=(),
         min_grace_hours=0,
+        max_grace_hours=None,
     )
 
 

@@ -13,6 +13,7 @@ from rotation.errors import Denied, Misconfigured
 from rotation.model import Admin, PasswordRules, RequestedAccess, SecretRef, Spec, Tls
 from rotation.policy import Policy, RuleTerms
 from rotation.policy.file import Finding, check, load
+from rotation.policy.retiring import MAX_GRACE_HOURS
 from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
@@ -68,7 +69,9 @@ pairs = [["Orders B", "orders_a"]]
 admin = "secret:Orders-DB-Admin"
 admin-user = "pgadmin"
 max-validity-days = 30
-min-grace-hours = 8760
+min-grace-hours = 8000
+retire = "when-unread"
+max-grace-hours = 8760
 min-interval-hours = 0
 window = "Sat 01:00-05:00 UTC"
 verify-hours = 6
@@ -83,7 +86,8 @@ tls = "disable"
         rule=1,
         slots=("orders_a", "Orders B", "c"),
         pairs=(("Orders B", "orders_a"),),
-        min_grace_hours=8760,
+        min_grace_hours=8000,
+        max_grace_hours=8760,
         admin=Admin("secret", "orders-db-admin", "pgadmin"),
         max_validity_days=30,
         min_interval=timedelta(0),
@@ -193,6 +197,9 @@ def test_rules_may_be_written_as_one_array() -> None:
         ("min-grace-hours = 8761", "0 to 8760"),
         ("min-grace-hours = 1.5", "whole number"),
         ("min-grace-hours = true", "whole number"),
+        ('retire = "unread"', 'write "after-grace" or "when-unread"'),
+        ("retire = true", "text in quotes"),
+        ("max-grace-hours = 24", 'the bound of `retire = "when-unread"`'),
         ("min-interval-hours = -1", "0 to 8760"),
         ("min-interval-hours = 8761", "0 to 8760"),
         ("verify-hours = -1", "0 to 8760"),
@@ -220,6 +227,35 @@ def test_a_mistake_is_told_with_its_line_and_the_remedy(line: str, said: str) ->
     assert said in finding.message
     assert key in finding.message
     assert finding.line == text.splitlines().index(line) + 1
+
+
+@pytest.mark.parametrize(
+    ("lines", "said", "number"),
+    [
+        ('retire = "after-grace"\nmax-grace-hours = 24', 'the bound of `retire = "when-unread"`', 2),
+        ('retire = "when-unread"\nmax-grace-hours = 0', "1 to 8760", 2),
+        ('retire = "when-unread"\nmax-grace-hours = 8761', "1 to 8760", 2),
+        (
+            'retire = "when-unread"\nmin-grace-hours = 24\nmax-grace-hours = 23',
+            "below the rule's `min-grace-hours` 24",
+            3,
+        ),
+        ('min-grace-hours = 169\nretire = "when-unread"', "`max-grace-hours` 168 is below", 0),
+    ],
+)
+def test_a_bound_on_the_grace_period_that_bounds_nothing_is_told(lines: str, said: str, number: int) -> None:
+    finding = only(SOUND + lines + "\n")
+    assert said in finding.message
+    assert finding.line == (len(SOUND.splitlines()) + number if number else 1)
+
+
+def test_an_old_slot_waits_for_readers_only_where_the_rule_says_so() -> None:
+    def bound(lines: str) -> int | None:
+        return sound(SOUND + lines).rules[0].terms.max_grace_hours
+
+    assert bound("") is bound('retire = "after-grace"\n') is None
+    assert bound('retire = "when-unread"\n') == MAX_GRACE_HOURS
+    assert bound('retire = "when-unread"\nmin-grace-hours = 24\nmax-grace-hours = 24\n') == 24
 
 
 @pytest.mark.parametrize("key", ["vaults", "secrets", "rotators"])
@@ -381,6 +417,7 @@ def test_the_sample_policy_states_the_defaults_as_they_are() -> None:
     assert f"0: never. Default: {defaults.verify_every // timedelta(hours=1)}." in text
     assert f"0 to 20. Default: {defaults.jitter_percent}." in text
     assert f"0 to 8760. Default: {defaults.min_grace_hours}." in text
+    assert f"`min-grace-hours`. Default: {MAX_GRACE_HOURS}." in text
     first = sound(text).rules[0].terms
     assert (first.password, first.tls) == (defaults.password, defaults.tls)
 

@@ -195,3 +195,27 @@ def test_the_sdks_say_nothing_of_each_request(tmp_path: Path) -> None:
         assert log.isEnabledFor(logging.WARNING)
     finally:
         log.setLevel(before)
+
+
+WORKSPACE = "99999999-AAAA-4bbb-8ccc-dddddddddddd"
+US = "https://api.loganalytics.us"
+
+
+@pytest.mark.parametrize(("text", "id_"), [("", None), (WORKSPACE, WORKSPACE.lower())])
+def test_a_workspace_is_asked_only_where_its_id_is_given(text: str, id_: str | None) -> None:
+    assert settings({"ROTATION_AUDIT_WORKSPACE": text}).audit_workspace == id_
+    assert settings({}).audit_workspace is None
+
+
+@pytest.mark.parametrize("text", ["log-prod", f"/subscriptions/{WORKSPACE}", f"{WORKSPACE} ", "/"])
+def test_a_workspace_is_named_by_its_guid(text: str) -> None:
+    with pytest.raises(Misconfigured, match="a GUID: az monitor log-analytics workspace show") as told:
+        settings({"ROTATION_AUDIT_WORKSPACE": text})
+    assert told.value.field == "ROTATION_AUDIT_WORKSPACE"
+
+
+def test_the_query_api_is_that_of_the_cloud() -> None:
+    assert settings({}).endpoints.logs == "https://api.loganalytics.io"
+    assert settings({"ROTATION_LOGS_ENDPOINT": f"{US}/"}).endpoints.logs == US
+    with pytest.raises(Misconfigured, match="ROTATION_LOGS_ENDPOINT"):
+        settings({"ROTATION_LOGS_ENDPOINT": "http://api.loganalytics.io"})

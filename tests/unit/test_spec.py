@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotation.errors import Malformed, Unusable
-from rotation.model import Spec
+from rotation.model import SecretRef, Spec
 from rotation.spec import (
     checked_name,
     checked_word,
@@ -16,6 +16,7 @@ from rotation.spec import (
     due_at,
     effective_lead,
     is_companion,
+    leader_of,
     next_tags,
     parse,
 )
@@ -312,3 +313,20 @@ def test_a_staged_value_tells_for_what_it_stands() -> None:
         "staged-for": "orders-db",
         "operation-id": "op",
     }
+
+
+def test_a_secret_that_follows_another_is_not_managed_by_itself() -> None:
+    tags = {"rotator": "postgres", " Follows ": " KV-a/Orders-DB "}
+    assert parse(tags) is None
+    assert leader_of(tags) == SecretRef("kv-a", "orders-db")
+    assert parse({"rotator": "postgres", "follows": " "}) is not None
+    assert leader_of({"follows": " "}) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["orders-db", "kv/", "/db", "kv/db/x", "kv db", "kv/d\u212a", "https://kv.vault.azure.net/db"]
+)
+def test_a_leader_goes_by_vault_and_name(text: str) -> None:
+    with pytest.raises(Unusable, match="make it VAULT/SECRET") as raised:
+        leader_of({"follows": text})
+    assert raised.value.field == "follows"

@@ -101,6 +101,8 @@ async def test_a_bulk_of_very_many_is_sent_in_parts_too() -> None:
         for number in range(2_500):
             now = datetime.now(UTC)
             yield SecretItem(replace(ref, name=f"s-{number}"), True, None, now, {"rotator": "generated"})
+        # Its leader is among them: asked for by both names, it would be rotated twice.
+        yield SecretItem(replace(ref, name="f"), True, None, now, {"rotator": "generated", "follows": "kv/s-1"})
 
     async def get(name: str) -> SimpleNamespace:
         return SimpleNamespace(version=f"{name}-1")

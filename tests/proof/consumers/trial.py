@@ -18,6 +18,7 @@ import aiohttp
 
 from local.stack import Stack
 from rotation.model import SecretRef
+from tests.proof.consumers.asked import OK, rotated
 from tests.proof.consumers.clients import Clients
 from tests.proof.consumers.gaps import Gap, broken_in_place, changes_in, gaps_of
 from tests.proof.load.owner import Owner, owning, side_by_side
@@ -28,7 +29,6 @@ GRACE_HOURS = 1
 ROTATED_AT_ONCE = 4
 WRITES_EVERY_S = 0.5
 LIFE = timedelta(days=60)
-OK = 200
 
 
 @dataclass(slots=True)
@@ -101,15 +101,12 @@ class _Trial:
             self._versions[ref] = [await owner.put(ref.vault, ref.name, owner.url(names[0]), tags, LIFE)]
 
     async def _rotate(self, app: aiohttp.ClientSession, ref: SecretRef) -> None:
-        url = f"{self._stack.ready['functions']}/api/vaults/{ref.vault}/secrets/{ref.name}/rotate"
-        headers = {"x-functions-key": self._stack.ready["function_key"]}
-        async with app.post(url, params={"force": "true"}, headers=headers) as answer:
-            told = await answer.json()
-        if answer.status == OK and told["outcome"] == "rotated":
-            self._versions[ref].append(told["version"])
+        told = await rotated(app, self._stack, ref)
+        if told.version is not None:
+            self._versions[ref].append(told.version)
             self._seen.rotations += 1
         else:
-            self._seen.broken.append(f"{ref}: {told['outcome']}: {told['detail']}")
+            self._seen.broken.append(f"{ref}: {told.words}")
 
     def _look(self, consumers: Clients, calls: list[Mapping[str, Any]]) -> None:
         seen, attempts = self._seen, consumers.attempts

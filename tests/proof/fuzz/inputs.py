@@ -150,6 +150,7 @@ claims = st.tuples(
 RULE_KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days", "window",
     "min-grace-hours", "min-interval-hours", "verify-hours", "expiry-jitter-percent", "tls", "password",
+    "retire", "max-grace-hours",
     "refresh",
 )  # fmt: skip
 GOOD_RULE = (

@@ -31,6 +31,7 @@ from rotation.model import (
     Result,
     SecretValue,
 )
+from rotation.readers import Readers
 from rotation.rotators.azure.entra_app_secret import EntraAppSecret
 from rotation.rotators.databases.alternating import Alternating
 from rotation.rotators.databases.rotator import DatabaseRotator
@@ -143,7 +144,9 @@ def _() -> AbstractContextManager[Any]:
     ) -> tuple[Draft, str | None]:
         draft, version = await whole(self, run, job, managed, asked, grace)
         if draft.value is not None and draft.slot is not None:
-            await self._publish(run, managed, Credential(draft.value, draft.slot), job.operation_id, grace)
+            await self._publish(
+                run, managed, Credential(draft.value, draft.slot), job.operation_id, grace, None, self._expiry(managed)
+            )
         return draft, version
 
     return patch.object(Change, "_stage", stage)
@@ -304,7 +307,9 @@ def _() -> AbstractContextManager[Any]:
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
-    async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str) -> list[str]:
+    async def retire_due(
+        run: Run, managed: ManagedSecret, asked: Asked, latest_slot: str, readers: Readers
+    ) -> list[str]:
         vault = run.vault
 
         class LocalClock:
@@ -317,7 +322,7 @@ def _() -> AbstractContextManager[Any]:
         stand_in: Any = LocalClock()
         run.vault = stand_in
         try:
-            return await whole(run, managed, asked, latest_slot)
+            return await whole(run, managed, asked, latest_slot, readers)
         finally:
             run.vault = vault
 

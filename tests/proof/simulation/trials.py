@@ -8,8 +8,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from tests.proof.rows import Row
-from tests.proof.simulation import bugs_of_ownership, lockouts
+from tests.proof.simulation import bugs_of_followers, bugs_of_ownership, lockouts
 from tests.proof.simulation.bugs import BUGS
+from tests.proof.simulation.followed import Following
 from tests.proof.simulation.neighbours import Neighbours
 from tests.proof.simulation.plots import Plots
 from tests.proof.simulation.promises import Promise, Violation
@@ -19,7 +20,9 @@ STORIES = 10_000
 WITHIN = 20_000  # seeds, for a bug on purpose
 _CHUNK = 250
 _PLOT = 5  # of eight seeds, the one whose story follows a plot
+_FOLLOWED, _OF = 15, 24  # of twenty-four seeds, the one that tells of followers
 assert bugs_of_ownership, "on the list by being read"
+assert bugs_of_followers, "likewise"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,12 @@ class Broken:
 
 
 def story_of(seed: int) -> Story:
-    """Of eight, four are about one secret, three about two that live side by side, and one follows a plot."""
+    """Of eight, four are about one secret, three about two that live side by side, and one follows a plot.
+
+    Of three times eight, one of those about two secrets is about one and its followers instead.
+    """
+    if seed % _OF == _FOLLOWED:
+        return Following(seed // _OF)
     if seed % 8 == _PLOT:
         return Plots(seed // 8)
     return Neighbours(seed // 2) if seed % 2 else Story(seed // 2)

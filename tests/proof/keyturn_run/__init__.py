@@ -1,0 +1,1 @@
+"""Programs under `keyturn run` that log in without pause while rotations run. `python -m tests.proof.keyturn_run`."""
