@@ -41,7 +41,8 @@ async def side_by_side(
     finally:
         for call in under_way:
             call.cancel()
-        await asyncio.gather(*under_way, return_exceptions=True)
+        # Of several that fail at once one error is raised; the others are looked at, so that nobody reports them lost.
+        await asyncio.gather(*(call for _, call in waiting), return_exceptions=True)
 
 
 async def _each(things: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:

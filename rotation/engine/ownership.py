@@ -235,10 +235,10 @@ class Owners:
         reasons = {
             "which asks for it": self._asks_for(theirs, slot, binding, managed),
             "whose latest version names it": not written
-            and (
-                known.get(theirs.version) == slot
-                or self._names(theirs, slot, binding, managed, sure=theirs.version in known)
-            ),
+            and (known.get(theirs.version) == slot or self._names(theirs, slot, binding, managed)),
+            "whose latest version may hold it, since nothing says of which credential that is": not written
+            and theirs.version not in known
+            and self._names(theirs, None, binding, managed),
             "which is in the middle of changing it": unfinished is not None and unfinished.slot in {None, slot},
             "whose readers may still use it: the grace period that they were promised is not over": history.in_grace(
                 slot, run.clock.now(), theirs
@@ -259,17 +259,16 @@ class Owners:
         wanted = access.slots or ((access.current_slot,) if access.current_slot else ())
         return bool(near & set(access.targets)) and (not wanted or slot in wanted)
 
-    def _names(self, theirs: Secret, slot: str, binding: Binding, managed: ManagedSecret, *, sure: bool) -> bool:
+    def _names(self, theirs: Secret, slot: str | None, binding: Binding, managed: ManagedSecret) -> bool:
         """Whether its value is a login of that slot, managed or not, read as ours is, or in a form of its own.
 
-        sure: its history says whose it is. Else a value that names no slot, such as a bare key, may be that one.
+        slot: None: whether it names none, as a bare key does.
         """
         near = {*binding.targets, *managed.access.targets}
         for spec in (managed.spec, replace(managed.spec, format=None)):
             with contextlib.suppress(RotationError):
                 access = managed.rotator.requested_access(spec, theirs)
-                named = access.current_slot == slot or (access.current_slot is None and not sure)
-                if named and near & set(access.targets):
+                if access.current_slot == slot and near & set(access.targets):
                     return True
         return False
 

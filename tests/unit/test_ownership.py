@@ -690,7 +690,7 @@ async def test_an_owner_whose_value_names_no_slot_relies_on_it_until_its_history
     await ask(world, reason="sweep")
     await write(world, REF, world.latest.value, tags={"team": "x"})
     world.time.ahead(hours=80)
-    with pytest.raises(BoundElsewhere, match="names it"):
+    with pytest.raises(BoundElsewhere, match="may hold it"):
         await ask(world, OTHER)
 
 

@@ -1,6 +1,7 @@
 """Many calls, a few at a time: in order, within the bound, and none left behind."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from itertools import takewhile
@@ -63,6 +64,20 @@ async def test_the_first_error_ends_it_and_leaves_no_call_behind() -> None:
         _ = [result async for _, result in side_by_side(calls, (5, 6, 7, 8), 3)]
     assert calls.cancelled == [6]
     assert calls.begun == [5, 6, 7]
+
+
+async def test_of_several_errors_at_once_none_is_reported_as_lost() -> None:
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context["message"]))
+
+    async def fails(number: int) -> None:
+        raise LookupError(number)
+
+    with pytest.raises(LookupError):
+        _ = [one async for one in side_by_side(fails, range(3), 3)]
+    gc.collect()
+    await settled()
+    assert lost == []
 
 
 async def test_whoever_takes_no_more_leaves_no_call_behind() -> None:

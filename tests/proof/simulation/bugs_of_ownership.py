@@ -94,6 +94,11 @@ def _() -> AbstractContextManager[Any]:
     return _passed_over("whose latest version names it")
 
 
+@bug("taken from an owner whose value may be it", seed=6003)
+def _() -> AbstractContextManager[Any]:
+    return _passed_over("whose latest version may hold it")
+
+
 @bug("taken from an owner who is changing it", seed=1685)
 def _() -> AbstractContextManager[Any]:
     return _passed_over("which is in the middle of changing it")

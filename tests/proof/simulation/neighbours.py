@@ -195,7 +195,7 @@ class Neighbours(Story):
             slots = self._slots_of(ref)
             other = next(one for one in world.refs if one != ref)
             held = [slot for slot in slots if world.owner(slot) == other]
-            if not works or (held and self._can_not_be_understood(other)):
+            if not works or (held and (self._can_not_be_understood(other) or self._may_be_any(other))):
                 return
             if any(self.owned.relies(other, slot) for slot in held):
                 return
@@ -236,6 +236,12 @@ class Neighbours(Story):
     def _can_not_be_understood(self, ref: SecretRef) -> bool:
         """Managed, and nobody can tell what it asks for: it may be just this."""
         return self.world.exists(ref) and "rotator" in self.world.all(ref)[-1].tags and not self._can_be_read(ref)
+
+    def _may_be_any(self, ref: SecretRef) -> bool:
+        """A bare key that somebody wrote by hand, and that no run has looked at: it says not which one it is."""
+        if isinstance(self.world.provider, Database) or not self.world.exists(ref):
+            return False
+        return self.world.all(ref)[-1].version not in History(self.world.ledger.records(ref)).versions()
 
     def _is_closed(self, ref: SecretRef) -> bool:
         """Whether nothing that the secret knows changes one of its slots, and no administrator is named."""
