@@ -56,7 +56,25 @@ def load_policy(settings: Settings) -> Policy:
     policy = load(settings.policy, known_names())
     account = None if isinstance(settings.ledger, Path) else settings.ledger.split("//")[1].partition(".")[0]
     accounts = (*settings.own_accounts, *((settings.storage_account,) if settings.storage_account else ()))
-    return protect(policy, OwnResources(accounts, account))
+    _check_refresh_targets(policy, settings)
+    return protect(policy, OwnResources(accounts, account, settings.site))
+
+
+def _check_refresh_targets(policy: Policy, settings: Settings) -> None:
+    """A secret that signs for a refresh target must be in a vault of ours. A rule of no vault of ours rotates nothing.
+
+    Raises:
+        Misconfigured: field "ROTATION_POLICY".
+    """
+    for rule in policy.rules:
+        for one in rule.terms.refresh:
+            if one.secret is None or one.secret[0] in settings.vaults or settings.vaults.keys().isdisjoint(rule.vaults):
+                continue
+            raise Misconfigured(
+                f"rule {rule.terms.rule} of the policy: `refresh` names a secret of vault {one.secret[0]!a:.130}, "
+                "which is not in ROTATION_VAULTS: add the vault, or name a secret of another",
+                field="ROTATION_POLICY",
+            )
 
 
 def check_library(version: str) -> None:

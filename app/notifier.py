@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.log_fields import log_fields, of_outcome, one_line
 from rotation.model import Outcome, Result
+from rotation.reasons import RefreshState
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -39,7 +40,20 @@ def as_json(outcome: Outcome) -> dict[str, object]:
         "duration_ms": outcome.duration_ms,
         "detail": outcome.detail,
         **({"code": outcome.code} if outcome.code else {}),
+        **({"refreshed": {one.name: one.state.value for one in outcome.refreshed}} if outcome.refreshed else {}),
     }
+
+
+def _tell_refresh_targets(outcome: Outcome) -> None:
+    """A line for each refresh target that could not be asked: the rotation is done; that one may have the old value."""
+    for one in outcome.refreshed:
+        told = one_line(f"{outcome.ref}: {one.name}: {one.detail}")
+        if one.state is RefreshState.FAILED:
+            seen = log_fields("refresh_failed", outcome.ref, version=outcome.version, refresh_target=one.name)
+            log.warning("refresh_failed %s; it is asked again", told, extra=seen)
+        elif one.state is RefreshState.GIVEN_UP:
+            seen = log_fields("refresh_given_up", outcome.ref, version=outcome.version, refresh_target=one.name)
+            log.error("refresh_given_up %s; it is not asked again for this version", told, extra=seen)
 
 
 class Notifier:
@@ -54,6 +68,7 @@ class Notifier:
         level = logging.ERROR if outcome.result in _LOUD else logging.INFO
         line = one_line(f"{outcome.ref}: {outcome.detail}")
         log.log(level, "%s %s", outcome.result.value, line, extra=of_outcome(outcome))
+        _tell_refresh_targets(outcome)
         kind = _EVENTS.get(outcome.result)
         if self._topic is None or kind is None:
             return

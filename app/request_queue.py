@@ -88,7 +88,10 @@ class RequestQueue:
         except Exception as error:  # noqa: BLE001  whatever it is, it stops no rotation
             kind, seen = type(error).__name__, log_fields("unreminded", request.ref)
             log.warning(
-                "no reminder of %s (%s): if this run is killed, the queue is slow", request.ref, kind, extra=seen
+                "no reminder of %s (%s): what is left to do waits for the next message or sweep",
+                request.ref,
+                kind,
+                extra=seen,
             )
             return None
         return QueuedReminder(queue, sent.id, sent.pop_receipt or "")

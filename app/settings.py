@@ -37,6 +37,7 @@ class Settings(Frozen):
 
     telemetry: the worker has loaded OpenTelemetry.
     storage_account, own_accounts: what the app lives on; the host's account by its name, and all by their resource ids.
+    site: the app's own name on App Service; None elsewhere.
     audit_workspace: the Log Analytics workspace that has the vaults' audit log, by its GUID; None: none is asked.
     vault_creations: of new versions in ten seconds, in each vault. server_connections: to each database server.
     """
@@ -49,6 +50,7 @@ class Settings(Frozen):
     client_id: str | None
     sweep_schedule: str
     storage_account: str | None
+    site: str | None
     own_accounts: tuple[str, ...]
     queue_service: str | None
     endpoints: Endpoints
@@ -73,6 +75,7 @@ def from_environment(environment: Mapping[str, str], root: Path) -> Settings:
         client_id=environment.get("AZURE_CLIENT_ID") or None,
         sweep_schedule=_schedule(environment.get("ROTATION_SWEEP_SCHEDULE") or DEFAULT_SCHEDULE),
         storage_account=_storage_account(environment),
+        site=environment.get("WEBSITE_SITE_NAME") or None,
         own_accounts=_own_accounts(environment.get("ROTATION_OWN_ACCOUNTS", "")),
         queue_service=_queue_service(environment),
         endpoints=_endpoints(environment),
@@ -204,6 +207,8 @@ def _endpoints(environment: Mapping[str, str]) -> Endpoints:
         arm=(_https(environment, "ROTATION_ARM_ENDPOINT") or usual.arm).rstrip("/"),
         graph=(_https(environment, "ROTATION_GRAPH_ENDPOINT") or usual.graph).rstrip("/"),
         login=(_https(environment, "AZURE_AUTHORITY_HOST") or usual.login).rstrip("/"),
+        devops=(_https(environment, "ROTATION_DEVOPS_ENDPOINT") or usual.devops).rstrip("/"),
+        github=(_https(environment, "ROTATION_GITHUB_ENDPOINT") or usual.github).rstrip("/"),
         logs=(_https(environment, "ROTATION_LOGS_ENDPOINT") or usual.logs).rstrip("/"),
         postgres_scope=environment.get("ROTATION_POSTGRES_SCOPE") or usual.postgres_scope,
     )

@@ -25,6 +25,8 @@ from rotation.errors import Unusable
 from rotation.policy import Policy
 from rotation.ports import Clock, Connections, Ledger, Rotator, RotatorDependencies, Vault
 from rotation.readers import NoReaders, Readers
+from rotation.refresh_targets import Refresher
+from rotation.refreshers import REFRESHERS
 from rotation.rotators import ROTATORS
 
 if TYPE_CHECKING:
@@ -91,13 +93,20 @@ async def build(settings: Settings, policy: Policy) -> App:
             rotators[name] = ROTATORS[name].build(services)
         return rotators[name]
 
+    refreshers: dict[str, Refresher] = {}
+
+    def refresher(kind: str) -> Refresher:
+        if kind not in refreshers:
+            refreshers[kind] = REFRESHERS[kind].build(services)
+        return refreshers[kind]
+
     clock = Clock(_now, time.monotonic)
     observer = telemetry(on=settings.telemetry)
     request_queue, shutdown = RequestQueue(settings.queue_service, identity, session), Shutdown()
     shutdown.listen()
     dependencies = EngineDependencies(
         vaults, ledger, policy, rotator, clock, random.SystemRandom(), observer=observer, reminders=request_queue,
-        stopping=lambda: shutdown.asked, readers=readers,
+        stopping=lambda: shutdown.asked, readers=readers, refresher=refresher,
     )  # fmt: skip
     followers = Followers(dependencies)
     notifier = Notifier(settings.outcome_topic, identity)

@@ -35,6 +35,22 @@ param grants = [
     grant: 'storage-keys'
     scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod'
   }
+  {
+    grant: 'app-settings' // of `refresh`: who is asked to take a new version
+    scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.web/sites/orders-web'
+  }
+  {
+    grant: 'app-settings-slot'
+    scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.web/sites/orders-web/slots/next'
+  }
+  {
+    grant: 'container-app'
+    scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.app/containerapps/orders-api'
+  }
+  {
+    grant: 'aks'
+    scope: '/subscriptions/22222222-2222-2222-2222-222222222222/resourceGroups/rg-orders-prod/providers/microsoft.containerservice/managedclusters/aks-orders'
+  }
 ]
 
 param httpAuth = 'entra'

@@ -157,6 +157,8 @@ class Stack:
             "AZURE_CLIENT_ID": APP_CLIENT_ID,
             "ROTATION_ARM_ENDPOINT": self.planes["arm"],
             "ROTATION_GRAPH_ENDPOINT": self.planes["graph"],
+            "ROTATION_DEVOPS_ENDPOINT": self.planes["devops"],
+            "ROTATION_GITHUB_ENDPOINT": self.planes["github"],
             "AZURE_AUTHORITY_HOST": self.planes["login"],
         }
         url, key, events_key, pid = self._app(env | settings | self._settings, served)

@@ -9,6 +9,9 @@ from ipaddress import AddressValueError, IPv4Address, IPv6Address
 MAX_PORT = 65535
 LONGEST_HOST = 253  # RFC 1035, 2.3.4: the longest name
 STORAGE_ACCOUNTS = "microsoft.storage/storageaccounts"
+SITES, SLOTS = "microsoft.web/sites", "microsoft.web/sites/slots"
+CONTAINER_APPS = "microsoft.app/containerapps"
+AKS_CLUSTERS = "microsoft.containerservice/managedclusters"
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
 # By the host of a cloud's resource manager, what the names of its servers end in: "Endpoints" of Azure, of Azure
 # Government and of Azure operated by 21Vianet, in Microsoft's documentation of those clouds.
@@ -16,6 +19,13 @@ POSTGRES_SUFFIXES = {
     "management.azure.com": ".postgres.database.azure.com",
     "management.usgovcloudapi.net": ".postgres.database.usgovcloudapi.net",
     "management.chinacloudapi.cn": ".postgres.database.chinacloudapi.cn",
+}
+
+# Likewise, of clusters' own APIs: "Outbound network and FQDN rules for AKS clusters" in the documentation of AKS.
+AKS_SUFFIXES = {
+    "management.azure.com": ".azmk8s.io",
+    "management.usgovcloudapi.net": ".cx.aks.containerservice.azure.us",
+    "management.chinacloudapi.cn": ".cx.prod.service.azk8s.cn",
 }
 
 # Texts, not compiled: a start, which reads the policy, compiles those alone that this policy needs.

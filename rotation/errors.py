@@ -74,6 +74,12 @@ class Refused(RotationError):
     code = "refused"
 
 
+class Gone(Refused):
+    """A refresh target that was to be asked to take a new version wants to be asked no more."""
+
+    code = "gone"
+
+
 class Rejected(Refused):
     """A login was refused: wrong password, wrong key. Try the next login."""
 

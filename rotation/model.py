@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from rotation.reasons import Adopt, Force, Reason
+from rotation.reasons import Adopt, Force, Reason, Refreshed
 from rotation.terms import Admin, Endpoints, PasswordRules, SecretValue, Tls
 
 __all__ = [
@@ -293,3 +293,4 @@ class Outcome:
     duration_ms: int | None = None
     retry_after_s: int | None = None
     code: str | None = None  # of the error that it was, where it was one
+    refreshed: tuple[Refreshed, ...] = ()  # which refresh targets were asked to take the latest version

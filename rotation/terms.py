@@ -77,11 +77,38 @@ class Admin(Frozen):
     user: str | None = None
 
 
+class Refresh(Frozen):
+    """What is asked to take a new version, once it is published; from the policy alone. See `rotation.refreshers`.
+
+    kind: such as "app-settings". target: an Azure resource's id in lower case, a repository, a URL. options: what else
+    the kind needs, in the order in which it names it. secret: vault and name of the secret that signs or logs in there.
+    """
+
+    kind: str
+    target: str
+    options: tuple[tuple[str, str], ...] = ()
+    secret: tuple[str, str] | None = None
+
+    @property
+    def name(self) -> str:
+        """How histories and logs call it: the same as long as the policy names the same. Not secret."""
+        return " ".join((self.kind, self.target, *(f"{key}={value}" for key, value in self.options)))
+
+    def option(self, key: str) -> str:
+        """The value of an option that the kind needs."""
+        return dict(self.options)[key]
+
+
 class Endpoints(Frozen):
-    """Where Azure's planes are: these differ between clouds and are stand-ins on one machine. No trailing slash."""
+    """Where Azure's planes are: these differ between clouds and are stand-ins on one machine. No trailing slash.
+
+    github: of a GitHub Enterprise Server it is "https://HOST/api/v3".
+    """
 
     arm: str = "https://management.azure.com"
     graph: str = "https://graph.microsoft.com"
     login: str = "https://login.microsoftonline.com"
+    devops: str = "https://dev.azure.com"
+    github: str = "https://api.github.com"
     logs: str = "https://api.loganalytics.io"
     postgres_scope: str = "https://ossrdbms-aad.database.windows.net/.default"

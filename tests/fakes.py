@@ -43,6 +43,7 @@ from rotation.model import (
     Versions,
 )
 from rotation.ports import LEASE_S, Clock, LedgerEntry
+from rotation.refresh_targets import RefreshOrder
 
 Hook = Callable[[str, str, str], Awaitable[None]]
 # Told of a write to a vault at the moment at which it takes effect: "set", "enable", "disable" or "set_tags"; the name
@@ -330,6 +331,25 @@ class FakeServer:
         self.passwords[slot] = password
         self.changes.append(slot)
         await self.hook("after", "change", slot)
+
+
+class FakeRefreshTargets:
+    """Keeps `rotation.refresh_targets.Refresher`, for all kinds. asked: each call that arrived. wrong: its answer.
+
+    `hook` as on the vault, with the refresh target's name; an answer that is lost arrived all the same.
+    """
+
+    def __init__(self) -> None:
+        self.asked: list[RefreshOrder] = []
+        self.wrong: Exception | None = None
+        self.hook: Hook = no_hook
+
+    async def refresh(self, order: RefreshOrder) -> None:
+        await self.hook("before", "refresh", order.refresh.name)
+        if self.wrong is not None:
+            raise self.wrong
+        self.asked.append(order)
+        await self.hook("after", "refresh", order.refresh.name)
 
 
 def value(slot: str, password: str) -> SecretValue:

@@ -86,6 +86,7 @@ class FollowedWorld(World):
         return EngineDependencies(
             self.vaults, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
             reminders=self.queue or NoReminders(), stopping=lambda: self.stopping,
+            refresher=lambda kind: self.refresh_targets,
         )  # fmt: skip
 
     @property

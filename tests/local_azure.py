@@ -20,6 +20,7 @@ from rotation.model import Endpoints, SecretValue
 from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import RotatorDependencies
+from rotation.terms import Refresh
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 GROUP = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-Local.1"
@@ -27,6 +28,15 @@ ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stdemo"
 APPLICATION = "00000000-0000-0000-0000-0000000000a1"
 CLIENT_ID = "00000000-0000-0000-0000-0000000000c1"
 APP = {"oid": APP_OID, "appid": APP_CLIENT_ID}
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/shop".lower()
+SLOT, CONTAINER_APP = f"{SITE}/slots/next", f"{GROUP}/providers/Microsoft.App/containerApps/shop-api".lower()
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop".lower()
+REFRESH_TARGETS = (
+    Refresh("app-settings", SITE),
+    Refresh("app-settings", SLOT),
+    Refresh("container-app", CONTAINER_APP),
+    Refresh("aks", CLUSTER, (("deployment", "shop/web"),)),
+)
 # What the rotators' tests are about, so that the app has the rights for it at the stand-in, and for nothing else.
 POLICY = Policy(
     (
@@ -34,7 +44,7 @@ POLICY = Policy(
             vaults=("kv-demo",),
             secrets=("*",),
             rotators=("storage-key", "entra-app-secret"),
-            terms=RuleTerms(rule=1),
+            terms=RuleTerms(rule=1, refresh=REFRESH_TARGETS),
             targets=(parse_target(f"{GROUP}/*"), parse_target(APPLICATION)),
         ),
     )
@@ -69,7 +79,9 @@ class Place:
             pytest.fail("no rotator here sleeps")
 
         urls = self.azure
-        endpoints = Endpoints(arm=urls.arm_url, graph=urls.graph_url, login=urls.login_url)
+        endpoints = Endpoints(
+            arm=urls.arm_url, graph=urls.graph_url, login=urls.login_url, devops=urls.devops_url, github=urls.github_url
+        )
         return RotatorDependencies(self.tokens, endpoints, self.now, no_sleep, random.SystemRandom())
 
     def now(self) -> datetime:

@@ -21,7 +21,17 @@ from rotation.policy.targets import parse_target
 from rotation.ports import Rotator
 from rotation.readers import NoReaders, Readers
 from rotation.spec import companion
-from tests.fakes import TARGET, FakeClock, FakeRotator, FakeServer, InMemoryLedger, InMemoryVault, parts, value
+from tests.fakes import (
+    TARGET,
+    FakeClock,
+    FakeRefreshTargets,
+    FakeRotator,
+    FakeServer,
+    InMemoryLedger,
+    InMemoryVault,
+    parts,
+    value,
+)
 from tests.recorded import Recorded
 from tests.timed_queue import TimedQueue
 
@@ -42,6 +52,7 @@ class World:
         self.queue: TimedQueue | None = None
         self.stopping = False
         self.readers: Readers = NoReaders()
+        self.refresh_targets = FakeRefreshTargets()
         self.slot = FIRST[self.kind]
         passwords: dict[str, str | None] = {self.slot: "first"}
         if self.kind == "alternating":
@@ -99,6 +110,7 @@ class World:
             EngineDependencies(
                 {"kv": self.vault}, self.ledger, self.policy, self._rotator, self.time.clock, random.Random(1),
                 reminders=self.queue or NoReminders(), readers=self.readers, stopping=lambda: self.stopping,
+                refresher=lambda kind: self.refresh_targets,
             )
         )  # fmt: skip
 

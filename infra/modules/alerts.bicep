@@ -22,6 +22,7 @@ var queries = {
   'failed-rotations': loadTextContent('../queries/failed-rotations.kql')
   'no-sweep': loadTextContent('../queries/no-sweep.kql')
   'poison-messages': loadTextContent('../queries/poison-messages.kql')
+  'refreshes-given-up': loadTextContent('../queries/refreshes-given-up.kql')
   'vault-refusals': loadTextContent('../queries/vault-refusals.kql')
 }
 

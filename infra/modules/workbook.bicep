@@ -28,6 +28,7 @@ var queries = {
   'no-sweep': loadTextContent('../queries/no-sweep.kql')
   outcomes: loadTextContent('../queries/outcomes.kql')
   'poison-messages': loadTextContent('../queries/poison-messages.kql')
+  'refreshes-given-up': loadTextContent('../queries/refreshes-given-up.kql')
   'rotation-story': loadTextContent('../queries/rotation-story.kql')
   'time-to-rotate': loadTextContent('../queries/time-to-rotate.kql')
   'vault-refusals': loadTextContent('../queries/vault-refusals.kql')

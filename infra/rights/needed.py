@@ -99,6 +99,10 @@ def _targets(rule: Rule, table: Table) -> Iterator[Need]:
             if isinstance(target, Scope) and may_hold(target.id, str(grant.resource_type)):
                 # Roles are given on groups and resources, not on what stands between ("/providers/...").
                 yield Need(grant.key, group_of(target.id))
+    for grant in table.grants:
+        for one in rule.terms.refresh:
+            if one.kind in grant.refreshes and type_of(one.target) == grant.resource_type:
+                yield Need(grant.key, one.target)
 
 
 def _target_grants(rule: Rule, table: Table) -> Iterator[Grant]:
@@ -149,6 +153,9 @@ def _mismatches(named: Collection[str], looked_after: Collection[str]) -> Iterat
 
 def _idle(rule: Rule) -> Iterator[str]:
     """Targets that no rotator of the rule can make use of, and those that were never anybody's."""
+    for one in rule.terms.refresh:
+        if one.target.startswith(NO_SUBSCRIPTION):
+            yield f"rule {rule.terms.rule}: {one.name} is an example's: put your own in, or take it out"
     kinds = _kinds_of_targets(rule)
     for target in rule.targets:
         match target:

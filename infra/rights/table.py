@@ -33,6 +33,7 @@ class Grant:
     role_id: of a built-in role; None where `custom` is the key of a role of our own. resource_type: of targets alone,
     in lower case, as ids are compared.
     rotators: the kinds that need it on their targets; empty where the app as such does, whatever it rotates.
+    refreshes: the kinds of the policy's `refresh` that need it on their targets.
     """
 
     key: str
@@ -43,6 +44,7 @@ class Grant:
     custom: str | None
     resource_type: str | None
     rotators: frozenset[str]
+    refreshes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +106,5 @@ def _grant(raw: Mapping[str, Any]) -> Grant:
     return Grant(
         raw["key"], raw["purpose"], raw["scope"], raw["roleName"], raw["roleId"], raw["customRole"],
         raw["resourceType"] and raw["resourceType"].lower(), frozenset(raw["rotators"]),
+        frozenset(raw.get("refreshes", ())),
     )  # fmt: skip

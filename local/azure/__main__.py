@@ -71,7 +71,14 @@ async def _serve(options: argparse.Namespace) -> None:
 def _ready(azure: LocalAzure) -> dict[str, object]:
     return {
         "pid": os.getpid(),
-        "endpoints": {"arm": azure.arm_url, "graph": azure.graph_url, "login": azure.login_url},
+        "endpoints": {
+            "arm": azure.arm_url,
+            "graph": azure.graph_url,
+            "login": azure.login_url,
+            "devops": azure.devops_url,
+            "github": azure.github_url,
+            "hook": azure.hook_url,
+        },
         "control": {"url": azure.control_url, "key": azure.control_key},
     }
 

@@ -1,4 +1,4 @@
-"""The resource manager: subscriptions, storage accounts and their keys, PostgreSQL flexible servers.
+"""The resource manager: subscriptions, storage accounts, their keys, PostgreSQL flexible servers, and refresh targets.
 
 "Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
 PostgreSQL, and "Common error codes" of the resource manager.
@@ -14,7 +14,10 @@ from typing import Any
 
 from aiohttp import web
 
+from local.azure.clusters import VERSIONS as CLUSTER_VERSIONS
+from local.azure.clusters import Clusters
 from local.azure.plane import Plane, answer, json_object, moment
+from local.azure.sites import Sites
 from local.resources import GROUP
 from local.tokens import TENANT
 
@@ -45,10 +48,12 @@ SERVER_VERSIONS = (
 class Arm:
     """Serves the resource manager's calls below `path`."""
 
-    def __init__(self, plane: Plane, path: str, blob_path: str) -> None:
+    def __init__(self, plane: Plane, path: str, blob_path: str, clusters_path: str) -> None:
         self._plane = plane
         self._path = path
         self._blob_path = blob_path
+        self.sites = Sites(plane)
+        self.clusters = Clusters(plane, clusters_path)
 
     def add_account(self, account_id: str, *, allow_shared_key: bool = True, firewall: bool = False) -> None:
         """Create a storage account, or change the settings of one; its keys stay.
@@ -88,6 +93,13 @@ class Arm:
         if path == "/subscriptions" and request.method == "GET":
             _check_version(request, "subscriptions", ())
             return web.json_response({"value": [_subscription(one) for one in self._subscriptions()]})
+        refresh_target = self.sites.kind_of(path)
+        if refresh_target is not None:
+            _check_version(request, *refresh_target)
+            return await self.sites.handle(request, path, claims)
+        if self.clusters.serves(path):
+            _check_version(request, "managedClusters", CLUSTER_VERSIONS)
+            return await self.clusters.credentials(request, path, claims)
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
             _check_version(request, "storageAccounts", STORAGE_VERSIONS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hmac
 
 from aiohttp import web
@@ -10,6 +11,8 @@ from aiohttp.typedefs import Handler, Middleware
 from local.azure.arm import Arm
 from local.azure.faults import Faults, parse_fault
 from local.azure.graph import Graph
+from local.azure.hooks import Hooks
+from local.azure.pipelines import Pipelines
 from local.azure.plane import Plane, json_object
 
 HEADER = "X-Control-Key"
@@ -18,10 +21,14 @@ HEADER = "X-Control-Key"
 class ControlApi:
     """For whoever has the key."""
 
-    def __init__(self, plane: Plane, arm: Arm, graph: Graph, faults: Faults, key: str) -> None:
+    def __init__(
+        self, plane: Plane, arm: Arm, graph: Graph, pipelines: Pipelines, hooks: Hooks, faults: Faults, key: str
+    ) -> None:
         self._plane = plane
         self._arm = arm
         self._graph = graph
+        self._pipelines = pipelines
+        self._hooks = hooks
         self._faults = faults
         self._key = key
 
@@ -32,6 +39,8 @@ class ControlApi:
         app.router.add_post("/servers", self._add_server)
         app.router.add_post("/applications", self._add_application)
         app.router.add_post("/applications/{id}/secrets", self._add_secret)
+        app.router.add_post("/refresh-targets", self._add_refresh_target)
+        app.router.add_post("/asked", self._asked)
         app.router.add_post("/faults", self._add_fault)
         app.router.add_delete("/faults", self._clear_faults)
         app.router.add_post("/propagation", self._set_propagation)
@@ -72,6 +81,29 @@ class ControlApi:
         name = (await json_object(request)).get("display_name")
         added = self._graph.add_secret(request.match_info["id"], None if name is None else str(name))
         return web.json_response(added)
+
+    async def _add_refresh_target(self, request: web.Request) -> web.Response:
+        body = {name: str(value) for name, value in (await json_object(request)).items()}
+        match body.pop("kind", ""):
+            case "site":
+                self._arm.sites.add_site(**body)
+            case "container-app":
+                self._arm.sites.add_container_app(**body)
+            case "cluster":
+                self._arm.clusters.add(body["cluster_id"], body["ca"], body["deployment"])
+            case "pipeline":
+                self._pipelines.add_pipeline(**body)
+            case "workflow":
+                self._pipelines.add_workflow(**body)
+            case "hook":
+                self._hooks.expect(body.pop("name"), base64.b64decode(body.pop("key"), validate=True))
+            case _:
+                raise ValueError("kind is site, container-app, cluster, pipeline, workflow or hook")
+        return web.Response(status=204)
+
+    async def _asked(self, _request: web.Request) -> web.Response:
+        calls = [list(call) for call in (*self._arm.sites.asked, *self._arm.clusters.asked, *self._pipelines.asked)]
+        return web.json_response({"calls": calls, "hooks": self._hooks.received})
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         self._faults.add(parse_fault(await json_object(request)))

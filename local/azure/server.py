@@ -20,8 +20,10 @@ from local.azure.blob import Blob
 from local.azure.control import ControlApi
 from local.azure.faults import Faults
 from local.azure.graph import Graph, in_graphs_words
+from local.azure.hooks import Hooks
 from local.azure.login import Login
 from local.azure.logs import Logs
+from local.azure.pipelines import Pipelines
 from local.azure.plane import Plane
 from local.azure.store import Store
 from local.rights import Rights
@@ -29,6 +31,7 @@ from local.tokens import TokenAuthority
 
 ARM_PATH, BLOB_PATH, GRAPH_PATH, LOGIN_PATH, CONTROL_PATH = "/arm", "/blob", "/graph", "/login", "/control"
 LOGS_PATH = "/logs"
+DEVOPS_PATH, GITHUB_PATH, HOOK_PATH, AKS_PATH = "/devops", "/github", "/hook", "/aks"
 SHUTDOWN_S = 1.0  # what a call under way is given when the server stops
 
 
@@ -42,7 +45,8 @@ class LocalAzure:
     port: 0 means a free one, last time's where that is free. shown_port: what clients are told instead, where a proxy
     stands in front. data: where the state is kept. rights: what the app's identity may do; None: everything. After
     `start`, `arm_url`, `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and
-    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane` are what those control.
+    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane`, `hooks`, `pipelines` are what those
+    control.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -52,6 +56,8 @@ class LocalAzure:
     arm: Arm
     graph: Graph
     logs: Logs
+    hooks: Hooks
+    pipelines: Pipelines
     plane: Plane
 
     def __init__(
@@ -95,6 +101,21 @@ class LocalAzure:
         return self.plane.url + LOGIN_PATH
 
     @property
+    def devops_url(self) -> str:
+        """Azure DevOps."""
+        return self.plane.url + DEVOPS_PATH
+
+    @property
+    def github_url(self) -> str:
+        """GitHub's REST API."""
+        return self.plane.url + GITHUB_PATH
+
+    @property
+    def hook_url(self) -> str:
+        """Receivers of webhooks, each below it by its name."""
+        return self.plane.url + HOOK_PATH
+
+    @property
     def logs_url(self) -> str:
         """Log Analytics' query API."""
         return self.plane.url + LOGS_PATH
@@ -119,8 +140,9 @@ class LocalAzure:
             store = Store(self._data)
             stack.callback(store.close)
             self.plane = Plane(store, self._authority, self._now, rights=self._rights)
-            self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH)
+            self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH, AKS_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
+            self.hooks, self.pipelines = Hooks(self.plane), Pipelines(self.plane)
             self.logs = Logs(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -144,6 +166,13 @@ class LocalAzure:
         application = "/{version}/applications/{id}"
         calls = {("*", application): self.graph.handle, ("*", application + "/{action}"): self.graph.handle}
         app.add_subapp(GRAPH_PATH, self._service(calls, in_graphs_words))
+        runs = "/{organization}/{project}/_apis/pipelines/{pipeline}/runs"
+        app.add_subapp(DEVOPS_PATH, self._service({("POST", runs): self.pipelines.devops}))
+        dispatches = "/repos/{owner}/{name}/actions/workflows/{workflow}/dispatches"
+        app.add_subapp(GITHUB_PATH, self._service({("POST", dispatches): self.pipelines.github}))
+        deployments = "/{cluster}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
+        app.add_subapp(AKS_PATH, self._service({("PATCH", deployments): self.arm.clusters.patch}))
+        app.add_subapp(HOOK_PATH, self._service({("POST", "/{name}"): self.hooks.handle}))
         query = {("POST", "/{version}/workspaces/{id}/query"): self.logs.handle}
         app.add_subapp(LOGS_PATH, self._service(query))
         login = Login(self.plane)
@@ -156,7 +185,9 @@ class LocalAzure:
             ("GET", "/{tenant}/discovery/v2.0/keys"): login.keys,
         }
         app.add_subapp(LOGIN_PATH, self._service(served))
-        control = ControlApi(self.plane, self.arm, self.graph, self.faults, self.control_key)
+        control = ControlApi(
+            self.plane, self.arm, self.graph, self.pipelines, self.hooks, self.faults, self.control_key
+        )
         app.add_subapp(CONTROL_PATH, control.app())
         return app
 

@@ -19,6 +19,7 @@ from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import outcome_of
 from rotation.engine.ownership import Owners
+from rotation.engine.refreshing import owing
 from rotation.engine.run import Run
 from rotation.errors import (
     MovedElsewhere,
@@ -225,12 +226,11 @@ class Change:
         now = self._dependencies.clock.now()
         tags = next_tags(managed.secret.tags, slot=credential.slot, rotated_at=now, rotated_from=managed.secret.version)
         written = await run.publish(managed, credential.value, tags, expires_on)
-        await run.append(
-            run.note(
-                Step.PUBLISHED, operation, version=written.version, previous_version=managed.secret.version,
-                slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
-            )
+        note = run.note(
+            Step.PUBLISHED, operation, version=written.version, previous_version=managed.secret.version,
+            slot=credential.slot, tags=tags, grace_hours=grace, unstages=staged_version,
         )  # fmt: skip
+        await run.append(owing(managed.terms, note))
         return written
 
     def _expiry(self, managed: ManagedSecret) -> datetime:

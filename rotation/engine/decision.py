@@ -250,13 +250,15 @@ def next_look(history: History, spec: Spec | None, terms: RuleTerms | None) -> d
     """
     if history.open_operation() is not None:
         return IMMEDIATELY
+    owed = history.owed()
+    refresh_targets = NEVER if owed is None else owed.next_at
     if spec is None:
-        return NEVER
+        return refresh_targets
     versions = history.versions()
     latest = next(iter(versions), None)
     if latest is None or is_confirmed(history, spec, latest, UNSEEN) is None:
         return IMMEDIATELY
-    moments = [next_check(history, latest, terms)]
+    moments = [next_check(history, latest, terms), refresh_targets]
     if terms is not None:
         hours = promise_h(spec, terms)
         left = left_over(history, terms, history.asked(), versions[latest], None)
@@ -283,4 +285,7 @@ def sweep_asks(
         hours = promise_h(spec, terms)
         over = frozenset(slot for slot in left if now >= over_by_ledger(history, slot, hours))
     looked = Looked(ours=ours, over=over)
+    owed = history.owed()
+    if owed is not None and now >= owed.next_at:
+        return True
     return decide(request, secret, spec, terms, history, now, looked).act not in NOTHING

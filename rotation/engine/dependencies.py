@@ -26,12 +26,19 @@ from rotation.model import (
 from rotation.policy import Policy
 from rotation.ports import Clock, Ledger, Rotator, Vault
 from rotation.readers import NoReaders, Readers
+from rotation.refresh_targets import Refresher
 from rotation.spec import companion, next_tags
+
+
+def _no_refresher(kind: str) -> Refresher:
+    raise Unusable(f"nobody here can ask {kind}", field="refresh")
 
 
 @dataclass(frozen=True, slots=True)
 class EngineDependencies:
     """What the engine works with. `rotator` raises Unusable(field="rotator") for a name it does not know.
+
+    refresher: for a kind of `rotation.refreshers`; raises Unusable for one that it does not know.
 
     stopping: whether this process was asked to end; then nothing is begun any more.
     """
@@ -47,6 +54,7 @@ class EngineDependencies:
     reminders: Reminders = field(default_factory=NoReminders)
     readers: Readers = field(default_factory=NoReaders)
     stopping: Callable[[], bool] = bool  # no
+    refresher: Callable[[str], Refresher] = _no_refresher
 
 
 class ManagedSecrets:

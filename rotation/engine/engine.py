@@ -28,6 +28,7 @@ from rotation.engine.outcomes import nothing_to_do, outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.plan import Plan
 from rotation.engine.proof import prove, published_slot, record_proven, verify
+from rotation.engine.refreshing import Refreshing
 from rotation.engine.repair import Repair
 from rotation.engine.resumption import Resumption
 from rotation.engine.retirement import clean_up, retire_due
@@ -55,6 +56,7 @@ class Engine:
         self._change = Change(dependencies, self._managed_secrets, self._owners, self._following)
         self._repair = Repair(dependencies, self._managed_secrets, self._owners, self._change)
         self._resumption = Resumption(self._managed_secrets, self._owners, self._change)
+        self._refreshing = Refreshing(dependencies)
 
     async def handle(self, request: RotationRequest) -> Outcome:
         """Take the steps that are missing for one secret.
@@ -110,6 +112,7 @@ class Engine:
         try:
             outcome = await self._under_lease(run)
             await self._following.keep_up(run)  # where a version was named since they were looked at
+            outcome = await self._refreshing.after(run, outcome)
         except RotationError as error:
             await record_failure(run, redactor.clean(error))
             raise

@@ -90,6 +90,8 @@ def planned(managed: ManagedSecret, history: History, acts: Collection[Act], ove
         parts.append(f"{', '.join(sorted(over))} would be retired: the grace period is over")
     if rotates:
         parts.append(f"the new version would live {spec.validity_days} days (rule {managed.terms.rule})")
+        if managed.terms.refresh:
+            parts.append(f"then asked to take it: {', '.join(one.name for one in managed.terms.refresh)}")
     operation = operation_id(secret.ref, secret.version)
     return outcome_of(Result.PLANNED, secret, "; ".join(parts), slot=slot, operation=operation)
 

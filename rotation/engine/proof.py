@@ -8,6 +8,7 @@ from dataclasses import replace
 from rotation.engine.fence import within
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
+from rotation.engine.refreshing import owing
 from rotation.engine.run import MAX_TRIES, Run
 from rotation.errors import Disabled, NotFound, NotYet, RotationError, Unreachable
 from rotation.ledger.asked import Asked
@@ -80,14 +81,13 @@ async def record_proven(
         and await _is_staged_value(run, managed, unfinished)
     ):
         # Killed between writing the new version and recording it.
-        await run.append(
-            run.note(
-                Step.PUBLISHED, unfinished.operation_id, version=secret.version,
-                previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
-                grace_hours=max(unfinished.grace_hours or 0, managed.promise_h),
-                unstages=_staged_version(run, unfinished.operation_id),
-            )
+        note = run.note(
+            Step.PUBLISHED, unfinished.operation_id, version=secret.version,
+            previous_version=unfinished.base_version, slot=slot, tags=secret.tags, asked=asked,
+            grace_hours=max(unfinished.grace_hours or 0, managed.promise_h),
+            unstages=_staged_version(run, unfinished.operation_id),
         )  # fmt: skip
+        await run.append(owing(managed.terms, note))
         await _finish(run, unfinished.operation_id, secret, slot)
         return True
     name = operation_id(secret.ref, secret.version, "adopt")

@@ -13,6 +13,7 @@ from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.outcomes import outcome_of
 from rotation.engine.ownership import Owners, unproven
 from rotation.engine.proof import as_it_was, verify, working_value
+from rotation.engine.refreshing import owing
 from rotation.engine.run import Run
 from rotation.errors import (
     Denied,
@@ -89,13 +90,12 @@ class Repair:
             run.about_to(AboutTo.PUBLISH, operation, previous_version=secret.version, slot=credential.slot, tags=tags)
         )
         written = await run.publish(managed, credential.value, tags, now + timedelta(days=1))
-        await run.append(
-            run.note(
-                Step.REPAIRED, operation, version=written.version, previous_version=secret.version,
-                slot=credential.slot, detail="the latest version was refused; one that works is the latest again",
-                tags=tags, grace_hours=was.promise_h,
-            )
+        note = run.note(
+            Step.REPAIRED, operation, version=written.version, previous_version=secret.version,
+            slot=credential.slot, detail="the latest version was refused; one that works is the latest again",
+            tags=tags, grace_hours=was.promise_h,
         )  # fmt: skip
+        await run.append(owing(managed.terms, note))
         return outcome_of(
             Result.REPAIRED, secret, "the latest version was refused; one that works is the latest again, and is due",
             version=written.version, slot=credential.slot, operation=operation, expires_on=written.expires_on,

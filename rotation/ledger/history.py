@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import Record, Step
+from rotation.ledger.refreshes import Owed, owed
 from rotation.model import Secret
 from rotation.spec import DEFAULT_GRACE_HOURS
 
@@ -220,7 +221,11 @@ class History:
 
     def last_done(self) -> Record | None:
         """The newest record of something that was done, or that failed."""
-        return next((record for record in reversed(self._records) if not record.announces), None)
+        return next((r for r in reversed(self._records) if not r.announces and r.refreshed is None), None)
+
+    def owed(self) -> Owed | None:
+        """Who is still to be asked to take the version that was published last; None: nobody."""
+        return owed(self._records)
 
     def announced(self, act: Record) -> bool:
         """Whether this was announced within a day, and nothing has come of it since but failures."""

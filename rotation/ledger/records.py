@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -60,6 +60,8 @@ class Record:
         that one, and `staged_version` is what will be disabled. Else it is in a record of its own (`announces`).
     followers: by "vault/secret" a version of each: in `APPLYING` and with `AboutTo.FOLLOW` the one that will be
         replaced, in `ROTATED` the one that was written.
+    refresh: where a version is named, who will be asked to take it: names of `Refresh`. Nobody is asked without it.
+    refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
     """
 
     at: datetime
@@ -80,6 +82,8 @@ class Record:
     actor_id: str | None = None
     about_to: str | None = None
     followers: Mapping[str, str] | None = None
+    refresh: Sequence[str] | None = None
+    refreshed: Mapping[str, str] | None = None
 
     @property
     def announces(self) -> bool:

@@ -15,7 +15,7 @@ from rotation.errors import Denied
 from rotation.frozen import Frozen
 from rotation.policy.targets import Target, permitted
 from rotation.rotators import ROTATORS
-from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Tls
+from rotation.terms import COMPANION_SUFFIX, Admin, PasswordRules, Refresh, Tls
 
 if TYPE_CHECKING:
     from rotation.model import RequestedAccess, SecretRef, Spec
@@ -39,6 +39,7 @@ class RuleTerms(Frozen):
     followers: secrets that may repeat the credential, each as "vault/secret" in lower case.
     max_grace_hours: None: `retire = "after-grace"`. Else `retire = "when-unread"`: after its grace period an old slot
     lives on for as long as somebody is known to hold it, and for so many hours in all at most.
+    refresh: who is asked to take each new version, once it is published.
     """
 
     rule: int
@@ -55,6 +56,7 @@ class RuleTerms(Frozen):
     min_grace_hours: int = 0
     followers: tuple[str, ...] = ()
     max_grace_hours: int | None = None
+    refresh: tuple[Refresh, ...] = ()
 
     def allows(self, slot: str) -> bool:
         """Whether it is one of those named, or none need be."""
@@ -199,6 +201,10 @@ class Policy(Frozen):
             "`followers` of the rule that covers that secret, or take the tag off",
             field="follows",
         )
+
+    def refreshes(self, ref: "SecretRef") -> dict[str, Refresh]:
+        """By name, everybody whom a rule about this secret lets be asked to take a new version."""
+        return {one.name: one for rule in self.rules if rule.covers(ref) for one in rule.terms.refresh}
 
     def covered_by_none(self, ref: "SecretRef") -> Denied:
         """What to say where no rule is about this secret."""

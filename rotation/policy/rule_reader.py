@@ -11,7 +11,7 @@ from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Rule
 from rotation.policy.table import Table
 from rotation.policy.targets import POSTGRES_PORTS, HostTarget, Target, parse_target, repeated
 from rotation.policy.windows import Window, parse_window
-from rotation.terms import Admin, PasswordRules, Tls
+from rotation.terms import Admin, PasswordRules, Refresh, Tls
 
 if TYPE_CHECKING:
     pass
@@ -20,6 +20,7 @@ KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days",
     "min-grace-hours", "min-interval-hours", "window", "verify-hours", "expiry-jitter-percent", "password", "tls",
     "followers", "retire", "max-grace-hours",
+    "refresh",
 )  # fmt: skip
 PASSWORD_KEYS = ("length", "alphabet")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
@@ -71,6 +72,7 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
             max_grace_hours=_max_grace_hours(table),
             tls=Tls(table.parsed("tls", lambda name: _one_of(name, tuple(Tls))) or usual.tls),
             followers=_followers(table),
+            refresh=_refresh(table),
         ),
     )
     _refuse_wide_open(table, rule, known)
@@ -158,6 +160,14 @@ def _max_grace_hours(table: Table) -> int | None:
     from rotation.policy.retiring import read_max_grace_hours  # noqa: PLC0415  most rules have neither, as with pairs
 
     return read_max_grace_hours(table)
+
+
+def _refresh(table: Table) -> tuple[Refresh, ...]:
+    if "refresh" not in table.values:
+        return ()
+    from rotation.policy.refreshes import read_refreshes  # noqa: PLC0415  most rules have none
+
+    return read_refreshes(table)
 
 
 def _one_of(text: str, known: Collection[str]) -> str:

@@ -9,7 +9,7 @@ platform's sign-in take that alone, so that no rule about applications can cover
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from rotation.addresses import STORAGE_ACCOUNTS
+from rotation.addresses import SITES, STORAGE_ACCOUNTS
 from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
 from rotation.policy import Policy, Rule
@@ -30,11 +30,13 @@ class OwnResources(Frozen):
     """What the app itself lives on.
 
     storage_accounts: the Functions host's, each by its Azure resource id or its bare name. ledger_account: the one
-    that holds the ledger, likewise; None where the ledger is a directory.
+    that holds the ledger, likewise; None where the ledger is a directory. site: the name of the app's own site, which
+    is unique in the world; None where it runs elsewhere.
     """
 
     storage_accounts: tuple[str, ...] = ()
     ledger_account: str | None = None
+    site: str | None = None
 
 
 def protect(policy: Policy, own: OwnResources) -> Policy:
@@ -53,6 +55,13 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
             f'add "!{secret}" to its `secrets`',
             field="ROTATION_POLICY",
         )
+    for rule in policy.rules:
+        if own.site is not None and any(_is_site(one.target, own.site) for one in rule.terms.refresh):
+            raise Misconfigured(
+                f"rule {rule.terms.rule} of the policy has this app itself, {own.site!a:.80}, among its `refresh`: its "
+                "settings would be read anew, and it be stopped, while it rotates; take it out",
+                field="ROTATION_POLICY",
+            )
     ledger = None if own.ledger_account is None else _name_of(own.ledger_account)
     accounts = (*own.storage_accounts, *((own.ledger_account,) if own.ledger_account is not None else ()))
     for rule in policy.rules:
@@ -65,6 +74,11 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
                     field="ROTATION_POLICY",
                 )
     return Policy(policy.rules, frozenset(_name_of(account) for account in accounts))
+
+
+def _is_site(target: str, own: str) -> bool:
+    _, within, rest = target.partition(f"/providers/{SITES}/")
+    return within != "" and rest.partition("/")[0] == own.lower()
 
 
 def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":

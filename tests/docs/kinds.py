@@ -46,7 +46,8 @@ def _rights() -> Iterator[tuple[str, ...]]:
     for grant in roles.grants:
         if grant.scope == "target":
             actions = sorted(roles.roles[str(grant.custom)].actions)
-            yield _names(grant.rotators), f"*{grant.role_name}*: {', '.join(map(_short, actions))}", grant.purpose
+            for_whom = _names(grant.rotators) or ", ".join(f"`{name}` in `refresh`" for name in sorted(grant.refreshes))
+            yield for_whom, f"*{grant.role_name}*: {', '.join(map(_short, actions))}", grant.purpose
     for permission in roles.graph:
         yield _names(permission.rotators), f"Graph's `{permission.name}`, by `steps`", permission.purpose
 

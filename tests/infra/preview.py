@@ -126,4 +126,6 @@ class _Asked:
                 return "https://evgt-keyturn.westeurope-1.eventgrid.azure.net/api/events"
             case "clientId":
                 return "55555555-5555-5555-5555-555555555555"
+            case "customerId":
+                return "66666666-6666-6666-6666-666666666666"
         return f"{self._about}#{name}"

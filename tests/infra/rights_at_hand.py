@@ -35,7 +35,14 @@ TABLE = load()
 
 def rule(rotators: list[str], targets: list[str] | None = None, **more: object) -> str:
     lines = {"vaults": ["kv-a"], "secrets": ["a-*"], "rotators": rotators, **({"targets": targets} if targets else {})}
-    return "[[rule]]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in {**lines, **more}.items())
+    return "[[rule]]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in {**lines, **more}.items())
+
+
+def _toml(value: object) -> str:
+    """Of texts, numbers and lists JSON is TOML as well; of tables it is not."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_toml(inner)}" for key, inner in value.items()) + " }"
+    return f"[{', '.join(map(_toml, value))}]" if isinstance(value, list) else json.dumps(value)
 
 
 def needed(text: str, vaults: tuple[str, ...] | None = None) -> Needed:

@@ -20,8 +20,11 @@ OTHERS = {
     "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
 }  # fmt: skip
-# What the platform sets by itself, and what the app is given another setting for.
-OTHERWISE = {"WEBSITE_AUTH_ENABLED", "AzureWebJobsStorage__accountName", "PYTHON_ENABLE_OPENTELEMETRY"}
+# What the platform sets by itself, what the app is given another setting for, and what is the same in every cloud.
+OTHERWISE = {
+    "WEBSITE_AUTH_ENABLED", "WEBSITE_SITE_NAME", "AzureWebJobsStorage__accountName", "PYTHON_ENABLE_OPENTELEMETRY",
+    "ROTATION_DEVOPS_ENDPOINT", "ROTATION_GITHUB_ENDPOINT",
+}  # fmt: skip
 
 
 class Watched(dict[str, str]):

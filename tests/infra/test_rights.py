@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from infra.rights.needed import NO_SUBSCRIPTION, Need, Needed
+from rotation.refreshers import REFRESHERS
 from rotation.rotators import APPLICATION as AN_APPLICATION
 from rotation.rotators import HOST, ROTATORS
 from tests.infra.rights_at_hand import ACCOUNT, APPLICATION, GROUP, SERVER, TABLE, needed, rule, run
@@ -19,6 +20,11 @@ def test_each_kind_of_target_of_each_rotator_has_its_row_in_the_table_and_no_row
     rows += [(name, AN_APPLICATION) for permission in TABLE.graph for name in permission.rotators]
     needed = [(name, target) for name, kind in ROTATORS.items() for target in kind.targets if target != HOST]
     assert sorted(rows) == sorted(needed)
+
+
+def test_each_kind_of_refresh_target_that_is_a_resource_has_its_rows_and_no_row_names_another() -> None:
+    rows = [(name, grant.resource_type) for grant in TABLE.grants for name in grant.refreshes]
+    assert sorted(rows) == sorted((name, kind) for name, one in REFRESHERS.items() for kind in one.resources)
 
 
 def test_the_sql_of_administrators_is_for_rotators_that_log_in_to_such_servers() -> None:
@@ -72,6 +78,32 @@ def test_a_flexible_server_by_its_id_is_read_and_by_its_name_needs_no_right() ->
     told = needed(rule(["postgres"], [SERVER], slots=["a"]))
     assert told.targets == (Need("postgres-server", SERVER.lower()),)
     assert needed(rule(["postgres"], ["orders.example.com"], slots=["a"])).targets == ()
+
+
+def test_a_refresh_target_needs_the_right_to_be_asked_on_itself_alone() -> None:
+    site, app = f"{GROUP}/providers/Microsoft.Web/sites/shop", f"{GROUP}/providers/Microsoft.App/containerApps/shop"
+    refresh_targets = [{"app-settings": site}, {"app-settings": f"{site}/slots/next"}, {"container-app": app}]
+    cluster = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-shop"
+    refresh_targets.append({"aks": cluster, "deployment": "shop/web"})
+    refresh_targets.append({"aks": cluster, "deployment": "shop/worker"})
+    refresh_targets.append({"webhook": "https://shop.example/", "key": "kv-a/hook"})
+    told = needed(rule(["generated"], refresh=refresh_targets))
+    assert told.targets == (
+        Need("aks", cluster.lower()),
+        Need("app-settings", site.lower()),
+        Need("app-settings-slot", f"{site}/slots/next".lower()),
+        Need("container-app", app.lower()),
+    )
+    assert told.custom_roles == ("aks", "app-settings", "app-settings-slot", "container-app", "ledger", "secrets")
+    assert told.warnings == ()
+
+
+def test_an_examples_refresh_target_is_told() -> None:
+    example = f"{NO_SUBSCRIPTION}resourceGroups/g/providers/Microsoft.Web/sites/shop"
+    told = needed(rule(["generated"], refresh=[{"app-settings": example}]))
+    assert told.warnings == (
+        f"rule 1: app-settings {example.lower()} is an example's: put your own in, or take it out",
+    )
 
 
 def test_an_application_needs_to_be_owned() -> None:

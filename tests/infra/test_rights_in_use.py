@@ -17,6 +17,8 @@ POLICY = Path(__file__).parent / "whole.toml"
 PROVIDERS = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local/providers"
 ACCOUNT = f"{PROVIDERS}/Microsoft.Storage/storageAccounts/stdemo"
 SERVER = f"{PROVIDERS}/Microsoft.DBforPostgreSQL/flexibleServers/orders"
+SITE, CONTAINER_APP = f"{PROVIDERS}/Microsoft.Web/sites/shop", f"{PROVIDERS}/Microsoft.App/containerApps/shop-api"
+CLUSTER = f"{PROVIDERS}/Microsoft.ContainerService/managedClusters/aks-shop"
 APPLICATION, CLIENT = "00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000c1"
 
 
@@ -37,8 +39,18 @@ async def app(tmp_path: Path, log: Path) -> AsyncIterator[Deployment]:
             yield deployment
 
 
+def read_text(path: str) -> str:
+    return Path(path).read_text()
+
+
 async def rotate_all(app: Deployment) -> None:
     """Each kind, once by the steps of a first rotation and once more, so that what is old is retired."""
+    control = app.stack.azure_control
+    for site in (SITE, f"{SITE}/slots/next"):
+        control.post("refresh-targets", {"kind": "site", "site_id": site})
+    control.post("refresh-targets", {"kind": "container-app", "app_id": CONTAINER_APP, "revision": "shop-api--abc12"})
+    trusted = read_text(app.stack.ready["env"]["SSL_CERT_FILE"])
+    control.post("refresh-targets", {"kind": "cluster", "cluster_id": CLUSTER, "ca": trusted, "deployment": "shop/web"})
     await app.put("place-1", await app.role("place_app"), {"rotator": "postgres"})
     await app.put("turns-1", await app.role("turns_b"), life=None)
     tags = {"rotator": "postgres-alternating", "slots": "turns_a,turns_b"}
@@ -70,7 +82,8 @@ async def test_every_right_is_used_and_none_is_missing(app: Deployment, log: Pat
     await ask_for_a_server(app)
     used = read(log)
     assert [*used.missing(), *used.unused()] == []
-    assert len(used.granted) == 4 + 3 + 1 + 1  # on the vault, the account, the server, the application
+    # On the vault, the account, the server, the application; and on the site, its slot, the container app, the cluster.
+    assert len(used.granted) == 4 + 3 + 1 + 1 + 1 + 1 + 2 + 1
 
 
 def test_what_is_missing_and_what_is_unused_is_told(tmp_path: Path) -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from app.messages import to_text
+from rotation.errors import Gone, Unreachable
 from rotation.model import Reason, Result, RotationRequest
+from rotation.terms import Refresh
 from tests.queries.emitted import NOW, Emitter
 from tests.queries.kusto import QUERIES, ROOT, Workspace, query
 from tests.world import NAME, REF
@@ -64,6 +66,21 @@ async def test_what_rotates_alarms_nobody(app: Emitter) -> None:
     await app.swept()
     for name in ("failed-rotations", "denied-or-tags-lost", "poison-messages", "expiring-unrotated", "no-sweep"):
         assert fired(app, name) == [], name
+
+
+async def test_a_refresh_target_that_is_not_asked_again_alarms_and_one_that_is_does_not(app: Emitter) -> None:
+    site = Refresh("app-settings", "/subscriptions/s/resourcegroups/g/providers/microsoft.web/sites/shop")
+    app.allow(refresh=(site,))
+    app.refresh_targets.wrong = Unreachable("the site does not answer")
+    await app.message()
+    assert fired(app, "refreshes-given-up") == []
+    app.refresh_targets.wrong = Gone("410")
+    app.time.ahead(minutes=1)
+    await app.message(after=timedelta(minutes=1))
+    [row] = fired(app, "refreshes-given-up")
+    assert (row["Secret"], row["RefreshTarget"], row["Times"]) == (SECRET, site.name, 1)
+    assert row["Message"].startswith(f"refresh_given_up {SECRET}: {site.name}: 410")
+    assert fired(app, "failed-rotations") == []
 
 
 async def test_messages_that_were_given_up_on_alarm(app: Emitter) -> None:

@@ -59,9 +59,12 @@ class ApiResponse:
 
 
 @asynccontextmanager
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    """Connections for one operation. Trust is read here and now, so that SSL_CERT_FILE counts whenever it was set."""
-    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+async def session(authority: str | None = None) -> AsyncIterator[aiohttp.ClientSession]:
+    """Connections for one operation. Trust is read here and now, so that SSL_CERT_FILE counts whenever it was set.
+
+    authority: PEM of what alone is trusted, where that is not whom everybody trusts. ValueError: it is none.
+    """
+    connector = aiohttp.TCPConnector(ssl=ssl.create_default_context(cadata=authority))
     async with aiohttp.ClientSession(
         connector=connector, trust_env=True, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
     ) as opened:
@@ -97,6 +100,12 @@ class ApiClient:
     async def post_form(self, over: aiohttp.ClientSession, path: str, form: Mapping[str, str]) -> ApiResponse:
         """Sent once, as a form."""
         return await self._send(over, HttpRequest("POST", self._base + path, data=dict(form)))
+
+    async def send_as_it_is(
+        self, over: aiohttp.ClientSession, method: str, path: str, content: bytes, headers: Mapping[str, str]
+    ) -> ApiResponse:
+        """Sent once, byte by byte, with these headers. method: one that writes."""
+        return await self._send(over, HttpRequest(method, self._base + path, content=content, headers=dict(headers)))
 
     async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> ApiResponse:
         if self._tokens is not None:

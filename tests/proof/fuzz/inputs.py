@@ -151,6 +151,7 @@ RULE_KEYS = (
     "vaults", "secrets", "rotators", "targets", "slots", "pairs", "admin", "admin-user", "max-validity-days", "window",
     "min-grace-hours", "min-interval-hours", "verify-hours", "expiry-jitter-percent", "tls", "password",
     "retire", "max-grace-hours",
+    "refresh",
 )  # fmt: skip
 GOOD_RULE = (
     'vaults = ["kv-a"]', 'secrets = ["orders-*", "!orders-x"]', 'rotators = ["postgres"]',

@@ -1,0 +1,218 @@
+"""`refresh` in a rule: what is read, and one line for what is wrong."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from app.bootstrap import load_policy
+from app.settings import from_environment
+from rotation.errors import Misconfigured
+from rotation.model import SecretRef
+from rotation.policy import Policy
+from rotation.policy.file import check
+from rotation.policy.known import known_names
+from rotation.policy.refreshes import _FORMS, MAX_ENTRIES
+from rotation.policy.self_protection import OwnResources, protect
+from rotation.refreshers import REFRESHERS
+from rotation.terms import Refresh
+
+GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-Shop"
+SITE = f"{GROUP}/providers/Microsoft.Web/sites/Shop-Web"
+APP = f"{GROUP}/providers/Microsoft.App/containerApps/shop-api"
+
+CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-Shop"
+
+
+def policy(*entries: str, more: str = "") -> str:
+    listed = ",\n  ".join(entries)
+    return (
+        '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["shop-*"]\nrotators = ["postgres"]\ntargets = ["db.example.com"]\n'
+        f'slots = ["app"]\n{more}refresh = [\n  {listed}\n]\n'
+    )
+
+
+def read(*entries: str) -> Sequence[Refresh]:
+    found, findings = check(policy(*entries), known_names())
+    assert findings == []
+    return found.rules[0].terms.refresh
+
+
+def wrong(*entries: str, more: str = "") -> list[tuple[int, str]]:
+    _, findings = check(policy(*entries, more=more), known_names())
+    return [(one.line, one.message) for one in findings]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        (f'{{ app-settings = "{SITE}" }}', Refresh("app-settings", SITE.lower())),
+        (f'{{ app-settings = "{SITE}/slots/Next" }}', Refresh("app-settings", f"{SITE}/slots/next".lower())),
+        (f'{{ container-app = "{APP}" }}', Refresh("container-app", APP.lower())),
+        (
+            f'{{ aks = "{CLUSTER}", deployment = "shop/web" }}',
+            Refresh("aks", CLUSTER.lower(), (("deployment", "shop/web"),)),
+        ),
+        (
+            '{ azure-devops = "https://dev.azure.com/shop/Big Shop", pipeline = 12, branch = "release/1" }',
+            Refresh("azure-devops", "shop/Big Shop", (("pipeline", "12"), ("branch", "release/1"))),
+        ),
+        (
+            '{ github = "shop/web.app", workflow = "refresh.yml", ref = "main", token = "KV-a/GitHub" }',
+            Refresh("github", "shop/web.app", (("workflow", "refresh.yml"), ("ref", "main")), ("kv-a", "github")),
+        ),
+        (
+            '{ webhook = "https://Hooks.Example.com:8443/a/b", key = "kv-a/hook" }',
+            Refresh("webhook", "https://hooks.example.com:8443/a/b", (), ("kv-a", "hook")),
+        ),
+        (
+            '{ webhook = "https://hooks.example.com", key = "kv-a/hook" }',
+            Refresh("webhook", "https://hooks.example.com/", (), ("kv-a", "hook")),
+        ),
+    ],
+)
+def test_each_kind_is_read(entry: str, expected: Refresh) -> None:
+    assert read(entry) == (expected,)
+
+
+def test_a_name_says_what_is_asked_and_not_by_which_secret() -> None:
+    (one,) = read('{ github = "shop/web", workflow = "r.yml", ref = "main", token = "kv-a/github" }')
+    assert one.name == "github shop/web workflow=r.yml ref=main"
+
+
+def test_every_form_says_how_its_own_kind_is_written_and_there_is_one_for_each_kind() -> None:
+    assert _FORMS.keys() == REFRESHERS.keys()
+    for kind, form in _FORMS.items():
+        shown = form.such_as.replace("/ID/", "/00000000-0000-0000-0000-000000000000/").replace("HOST", "h.example")
+        if kind == "container-app":
+            shown = shown.replace("containerApps/NAME", "containerApps/shop")
+        assert read(shown)[0].kind == kind
+
+
+DEVOPS = '{{ azure-devops = "https://dev.azure.com/{}", pipeline = {}, branch = "{}" }}'
+GITHUB = '{{ github = "{}", workflow = "{}", ref = "{}", token = "{}" }}'
+HOOK = '{{ webhook = "{}", key = "{}" }}'
+
+
+@pytest.mark.parametrize(
+    ("entry", "says"),
+    [
+        ('"/subscriptions/x"', "write one table for each"),
+        ("{}", "write one table for each"),
+        ('{ restart = "x" }', "write one table for each, with one of app-settings"),
+        (f'{{ app-settings = "{SITE}", container-app = "{APP}" }}', "write one table for each"),
+        (f'{{ app-settings = "{SITE}", slot = "next" }}', "`'slot'` means nothing to app-settings"),
+        (f'{{ app-settings = "{GROUP}/*" }}', "not the resource id of an App Service"),
+        (f'{{ app-settings = "{SITE}/*" }}', "not the resource id of an App Service"),
+        (f'{{ app-settings = "{SITE}/config/web" }}', "not the resource id of an App Service"),
+        (f'{{ app-settings = "{APP}" }}', "not the resource id of an App Service"),
+        ("{ app-settings = 1 }", "must be text in quotes"),
+        ('{ app-settings = "\\u212A" }', "must be text in quotes"),
+        (f'{{ aks = "{SITE}", deployment = "shop/web" }}', "not the resource id of an AKS cluster"),
+        (f'{{ aks = "{CLUSTER}" }}', "`deployment` is missing"),
+        (f'{{ aks = "{CLUSTER}", deployment = "web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "shop/../web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "Shop/web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = "shop/web/scale" }}', "is not a deployment"),
+        (f'{{ container-app = "{SITE}" }}', "not the resource id of a container app"),
+        (DEVOPS.format("shop", 12, "main"), "not the address of a project"),
+        (DEVOPS.format("shop/../x", 12, "main"), "not the address of a project"),
+        (DEVOPS.format("shop/web/_apis", 12, "main"), "not the address of a project"),
+        (DEVOPS.format("shop/web", 0, "main"), "is the number of the pipeline"),
+        (DEVOPS.format("shop/web", '"12"', "main"), "is the number of the pipeline"),
+        (DEVOPS.format("shop/web", "true", "main"), "is the number of the pipeline"),
+        (DEVOPS.format("shop/web", 12, "../main"), "is not a branch"),
+        (DEVOPS.format("shop/web", 12, "a b"), "is not a branch"),
+        ('{ azure-devops = "https://dev.azure.com/shop/web", pipeline = 12 }', "`branch` is missing"),
+        ('{ azure-devops = "https://evil.example/shop/web", pipeline = 12, branch = "main" }', "not the address"),
+        (GITHUB.format("shop", "r.yml", "main", "kv-a/t"), "not a repository"),
+        (GITHUB.format("shop/..", "r.yml", "main", "kv-a/t"), "not a repository"),
+        (GITHUB.format("shop/web/x", "r.yml", "main", "kv-a/t"), "not a repository"),
+        (GITHUB.format("shop/web", "../r.yml", "main", "kv-a/t"), "not the file name of a workflow"),
+        (GITHUB.format("shop/web", "r.sh", "main", "kv-a/t"), "not the file name of a workflow"),
+        (GITHUB.format("shop/web", "r.yml", "v1.lock", "kv-a/t"), "is not a branch or a tag"),
+        (GITHUB.format("shop/web", "r.yml", "main", "t"), "names a secret"),
+        (HOOK.format("http://hooks.example.com/", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://u:p@hooks.example.com/", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://*.example.com/", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://127.1/", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com:0/", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/?a=b", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/#a", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/a b", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/a/../b", "kv-a/hook"), "no `.` or `..`"),
+        (HOOK.format("https://hooks.example.com/", "whsec_c29tZXRoaW5n"), "names a secret"),
+        ('{ webhook = "https://hooks.example.com/" }', "`key` is missing"),
+    ],
+)
+def test_what_is_wrong_is_one_line_that_says_how_to_write_it(entry: str, says: str) -> None:
+    ((line, message),) = wrong(entry)
+    assert line == 8
+    assert says in message
+    assert "\n" not in message
+    assert re.search(r"write ", message)
+
+
+def test_a_value_in_place_of_a_secrets_name_is_not_a_secret_that_is_read() -> None:
+    _, findings = check(policy(HOOK.format("https://hooks.example.com/", "whsec_c29tZXRoaW5n")), known_names())
+    assert "its value is never written here" in findings[0].message
+
+
+def test_the_same_twice_is_told_at_the_second() -> None:
+    one = f'{{ app-settings = "{SITE}" }}'
+    ((line, message),) = wrong(one, one.lower())
+    assert line == 9
+    assert "is asked already" in message
+
+
+@pytest.mark.parametrize("text", ["refresh = []", 'refresh = "x"', "refresh = [{}]\nrefresh-more = 1"])
+def test_an_empty_list_is_a_mistake(text: str) -> None:
+    _, findings = check(policy("{}").partition("refresh")[0] + text, known_names())
+    assert findings
+
+
+def test_there_is_a_limit_to_how_many() -> None:
+    many = [f'{{ app-settings = "{SITE}-{number}" }}' for number in range(MAX_ENTRIES + 1)]
+    assert len(read(*many[:-1])) == MAX_ENTRIES
+    assert f"1 to {MAX_ENTRIES} tables" in wrong(*many)[0][1]
+
+
+def test_an_administrators_secret_signs_for_nobody() -> None:
+    ((line, message),) = wrong(HOOK.format("https://h.example/", "KV-A/pg-admin"), more='admin = "secret:pg-admin"\n')
+    assert (line, message) == (9, "`refresh` names the administrator's kv-a/pg-admin; name another secret")
+
+
+def test_a_rule_without_it_asks_nobody_and_rules_about_one_secret_add_up() -> None:
+    one, two = f'{{ app-settings = "{SITE}" }}', f'{{ container-app = "{APP}" }}'
+    found, _ = check(policy(one) + policy(two), known_names())
+    assert set(found.refreshes(SecretRef("kv-a", "shop-db"))) == {
+        f"app-settings {SITE.lower()}",
+        f"container-app {APP.lower()}",
+    }
+    assert found.refreshes(SecretRef("kv-b", "shop-db")) == {}
+
+
+def test_the_apps_own_site_can_not_be_refreshed() -> None:
+    """It would restart the app in the middle of what it does."""
+    found, _ = check(policy(f'{{ app-settings = "{SITE}/slots/next" }}'), known_names())
+    assert isinstance(protect(found, OwnResources(site="other")), Policy)
+    with pytest.raises(Misconfigured, match=r"rule 1 .* this app itself") as refused:
+        protect(found, OwnResources(site="SHOP-web"))
+    assert refused.value.field == "ROTATION_POLICY"
+
+
+@pytest.mark.parametrize(
+    ("entry", "environment", "says"),
+    [
+        (f'{{ app-settings = "{SITE}" }}', {"WEBSITE_SITE_NAME": "Shop-Web"}, "this app itself"),
+        (HOOK.format("https://h.example/", "kv-b/hook"), {}, "vault 'kv-b', which is not in ROTATION_VAULTS"),
+    ],
+)
+def test_the_app_does_not_start_with_a_refresh_target_that_it_can_not_ask(
+    tmp_path: Path, entry: str, environment: Mapping[str, str], says: str
+) -> None:
+    (tmp_path / "policy.toml").write_text(policy(entry))
+    given = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:ledger"}
+    with pytest.raises(Misconfigured, match=re.escape(says)):
+        load_policy(from_environment({**given, **environment}, tmp_path))
