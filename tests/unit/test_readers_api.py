@@ -154,6 +154,12 @@ def problem(answer: HttpResponse) -> tuple[int, str, Any]:
     return answer.status, body["type"].removeprefix("urn:keyturn:problem:"), body.get("field")
 
 
+async def test_a_log_that_is_ahead_of_this_clock_lags_by_nothing(api: Api) -> None:
+    for ahead_s in (0, 90):
+        api.log_until = api.world.now + timedelta(seconds=ahead_s)
+        assert json.loads(json.dumps((await api.get()).body))["log_lag_s"] == 0
+
+
 async def test_without_a_workspace_the_answer_names_the_setting(api: Api) -> None:
     api.readers = NoReaders()
     assert problem(await api.get()) == (501, "no_audit_log", "ROTATION_AUDIT_WORKSPACE")
