@@ -66,8 +66,8 @@ async def test_a_retirement_is_announced_with_the_versions_that_it_disables() ->
     assert (await world.ask("sweep")).result is Result.RETIRED
     assert recorded.missing == []
     assert (AboutTo.RETIRE, "a") in announced(world)
-    disabled = [one.version for one in world.ledger.records(REF) if one.about_to == AboutTo.DISABLE]
-    assert old.version in disabled
+    disabled = [(one.version, one.slot) for one in world.ledger.records(REF) if one.about_to == AboutTo.DISABLE]
+    assert (old.version, "a") in disabled
     assert world.ledger.appends - before == 3, "verified; the standby password and all that will be done; retired"
     [retired] = [one for one in world.ledger.records(REF) if one.step is Step.RETIRED]
     assert (retired.about_to, retired.staged_version) == (

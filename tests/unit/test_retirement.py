@@ -86,6 +86,15 @@ async def test_all_versions_of_a_retired_slot_are_disabled() -> None:
     assert [one.enabled for one in world.vault.all(NAME)] == [False, True]
 
 
+async def test_a_version_that_its_owner_disabled_is_not_disabled_again() -> None:
+    world = await rotated("overlapping")
+    await world.vault.set_enabled(NAME, world.vault.all(NAME)[0].version, enabled=False)
+    world.time.ahead(hours=73)
+    world.vault.calls.clear()
+    assert (await world.ask("sweep")).result is Result.RETIRED
+    assert ("set_enabled", NAME) not in world.vault.calls
+
+
 # a parked password
 
 
