@@ -91,7 +91,7 @@ async def test_a_version_that_its_owner_disabled_is_not_disabled_again() -> None
     await world.vault.set_enabled(NAME, world.vault.all(NAME)[0].version, enabled=False)
     world.time.ahead(hours=73)
     world.vault.calls.clear()
-    assert (await world.ask("sweep")).result is Result.RETIRED
+    assert (await world.ask("sweep")).result.value == "retired"
     assert ("set_enabled", NAME) not in world.vault.calls
 
 
