@@ -54,7 +54,7 @@ def calls(stack: Stack, ledger_calls: Path) -> list[Figure]:
     # The most calls of the vault, and how many of them may be creations, as Key Vault limits these.
     kinds: dict[str, tuple[list[str], Mapping[str, str], tuple[int, int] | None]] = {
         "in place": ([role(server, "bench_in_place")], {"rotator": "postgres"}, (7, 2)),
-        # Four more than without (which are 4 calls, two of them creations): each follower is read once and written once.
+        # Without followers 4 calls are made, two of them creations. Each follower is read once and written once.
         WITH_FOLLOWERS: ([led], {"rotator": "postgres"}, (8, 4)),
         "two roles": ([other, current], {"rotator": "postgres-alternating", "slots": "bench_a,bench_b"}, None),
         "storage key": ([key], {"rotator": "storage-key", "target": ACCOUNT_ID, "slot": "key1"}, None),
