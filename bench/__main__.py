@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench import counted_host, indexing, outside
 from bench.figures import Figure, show
+from bench.owner import VAULTS
 from local.children import ROOT
 from local.stack import Stack
 
@@ -29,7 +30,7 @@ def main() -> int:
 def _stack(data: Path) -> list[Figure]:
     ledger_calls = data / "ledger-calls"
     settings = {counted_host.CALLS_FILE: str(ledger_calls)}
-    with Stack(data, settings=settings, popen=counted_host.popen) as stack:
+    with Stack(data, vaults=VAULTS, settings=settings, popen=counted_host.popen) as stack:
         # The vault's own events would rotate what is measured, at moments that nobody chose.
         stack.vault_control.post("event-endpoint", {"url": None})
         return [*outside.run(stack, ledger_calls), *_inside(stack)]

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.figures import Figure
-from bench.owner import role
+from bench.owner import FOLLOWERS, LED, role
 from local.demo_cases import ACCOUNT_ID
 from local.stack import Stack
 from local.vault.operations import Operation
 
 BUSY_WITH = 200
 WITHIN_S = 120.0
+WITH_FOLLOWERS = "in place, two followers"
 
 
 AHEAD_S = 1.1  # a version's `created` may be a second ahead of the vault's clock, by which grace is counted
@@ -29,7 +30,7 @@ AHEAD_S = 1.1  # a version's `created` may be a second ahead of the vault's cloc
 
 @dataclass(frozen=True, slots=True)
 class Calls:
-    """What one rotation asked for, in order. vault: of the companion too. ledger: the methods of its port."""
+    """What one rotation asked for, in order. vault: of companion and followers too. ledger: its port's methods."""
 
     vault: list[str]
     ledger: list[str]
@@ -47,15 +48,21 @@ def calls(stack: Stack, ledger_calls: Path) -> list[Figure]:
     server = stack.ready["postgres"]
     other, current = role(server, "bench_b"), role(server, "bench_a")
     key = stack.azure_control.post("accounts", {"id": ACCOUNT_ID})["keys"]["key1"]
-    kinds: dict[str, tuple[list[str], Mapping[str, str], int | None]] = {
-        "in place": ([role(server, "bench_in_place")], {"rotator": "postgres"}, 7),
+    led = role(server, "bench_led")
+    for vault_name, follower in FOLLOWERS:
+        put(stack, follower, led, {"follows": f"kv-demo/{LED}"}, vault_name)
+    # The most calls of the vault, and how many of them may be creations, as Key Vault limits these.
+    kinds: dict[str, tuple[list[str], Mapping[str, str], tuple[int, int] | None]] = {
+        "in place": ([role(server, "bench_in_place")], {"rotator": "postgres"}, (7, 2)),
+        # Without followers 4 calls are made, two of them creations. Each follower is read once and written once.
+        WITH_FOLLOWERS: ([led], {"rotator": "postgres"}, (8, 4)),
         "two roles": ([other, current], {"rotator": "postgres-alternating", "slots": "bench_a,bench_b"}, None),
         "storage key": ([key], {"rotator": "storage-key", "target": ACCOUNT_ID, "slot": "key1"}, None),
         "made here": (["0" * 64], {"rotator": "generated", "format": "hex"}, None),
     }
     found = []
     for kind, (values, tags, most) in kinds.items():
-        name = "bench-" + kind.replace(" ", "-")
+        name = LED if kind == WITH_FOLLOWERS else "bench-" + kind.replace(" ", "-")
         for value in values:
             version = put(stack, name, value, tags)
         # The first rotation also gets to know the secret; those that follow, year after year, are what counts.
@@ -63,11 +70,11 @@ def calls(stack: Stack, ledger_calls: Path) -> list[Figure]:
         second = rotated(stack, ledger_calls, name, due_again(stack, name))
         creations = second.vault.count(Operation.SET.value)
         how = f"{creations} of them creations; {len(first.vault)} the first time, when the secret is not known yet"
-        found.append(Figure(f"c  vault calls, {kind}", len(second.vault), "calls", how, most))
+        found.append(Figure(f"c  vault calls, {kind}", len(second.vault), "calls", how, most and most[0]))
         how = f"{_counts(second.ledger)}; the first time {len(first.ledger)}: {_counts(first.ledger)}"
         found.append(Figure(f"c  ledger calls, {kind}", len(second.ledger), "calls", how))
         if most:
-            found.append(Figure(f"c  creations, {kind}", creations, "calls", "of the calls above", 2))
+            found.append(Figure(f"c  creations, {kind}", creations, "calls", "of the calls above", most[1]))
     return found
 
 
@@ -98,11 +105,12 @@ def memory(stack: Stack) -> float:
     return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
 
 
-def put(stack: Stack, name: str, value: str, tags: Mapping[str, str]) -> str:
+def put(stack: Stack, name: str, value: str, tags: Mapping[str, str], vault_name: str = "kv-demo") -> str:
     """Write a version that expires in ten days -> its id."""
     ends = int((datetime.now(UTC) + timedelta(days=10)).timestamp())
     body = {"value": value, "tags": {"grace-hours": "0", **tags}, "attributes": {"exp": ends}}
-    return str(vault(stack, "PUT", f"/secrets/{name}?api-version=7.6", body)["id"].rpartition("/")[2])
+    written = vault(stack, "PUT", f"/secrets/{name}?api-version=7.6", body, vault_name)
+    return str(written["id"].rpartition("/")[2])
 
 
 def latest(stack: Stack, name: str) -> str:
@@ -151,14 +159,14 @@ def ask(stack: Stack, method: str, path: str, body: Any = None) -> Any:
     return _call(method, stack.ready["functions"] + path, headers, body)
 
 
-def vault(stack: Stack, method: str, path: str, body: Any = None) -> Any:
-    """Of the vault, by its REST interface."""
+def vault(stack: Stack, method: str, path: str, body: Any = None, name: str = "kv-demo") -> Any:
+    """Of the vault of this name, by its REST interface."""
     env = stack.ready["env"]
     endpoint = f"{env['IDENTITY_ENDPOINT']}?api-version=2019-08-01&resource=https://vault.azure.net"
     token = _call("GET", endpoint, {"X-IDENTITY-HEADER": env["IDENTITY_HEADER"]}, None)["access_token"]
     return _call(
         method,
-        stack.ready["vaults"]["kv-demo"] + path,
+        stack.ready["vaults"][name] + path,
         {"Authorization": f"Bearer {token}"},
         body,
         env["SSL_CERT_FILE"],

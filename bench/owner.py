@@ -9,6 +9,11 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
+# As the stack's policy has them: the follower's vault and name. They are in two vaults.
+LED = "led"
+FOLLOWERS = (("kv-demo", "led-follows"), ("kv-orders", "led-follows"))
+VAULTS = ("kv-demo", "kv-orders")
+
 
 def url(server: dict[str, Any], user: str, password: str) -> str:
     """A connection string to the stack's server."""
