@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,24 @@ def read(file: Path) -> Any:
     return yaml.safe_load(file.read_text())
 
 
+def valid(file: Path, schema: str) -> bool:
+    """By its published schema, as check-jsonschema brings it along."""
+    # The schema of Azure Pipelines has patterns that are no Unicode ones.
+    lenient = ["--regex-variant", "nonunicode"] if "azure" in schema else []
+    command: list[str | Path] = [
+        Path(sys.executable).parent / "check-jsonschema",
+        "--builtin-schema",
+        schema,
+        *lenient,
+        file,
+    ]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 def azure_tasks(stage: str) -> Iterator[Any]:
     """The steps of one stage, those of its templates included."""
     (found,) = [one for one in read(AZURE)["stages"] if one["stage"] == stage]
-    steps = [step for job in found["jobs"] for step in _steps(job)]
+    steps = [step for job in found["jobs"] for step in steps_of(job)]
     for step in steps:
         if "template" not in step:
             yield step
@@ -44,7 +59,8 @@ def azure_tasks(stage: str) -> Iterator[Any]:
         yield from yaml.safe_load(text)["steps"]
 
 
-def _steps(job: Any) -> Any:
+def steps_of(job: Any) -> Any:
+    """Of a plain job or a deployment."""
     return job["strategy"]["runOnce"]["deploy"]["steps"] if "deployment" in job else job["steps"]
 
 

@@ -1,15 +1,13 @@
 """The pipelines: valid by their published schemas, without logic of their own, and each step of theirs run."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.infra import pipelines
-from tests.infra.pipelines import AZURE, WORKFLOWS, Agent, Step, azure_steps, azure_tasks, github_steps, read
+from tests.infra.pipelines import AZURE, WORKFLOWS, Agent, Step, azure_steps, azure_tasks, github_steps, read, valid
 from tests.infra.shell import NAME, ROOT, Shell, package
 
 pytestmark = pytest.mark.thorough
@@ -26,19 +24,6 @@ STAGES = {
 }
 BICEP = (ROOT / "infra/bicep.version").read_text().strip()
 BUILD = [f"az bicep install --version v{BICEP}", ".ci/run", "make package"]
-
-
-def valid(file: Path, schema: str) -> bool:
-    # The schema of Azure Pipelines has patterns that are no Unicode ones.
-    lenient = ["--regex-variant", "nonunicode"] if "azure" in schema else []
-    command: list[str | Path] = [
-        Path(sys.executable).parent / "check-jsonschema",
-        "--builtin-schema",
-        schema,
-        *lenient,
-        file,
-    ]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: str(file.relative_to(ROOT)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import yaml
 
 import keyturn
 from keyturn import RotatingSecret
@@ -116,6 +117,22 @@ def test_the_example_for_the_start_names_what_the_library_has(monkeypatch: pytes
     monkeypatch.setattr(keyturn, "require", lambda *names, vault: asked.append((names, vault)))
     run("require(")
     assert asked == [(("orders-db", "api-key"), "https://kv-orders-prod.vault.azure.net")]
+
+
+def test_the_manifests_for_aks_fit_together() -> None:
+    [text] = [
+        one for one in re.findall(r"```yaml\n(.*?)```", DOC.read_text("utf-8"), re.DOTALL) if "SecretProviderC" in one
+    ]
+    driver, external, deployment = yaml.safe_load_all(text)
+    [synced] = driver["spec"]["secretObjects"]
+    [listed] = [yaml.safe_load(one) for one in yaml.safe_load(driver["spec"]["parameters"]["objects"])["array"]]
+    [key] = external["spec"]["data"]
+    # Either makes the same Kubernetes Secret of the same secret, so that one may replace the other.
+    assert synced["secretName"] == external["spec"]["target"]["name"]
+    assert synced["data"] == [{"objectName": key["remoteRef"]["key"], "key": key["secretKey"]}]
+    assert listed == {"objectName": key["remoteRef"]["key"], "objectType": "secret"}
+    assert driver["spec"]["parameters"]["keyvaultName"] == external["spec"]["secretStoreRef"]["name"]
+    assert len({one["metadata"]["namespace"] for one in (driver, external, deployment)}) == 1
 
 
 def test_no_example_is_left_out() -> None:
