@@ -1,6 +1,7 @@
 """For every test: a skip may be a failure, no value may be shown, and a whole run uses every right of the app."""
 
 import contextlib
+import logging
 import os
 import tempfile
 from collections.abc import Generator, Iterator
@@ -54,6 +55,13 @@ def pytest_configure(config: pytest.Config) -> None:
     stack = contextlib.ExitStack()
     stack.enter_context(canaries.noting())
     config.add_cleanup(stack.close)
+
+
+@pytest.fixture(autouse=True)
+def sdks_are_heard() -> Iterator[None]:
+    """An app that was started in this process has switched off what SDKs log; the next test hears them again."""
+    yield
+    logging.getLogger("azure").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)

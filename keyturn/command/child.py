@@ -31,9 +31,16 @@ class Child:
         CantStart: it does not.
     """
 
-    def __init__(self, command: Sequence[str], environ: Mapping[str, str], terminal: Terminal) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environ: Mapping[str, str],
+        terminal: Terminal,
+        hears: signal.Signals | None = None,
+    ) -> None:
+        """hears: a signal that it will get, so that it must not inherit its being ignored, as nohup leaves SIGHUP."""
         self._terminal = terminal
-        self.pid = _spawned(command, environ)
+        self.pid = _spawned(command, environ, (*_AS_BY_DEFAULT, *([hears] if hears else ())))
         terminal.give(self.pid)
 
     def ended(self) -> int | None:
@@ -58,10 +65,10 @@ class Child:
             os.killpg(self.pid, number)
 
 
-def _spawned(command: Sequence[str], environ: Mapping[str, str]) -> int:
+def _spawned(command: Sequence[str], environ: Mapping[str, str], by_default: Sequence[signal.Signals]) -> int:
     program = command[0]
     try:
-        return os.posix_spawnp(program, list(command), environ, setpgroup=0, setsigdef=_AS_BY_DEFAULT)
+        return os.posix_spawnp(program, list(command), environ, setpgroup=0, setsigdef=by_default)
     except FileNotFoundError:
         why, code = f"{program}: there is no such program, or not what its first line names", NOT_FOUND
     except OSError as error:

@@ -103,7 +103,7 @@ class Supervisor:
         if len(of_env) < len(self._bindings):
             environ[DIRECTORY_VARIABLE] = str(self._files.directory)
         self._restart_at = self._signal_at = self._kill_at = None
-        self._child = Child(self._command, environ, self._terminal)
+        self._child = Child(self._command, environ, self._terminal, self._response.signal)
         self._started_at = time.monotonic()
 
     def _pass_on(self, number: int) -> None:

@@ -18,6 +18,12 @@ ROOT = Path(__file__).parents[2]
 WAITS_S = 60.0  # on a busy machine
 
 
+def _signals_by_default() -> None:
+    """A run of the tests that was started by nohup, or in the background of a script, ignores some of them."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Run:
     """One `keyturn run`. `notes`: what its program noted."""
 
@@ -35,7 +41,8 @@ class Run:
         environ = {**self._environ, **how.pop("environ", {})}
         self.process = await asyncio.create_subprocess_exec(
             *prefix, sys.executable, "-m", "keyturn", "run", *ours, "--", *program, *words,
-            cwd=ROOT, env=environ, **{"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE, **how},
+            cwd=ROOT, env=environ,
+            **{"stdin": DEVNULL, "stdout": PIPE, "stderr": PIPE, "preexec_fn": _signals_by_default, **how},
         )  # fmt: skip
 
     @property

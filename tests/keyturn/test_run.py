@@ -114,6 +114,22 @@ async def test_with_a_signal_the_files_are_new_before_it_comes(run: Run, at: str
     assert len(run.of("start")) == 1
 
 
+async def test_a_signal_that_nohup_has_ignored_reaches_the_program_if_it_was_asked_for(
+    run: Run, at: str, client: SecretClient
+) -> None:
+    # A shell can't trap a signal that it finds ignored.
+    shell = (
+        "sh",
+        "-c",
+        """trap 'kill $!; exit 0' HUP; sleep 99 & echo '{"event": "start", "pid": '$$'}' > "$REPORT"; wait""",
+    )
+    options = ("--file", f"db={at}/db", "--signal", "hup", *QUICK)
+    await run.start(*options, program=shell, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
+    await run.started()
+    await client.set_secret("db", NEW)
+    assert await asyncio.wait_for(run.process.wait(), 60) == 0
+
+
 async def test_with_a_signal_a_new_version_in_the_environment_is_a_restart(
     run: Run, at: str, client: SecretClient
 ) -> None:
