@@ -90,8 +90,8 @@ def leader_of(tags: Mapping[str, str]) -> SecretRef | None:
     text = _Asked(tags).text("follows")
     if text is None:
         return None
-    vault, slash, name = text.lower().partition("/")
-    if not (text.isascii() and slash and _NAME.fullmatch(vault) and _NAME.fullmatch(name)):
+    vault, _, name = text.lower().partition("/")
+    if not (text.isascii() and _NAME.fullmatch(vault) and _NAME.fullmatch(name)):
         raise Unusable(
             f"the tag follows is {text!a:.160}: make it VAULT/SECRET, the short name of a vault and a secret's name",
             field="follows",

@@ -235,9 +235,9 @@ class Policy(Frozen):
     def _spare_own_accounts(self, access: "RequestedAccess") -> None:
         """By name, unique in the world: a scope does not say where an account is. For any rotator."""
         for target in access.targets:
-            _, within, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
+            _, _, rest = target.lower().partition(f"/providers/{STORAGE_ACCOUNTS}/")
             name = rest.partition("/")[0]
-            if within and name in self.own_accounts:
+            if name in self.own_accounts:
                 raise Denied(
                     f"this app lives on the storage account {name!a:.80}, so no rule can permit its keys: "
                     "name another in the tag target",

@@ -15,6 +15,7 @@ from rotation.spec import (
     companion_tags,
     due_at,
     effective_lead,
+    format_of,
     is_companion,
     leader_of,
     next_tags,
@@ -330,3 +331,8 @@ def test_a_leader_goes_by_vault_and_name(text: str) -> None:
     with pytest.raises(Unusable, match="make it VAULT/SECRET") as raised:
         leader_of({"follows": text})
     assert raised.value.field == "follows"
+
+
+def test_the_form_of_a_secret_is_read_whether_it_is_managed_or_not() -> None:
+    assert format_of({"Format": " plain "}) == format_of({"rotator": "postgres", "format": "plain"}) == "plain"
+    assert format_of({"team": "orders"}) is None
