@@ -79,24 +79,19 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Owners, "_asks_for", lambda *_all: False)
 
 
-def _passed_over(reason: str) -> AbstractContextManager[Any]:
+def _passed_over(*reasons: str) -> AbstractContextManager[Any]:
     whole = Owners._why_relied_on
 
     async def why(self: Owners, *all_of_it: Any) -> str | None:
         found = await whole(self, *all_of_it)
-        return None if found is not None and found.startswith(reason) else found
+        return None if found is not None and found.startswith(reasons) else found
 
     return patch.object(Owners, "_why_relied_on", why)
 
 
 @bug("taken from an owner whose value names it", seed=355)
 def _() -> AbstractContextManager[Any]:
-    return _passed_over("whose latest version names it")
-
-
-@bug("taken from an owner whose value may be it", seed=6003)
-def _() -> AbstractContextManager[Any]:
-    return _passed_over("whose latest version may hold it")
+    return _passed_over("whose latest version names it", "whose latest version may hold it")
 
 
 @bug("taken from an owner who is changing it", seed=1685)
