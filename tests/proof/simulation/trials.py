@@ -1,6 +1,7 @@
 """Many stories, one seed each, and what came of them; on as many processes as there are cores."""
 
 import asyncio
+import itertools
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -65,9 +66,12 @@ def first_broken(seeds: Iterable[int]) -> Broken | None:
 
 
 def found(title: str, most: int = WITHIN) -> Broken | None:
-    """What the simulation says of a bug that is switched on; None: it does not notice."""
+    """What the simulation says of a bug that is switched on; None: it does not notice.
+
+    The seed that noticed it once is tried first: to look for it anew each time takes longer than all stories.
+    """
     with BUGS[title].switch():
-        return first_broken(range(most))
+        return first_broken(itertools.chain([BUGS[title].seed], range(most)))
 
 
 def run(stories: int = STORIES) -> list[Row]:
@@ -91,4 +95,5 @@ def _all_broken(seeds: range) -> list[Broken]:
 
 def _row(title: str, seen: Broken | None) -> Row:
     told = f"not noticed within {WITHIN:,} seeds" if seen is None else f"noticed at seed {seen.seed}: {seen.what}"
-    return Row(f"bug on purpose: {title}", WITHIN if seen is None else seen.seed + 1, int(seen is None), told)
+    tried = WITHIN if seen is None else 1 if seen.seed == BUGS[title].seed else seen.seed + 2
+    return Row(f"bug on purpose: {title}", tried, int(seen is None), told)
