@@ -74,6 +74,7 @@ def tree() -> Iterator[Path]:
 
 def _with_the_toy(copy: Path) -> Path:
     shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "node_modules"))
+    shutil.copy(ROOT / ".gitignore", copy)  # a test of the pages reads it
     shutil.copytree(TOY / "boxes", copy / "rotation/rotators/boxes", ignore=shutil.ignore_patterns("__pycache__"))
     harness = (TOY / "harness_boxes.py").read_text().replace("tests.toy.boxes", "rotation.rotators.boxes")
     (copy / "tests/contract/harness_boxes.py").write_text(harness)
