@@ -16,7 +16,7 @@ from bench.figures import Figure, median
 from local.children import ROOT
 
 RUNS = 25
-FUNCTIONS = 9
+FUNCTIONS = 10
 EMPTY = Path(__file__).parent / "empty_app"
 SCRIPT = """
 import asyncio, sys, time

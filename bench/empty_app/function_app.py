@@ -46,6 +46,11 @@ async def read_secret(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse()
 
 
+@app.route("vaults/{vault}/secrets/{name}/readers", methods=["GET"])
+async def read_readers(req: func.HttpRequest) -> func.HttpResponse:
+    return func.HttpResponse()
+
+
 @app.route("health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def health(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse()
