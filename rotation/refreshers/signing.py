@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
 
@@ -28,13 +27,15 @@ def header_text(order: RefreshOrder) -> str:
 
 
 def key_of(order: RefreshOrder) -> bytes:
-    """The signing key: base64 after "whsec_", as the specification writes it, or any other text as it is.
+    """The signing key: base64, with "whsec_" before it or without, as the specification's libraries read it.
+
+    Any other text has no one meaning: some receivers would decode it, and others take it as it is.
 
     Raises:
-        Unusable: it is too short to sign with, or there is none.
+        Unusable: it is none, or too short to sign with, or there is none.
     """
     text = order.secret.reveal().strip() if order.secret is not None else ""
-    key = _decoded(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else text.encode(errors="surrogatepass")
+    key = _decoded(text.removeprefix(PREFIX))
     if key is None or not SHORTEST_KEY <= len(key) <= LONGEST_KEY:
         raise Unusable(
             f"the secret {_named(order)} is no signing key: write whsec_ and {SHORTEST_KEY} to {LONGEST_KEY} random "
@@ -53,7 +54,7 @@ def signature(key: bytes, message_id: str, timestamp: int, body: bytes) -> str:
 def _decoded(text: str) -> bytes | None:
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:  # no base64, or not even ASCII
         return None
 
 

@@ -20,7 +20,6 @@ from rotation.errors import Gone, Refused, RotationError, Throttled, Unreachable
 from rotation.model import SecretRef, SecretValue
 from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers import REFRESHERS
-from rotation.refreshers.signing import signature
 from rotation.refreshers.webhook import message
 from rotation.terms import Refresh
 from tests.local_azure import CLUSTER, CONTAINER_APP, SITE, SLOT, Place, opened
@@ -241,13 +240,6 @@ async def test_a_receiver_hears_of_the_version_and_of_no_value_and_counts_a_repe
     }
 
 
-def test_the_signature_is_that_of_the_specifications_own_libraries() -> None:
-    """libraries/python/tests of standard-webhooks/standard-webhooks: a key, a message, and what it is signed with."""
-    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-    told = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
-    assert told == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
-
-
 async def test_another_key_is_refused_there(place: Place) -> None:
     with pytest.raises(Refused, match="does not accept the signature"):
         await ask(place, refresh_targets(place)["webhook"], f"whsec_{base64.b64encode(os.urandom(32)).decode()}")
@@ -259,14 +251,14 @@ async def test_a_clock_that_is_wrong_is_refused_there(place: Place) -> None:
         await ask(place, refresh_targets(place)["webhook"])
 
 
-async def test_a_key_without_the_prefix_signs_as_it_stands(place: Place) -> None:
-    text = base64.urlsafe_b64encode(os.urandom(32)).decode()
-    place.azure.hooks.expect("shop", text.encode())
-    await ask(place, refresh_targets(place)["webhook"], text)
-    assert place.azure.hooks.calls == ["shop"]
-
-
-@pytest.mark.parametrize("secret", ["", "short", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", "x" * 65])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "", "short", "whsec_", "whsec_!!", "whsec_c2hvcnQ=", "x" * 65,
+        "a sentence of 24 signs or more", "kQ7-zW_9" * 4, "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaS",
+        "whsec_whsec_" + "QUJD" * 8, "whsec_" + "é" * 32,
+    ],
+)  # fmt: skip
 async def test_what_is_no_key_signs_nothing(place: Place, secret: str) -> None:
     with pytest.raises(Unusable, match="kv-a/hook is no signing key"):
         await ask(place, refresh_targets(place)["webhook"], secret)
