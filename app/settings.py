@@ -133,7 +133,20 @@ def _https(environment: Mapping[str, str], name: str) -> str | None:
     text = environment.get(name) or None
     if text is not None and not text.startswith("https://"):
         raise Misconfigured(f"{name} must begin with https://", field=name)
+    if text is not None and not _is_address(text):
+        raise Misconfigured(
+            f"{name} must be an address alone: a host and a path, no user, query or fragment", field=name
+        )
     return text
+
+
+def _is_address(text: str) -> bool:
+    """Nothing in it but where to go: a password in it would get into logs, and paths are added to it."""
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and "@" not in parts.netloc and not {"?", "#", " "} & set(text)
 
 
 def _number(environment: Mapping[str, str], name: str, *, least: int, most: int, default: int) -> int:

@@ -219,3 +219,22 @@ def test_the_query_api_is_that_of_the_cloud() -> None:
     assert settings({"ROTATION_LOGS_ENDPOINT": f"{US}/"}).endpoints.logs == US
     with pytest.raises(Misconfigured, match="ROTATION_LOGS_ENDPOINT"):
         settings({"ROTATION_LOGS_ENDPOINT": "http://api.loganalytics.io"})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "https://",
+        "https://u:p@h.example",
+        "https://h.example?x=1",
+        "https://h.example/#x",
+        "https://[",
+        "https://h example",
+    ],
+)
+@pytest.mark.parametrize("name", ["ROTATION_GITHUB_ENDPOINT", "ROTATION_OUTCOME_TOPIC", "ROTATION_ARM_ENDPOINT"])
+def test_an_address_in_a_setting_says_where_to_go_and_nothing_else(name: str, text: str) -> None:
+    with pytest.raises(Misconfigured, match=f"{name} must be an address alone") as refused:
+        settings({name: text})
+    assert refused.value.field == name
+    assert settings({name: "https://h.example/api/events"})
