@@ -140,6 +140,7 @@ async def test_a_no_says_what_to_mend_and_repeats_nothing_that_was_sent(place: P
         assert sent not in told.value.message
 
 
+@pytest.mark.usefixtures("refused_on_purpose")
 @pytest.mark.parametrize("name", ["app-settings", "slot", "container-app", "aks"])
 async def test_without_its_right_it_is_refused_and_the_role_is_named(place: Place, name: str) -> None:
     refresh = refresh_targets(place)[name]
