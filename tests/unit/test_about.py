@@ -22,8 +22,8 @@ def settings(http_auth: str = "key") -> Settings:
     return from_environment(environment, Path("/app"))
 
 
-async def asked(http_auth: str = "key", request: HttpRequest = HttpRequest({})) -> Any:
-    answer = await answered(lambda: health(settings(http_auth), request))
+async def asked(http_auth: str = "key", url: str = "") -> Any:
+    answer = await answered(lambda: health(settings(http_auth), HttpRequest({}, url)))
     headers = {"Content-Type": "application/json", **answer.headers}
     assert Contract.of_file().objection("GET", "/api/health", answer.status, headers, json.dumps(answer.body)) is None
     return answer.body if answer.status == 200 else answer.status
@@ -57,6 +57,6 @@ async def test_the_document_is_served_as_it_lies_there() -> None:
 
 
 async def test_who_asks_for_more_than_there_is_is_refused() -> None:
-    assert await asked(request=HttpRequest({}, "https://x/api/health?detail=all")) == 400
+    assert await asked(url="https://x/api/health?detail=all") == 400
     refused: HttpResponse = await answered(lambda: document(HttpRequest({}, "https://x/api/openapi.json?version=3")))
     assert refused.status == 400

@@ -190,3 +190,23 @@ def test_an_old_slot_waits_for_the_longest_promise_and_the_next_rotation_for_it(
     before = NOON - timedelta(days=9)
     assert decide(request(), SECRET, SPEC, TERMS, history, before, ended).act is Act.WAIT
     assert decide(request(Reason.SWEEP), SECRET, SPEC, TERMS, history, before, ended).act is Act.RETIRE
+
+
+def test_an_old_slot_lives_on_for_followers_that_still_need_it_unless_force_ends_its_grace() -> None:
+    asked = replace(ASKED, slots=("a", "b"))
+    older = record(Step.ADOPTED, NOON - timedelta(days=9), version="v1", slot="b", asked=asked.to_record())
+    newer = record(Step.PUBLISHED, NOON - timedelta(days=1), version="v2", slot="a")
+    history = History([older, newer, record(Step.VERIFIED, NOON, version="v2")])
+    assert SPEC is not None
+    behind = Looked(over=frozenset({"b"}), checked=True, not_past=("kv/orders-url", "kv/orders-pw"))
+    held = decide(request(), SECRET, SPEC, TERMS, history, NOON, behind)
+    assert held.act is Act.WAIT
+    assert held.wait is not None
+    assert held.wait.detail == "b lives on until its followers are past it: kv/orders-url, kv/orders-pw"
+    assert (held.wait.until, held.wait.due) == (None, True)
+    forced = request(force=Force.GRACE)
+    assert decide(forced, SECRET, SPEC, TERMS, history, NOON, behind).act is Act.RETIRE
+    nothing_over = replace(behind, over=frozenset())
+    assert decide(forced, SECRET, SPEC, TERMS, history, NOON, nothing_over).act is Act.ROTATE
+    # What is asked for meanwhile: nothing waits for followers where no old slot is left.
+    assert decide(request(), SECRET, SPEC, TERMS, KNOWN, NOON, behind).act is Act.ROTATE
