@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from rotation.engine.decision import (
     NEVER,
     Act,
     Decision,
+    Deferral,
     Looked,
     decide,
     deferral_of,
@@ -20,7 +22,7 @@ from rotation.engine.managed_secret import operation_id
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
-from rotation.model import Force, Reason, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Force, Reason, RequestedAccess, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.policy import RuleTerms
 from rotation.policy.windows import parse_window
 from rotation.spec import parse
@@ -210,3 +212,27 @@ def test_an_old_slot_lives_on_for_followers_that_still_need_it_unless_force_ends
     assert decide(forced, SECRET, SPEC, TERMS, history, NOON, nothing_over).act is Act.ROTATE
     # What is asked for meanwhile: nothing waits for followers where no old slot is left.
     assert decide(request(), SECRET, SPEC, TERMS, KNOWN, NOON, behind).act is Act.ROTATE
+    # What is not due says so, and not what it will wait for then.
+    for looked in (behind, nothing_over, replace(nothing_over, not_past=())):
+        waits = decide(request(), SECRET, SPEC, TERMS, history, NOON - SECOND, looked)
+        assert waits == Decision(Act.WAIT, Deferral("due on 2026-03-04 12:00 UTC", NOON, due=False))
+
+
+def test_a_change_in_place_waits_for_a_follower_that_cannot_be_written_and_one_in_another_slot_does_not() -> None:
+    blocked = Deferral("kv/orders-url is of no form", NOON + SECOND, due=True)
+    access = RequestedAccess(("db.example:5432",), ("a",), "a")
+    looked = Looked(access, frozenset({"a"}), frozenset(), checked=True, blocked=blocked)
+
+    def after(force: Force = Force.NO, now: datetime = NOON, **more: Any) -> Decision:
+        assert SPEC is not None
+        return decide(request(force=force), SECRET, SPEC, TERMS, KNOWN, now, replace(looked, **more))
+
+    assert after() == after(Force.YES) == Decision(Act.WAIT, blocked)
+    assert after(Force.GRACE).act is Act.ROTATE
+    assert after(blocked=None).act is Act.ROTATE
+    assert after(access=replace(access, slots=("a", "b"))).act is Act.ROTATE
+    assert after(access=replace(access, slots=("b",))).act is Act.ROTATE
+    assert after(access=None).act is Act.ROTATE
+    early = after(now=NOON - SECOND)
+    assert early.wait is not None
+    assert early.wait.detail == "due on 2026-03-04 12:00 UTC"
