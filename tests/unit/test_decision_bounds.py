@@ -236,3 +236,20 @@ def test_a_change_in_place_waits_for_a_follower_that_cannot_be_written_and_one_i
     early = after(now=NOON - SECOND)
     assert early.wait is not None
     assert early.wait.detail == "due on 2026-03-04 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("hours", "most", "says"), [(72, None, "72 h"), (72, 72, "72 h"), (72, 73, "72 to 73 h"), (0, None, "0 h")]
+)
+def test_who_waits_for_an_old_slot_is_told_for_how_long_and_for_how_long_at_most(
+    hours: int, most: int | None, says: str
+) -> None:
+    asked = replace(ASKED, slots=("a", "b"))
+    older = record(Step.ADOPTED, NOON - timedelta(days=9), version="v1", slot="b", asked=asked.to_record())
+    history = History([older, record(Step.PUBLISHED, NOON, version="v2", slot="a")])
+    spec = parse({"rotator": "postgres", "grace-hours": str(hours)})
+    assert spec is not None
+    terms = RuleTerms(1, slots=("a", "b"), min_interval=timedelta(), max_grace_hours=most)
+    waiting = decide(request(), SECRET, spec, terms, history, NOON, Looked(over=frozenset(), checked=True)).wait
+    assert waiting is not None
+    assert waiting.detail == f"b is still in its grace period of {says}"
