@@ -108,6 +108,7 @@ async def test_what_is_no_request_is_dropped_with_a_line_that_does_not_repeat_it
     assert app.handled == []
     [record] = caplog.records
     assert "a message is dropped" in record.message
+    assert (record.levelname, getattr(record, "keyturn.event")) == ("ERROR", "dropped")
     assert message == "" or message not in record.getMessage()
 
 
