@@ -97,6 +97,14 @@ class ApiClient:
         """Sent once: an answer that was lost may have been a success."""
         return await self._send(over, HttpRequest("POST", self._base + path, params=query, json=body))
 
+    async def put(self, over: aiohttp.ClientSession, path: str, body: Mapping[str, Any], **query: str) -> ApiResponse:
+        """Sent once, as with `post`."""
+        return await self._send(over, HttpRequest("PUT", self._base + path, params=query, json=body))
+
+    async def get_as_it_is(self, over: aiohttp.ClientSession, path: str, headers: Mapping[str, str]) -> ApiResponse:
+        """Read with these headers; tried again where that may help. path: with its query, if it has one."""
+        return await self._send(over, HttpRequest("GET", self._base + path, headers=dict(headers)))
+
     async def post_form(self, over: aiohttp.ClientSession, path: str, form: Mapping[str, str]) -> ApiResponse:
         """Sent once, as a form."""
         return await self._send(over, HttpRequest("POST", self._base + path, data=dict(form)))
