@@ -43,7 +43,7 @@ async def test_the_new_versions_value_is_written_on_and_nobody_else_gets_one(var
 async def with_urls(*refresh_targets: Refresh) -> FollowedWorld:
     """A world whose values are of a form that is read; no follower is in it."""
     world = FollowedWorld()
-    await world.vault.set("hook-key", SecretValue("a-token-of-github"), tags={})
+    await world.vault.set("hook-key", SecretValue("gh-t0ken-Zq81"), tags={})
     world.allow(followers=(), refresh=refresh_targets)
     return await world.start()
 
@@ -95,7 +95,7 @@ async def test_what_somebody_wrote_since_and_nobody_proved_is_written_on_to_no_o
     await world.ask()
     world.refresh_targets.wrong = None
     published = world.latest.value
-    await world.write(value("app", "planted"), tags={})
+    await world.write(value("app", "pl4nted-Qx7"), tags={})
     outcome = await later(world)
     assert (outcome.result, states(outcome)) == (Result.TAGS_LOST, {GITHUB.name: RefreshState.DONE})
     assert [order.value for order in world.refresh_targets.asked] == [published]
@@ -106,9 +106,9 @@ async def test_a_version_that_was_adopted_since_is_written_on_in_place_of_the_on
     world.refresh_targets.wrong = Unreachable("down")
     await world.ask()
     world.refresh_targets.wrong = None
-    world.server.passwords["app"] = "by-hand"
+    world.server.passwords["app"] = "h4nd-wr1tten-Qx"
     lives = world.time.now() + timedelta(days=80)
-    adopted = await world.vault.set(NAME, value("app", "by-hand"), tags=world.tags, expires_on=lives)
+    adopted = await world.vault.set(NAME, value("app", "h4nd-wr1tten-Qx"), tags=world.tags, expires_on=lives)
     await later(world)
     assert Step.ADOPTED in [record.step for record in world.ledger.records(REF)]
     assert world.latest.version == adopted.version
