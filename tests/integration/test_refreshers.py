@@ -309,6 +309,12 @@ async def test_a_key_that_is_changed_after_it_was_read_is_read_again(place: Plac
     assert (arrived(place), what_is_there(place, name)) == ([EXPECTED[name]], VALUE)
 
 
+async def test_a_key_that_stays_is_read_once(place: Place) -> None:
+    with place.fault(Fault(Kind.LAG, path="public-key$")) as reads:
+        await ask(place, SECRET_OF["github-secret"])
+    assert reads.struck == 1
+
+
 async def test_a_key_that_is_changed_each_time_is_given_up_after_the_second(place: Place) -> None:
     place.azure.github_secrets.keys_turn = 9
     with pytest.raises(Refused, match="GitHub answered 422"):

@@ -1,6 +1,9 @@
 """Refresh targets that a value is written to: which value, which part of it, and that it gets nowhere else."""
 
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ from tests.following import FollowedWorld
 from tests.unit.test_refreshing import HOOK, SITE, later, states, world_with
 from tests.world import KINDS, NAME, REF, World
 
+ROOT = Path(__file__).parents[2]
 GITHUB = Refresh("github-secret", "shop/web", (("secret", "DB"),), ("kv", "hook-key"), WHOLE)
 CONNECTION = Refresh("azure-devops-connection", "shop/web", (("connection", "5e47a0d8"),), None, WHOLE)
 OF_PASSWORD = Refresh("github-secret", "shop/web", (("secret", "PW"),), ("kv", "hook-key"), PASSWORD)
@@ -146,3 +150,10 @@ async def test_a_value_of_a_run_that_fails_is_written_nowhere() -> None:
     with pytest.raises(RotationError):
         await world.ask()
     assert world.refresh_targets.asked == []
+
+
+def test_who_writes_nothing_on_loads_no_library_for_it() -> None:
+    """The policy and the wiring know the kinds; a cold start pays for none of them."""
+    program = "import sys, app.wiring, rotation.policy.refreshes; print('nacl' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "False\n"
