@@ -28,7 +28,7 @@ from rotation.ports import RotatorDependencies
 from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import written
 from rotation.refreshers.github import expect_of_github, headers_of
-from rotation.rotators.azure.rest import ApiClient, session
+from rotation.rotators.azure.rest import ApiClient, ApiResponse, session
 
 REMEDY = (
     "see that the repository, the environment or the organization exists under that name, and that the token has "
@@ -82,7 +82,7 @@ class _Secrets:
             answer = await self._put(name, value, newer, more)
         expect_of_github(answer, REMEDY)
 
-    async def _put(self, name: str, value: SecretValue, key: _Key, more: Mapping[str, Any]) -> Any:
+    async def _put(self, name: str, value: SecretValue, key: _Key, more: Mapping[str, Any]) -> ApiResponse:
         body = {"encrypted_value": sealed(value, key.key), "key_id": key.key_id, **more}
         content = json.dumps(body).encode()
         return await self.api.send_as_it_is(self.over, "PUT", f"{self.path}/{name}", content, self.headers)
@@ -115,7 +115,7 @@ def _path(target: str, environment: str | None) -> str:
 async def _shared_with(secrets: _Secrets, name: str) -> dict[str, Any]:
     """Which repositories may use a secret of an organization, as a write says it."""
     visibility = (await secrets.read(name, OF_AN_ORGANIZATION)).get("visibility")
-    if visibility not in _VISIBILITIES:
+    if not isinstance(visibility, str) or visibility not in _VISIBILITIES:
         raise Refused("GitHub did not say which repositories may use the organization's secret: write it by a workflow")
     if visibility != "selected":
         return {"visibility": visibility}

@@ -357,7 +357,7 @@ async def test_more_repositories_than_are_listed_are_not_cut_off(place: Place) -
     assert arrived(place) == []
 
 
-@pytest.mark.parametrize("visibility", ["everybody", None])
+@pytest.mark.parametrize("visibility", ["everybody", None, ["all"]])
 async def test_an_organizations_secret_of_an_unknown_sort_is_left_alone(place: Place, visibility: Any) -> None:
     place.azure.github_secrets.add_organizations("shop", "DB", visibility, [])
     with pytest.raises(Refused, match="did not say which repositories"):

@@ -112,7 +112,7 @@ class ApiClient:
     async def send_as_it_is(
         self, over: aiohttp.ClientSession, method: str, path: str, content: bytes, headers: Mapping[str, str]
     ) -> ApiResponse:
-        """Sent once, byte by byte, with these headers. method: one that writes."""
+        """Sent once (but see `put`), byte by byte, with these headers. method: one that writes."""
         return await self._send(over, HttpRequest(method, self._base + path, content=content, headers=dict(headers)))
 
     async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> ApiResponse:
