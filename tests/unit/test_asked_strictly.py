@@ -247,6 +247,10 @@ async def test_a_chunked_body_is_answered_with_411_and_the_remedy(app: Asked, co
         ({"names": ["*"], KEY: "x"}, "body", '"names"'),
         (b"", "body", "JSON object"),
         (b"names=*", "body", "JSON object"),
+        (b'["names"]', "body", "JSON object"),
+        (b'"names"', "body", "JSON object"),
+        (b"null", "body", "JSON object"),
+        (b"{}", "body", "JSON object"),
     ],
 )
 async def test_a_filter_is_understood_or_refused(app: Asked, body: object, field: str, says: str) -> None:
