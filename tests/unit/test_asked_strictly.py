@@ -236,7 +236,9 @@ async def test_a_chunked_body_is_answered_with_411_and_the_remedy(app: Asked, co
 @pytest.mark.parametrize(
     ("body", "field", "says"),
     [
-        (b'{"names": ["a"], "names": ["*"]}', "names", "twice"),
+        (b'{"names": ["a"], "names": ["*"]}', "names", "names is there twice"),
+        (b'{"force": "true", "names": ["a"], "names": ["*"]}', "names", "names is there twice"),
+        (f'{{"{KEY}": 1, "{KEY}": 2}}'.encode(), "body", "a name is there twice"),
         ({"names": ["*"], "dry_run": True}, "dry_run", '"names"'),
         ({"Names": ["*"]}, "Names", "written names"),
         ({"names": ["*"], "Force": "true"}, "Force", "written force"),
@@ -247,6 +249,10 @@ async def test_a_chunked_body_is_answered_with_411_and_the_remedy(app: Asked, co
         ({"names": ["*"], KEY: "x"}, "body", '"names"'),
         (b"", "body", "JSON object"),
         (b"names=*", "body", "JSON object"),
+        (b'["names"]', "body", "JSON object"),
+        (b'"names"', "body", "JSON object"),
+        (b"null", "body", "JSON object"),
+        (b"{}", "body", "JSON object"),
     ],
 )
 async def test_a_filter_is_understood_or_refused(app: Asked, body: object, field: str, says: str) -> None:

@@ -52,11 +52,11 @@ async def test_an_app_that_could_not_be_built_is_built_at_the_next_call(build: A
 
 
 async def test_a_call_that_is_given_up_does_not_end_the_building_that_others_wait_for(build: Any) -> None:
-    go = asyncio.Event()
+    go, built = asyncio.Event(), object()
 
     async def slow(*_: object) -> object:
         await go.wait()
-        return "the app"
+        return built
 
     build.side_effect = slow
     running = lazy()
@@ -65,7 +65,7 @@ async def test_a_call_that_is_given_up_does_not_end_the_building_that_others_wai
     first.cancel()
     await asyncio.sleep(0)
     go.set()
-    assert await second == "the app"
+    assert await second is built
 
 
 async def test_that_http_is_closed_is_an_error_in_the_log_once(build: Any, caplog: pytest.LogCaptureFixture) -> None:

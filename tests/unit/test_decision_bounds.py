@@ -117,6 +117,8 @@ def test_a_window_holds_back_until_it_opens_and_what_has_ended_does_not_wait() -
     assert waits(opens, window=closed) is None
     assert waits(NOON, window=closed, secret=replace(SECRET, expires_on=NOON + SECOND)) is not None
     assert waits(NOON, window=closed, secret=replace(SECRET, expires_on=NOON)) is None
+    endless = replace(SECRET, expires_on=None, created_on=NOON - timedelta(days=60))
+    assert waits(NOON, window=closed, secret=endless) is not None
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,7 @@ UNCHECKED = RuleTerms(1, slots=("a", "b"), min_interval=timedelta(), verify_ever
         (history(BEGUN), None, None, IMMEDIATELY),
         (history(GAVE_UP), SPEC, UNCHECKED, IMMEDIATELY),
         (History([record(Step.VERIFIED, NOON, version="v2")]), SPEC, UNCHECKED, IMMEDIATELY),
+        (proven(slot=None), SPEC, UNCHECKED, IMMEDIATELY),  # nobody knows which slot a version holds
         (TRIED, SPEC, UNCHECKED, AGAIN),
         (TRIED, None, None, AGAIN),
         (TRIED, SPEC, None, AGAIN),

@@ -13,7 +13,7 @@ from handlers.near_expiry import forward, message_of
 from rotation.model import Reason, RotationRequest, SecretRef
 
 NEAR, EXPIRED = "Microsoft.KeyVault.SecretNearExpiry", "Microsoft.KeyVault.SecretExpired"
-DATA = {"VaultName": "kv", "ObjectType": "Secret", "ObjectName": "orders-db", "Version": "v1"}
+DATA: dict[str, object] = {"VaultName": "kv", "ObjectType": "Secret", "ObjectName": "orders-db", "Version": "v1"}
 ASKED = RotationRequest(SecretRef("kv", "orders-db"), "v1", Reason.NEAR_EXPIRY, "event-grid", early=True)
 
 

@@ -248,6 +248,16 @@ async def test_a_bulk_pins_each_secret_to_its_latest_version_and_says_who_asked(
     ]
 
 
+@pytest.mark.parametrize(
+    ("wish", "force"), [({}, Force.NO), ({"force": False}, Force.NO), ({"force": "grace"}, Force.GRACE)]
+)
+async def test_a_bulk_forces_nothing_unless_it_says_so(wish: dict[str, object], force: Force) -> None:
+    api = Api()
+    api.vaults["kv"] = Listed("kv", [item("orders-db")])
+    await api.bulk(names=["*"], **wish)
+    assert [from_text(message).force for message in api.sent] == [force]
+
+
 async def test_a_bulk_asks_for_what_is_managed_and_enabled_and_for_nothing_else() -> None:
     api = Api()
     api.vaults["kv"] = Listed(

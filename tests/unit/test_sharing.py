@@ -77,7 +77,9 @@ async def test_the_log_names_the_secrets_and_what_they_share(caplog: pytest.LogC
     )  # fmt: skip
     with caplog.at_level(logging.WARNING):
         await sweep(app)
-    [line] = [one.getMessage() for one in caplog.records if getattr(one, "keyturn.event", "") == "shared"]
+    [said] = [one for one in caplog.records if getattr(one, "keyturn.event", "") == "shared"]
+    assert (getattr(said, "keyturn.vault"), getattr(said, "keyturn.secret")) == (REF.vault, REF.name)
+    line = said.getMessage()
     assert str(REF) in line
     assert str(OTHER) in line
     assert str(APART) not in line

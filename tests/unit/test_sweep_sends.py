@@ -123,11 +123,14 @@ async def test_a_sweep_says_of_each_vault_what_it_asked_for_and_what_ends_soon(
     with caplog.at_level(logging.INFO):
         await sweep(made)
     assert sorted(heard.sweeps) == [("kv-0", 2, 0, "ok"), ("kv-1", 0, 1, "ok")]
-    said = {(getattr(line, "keyturn.event"), line.levelname, line.getMessage()) for line in caplog.records}
+    said = {
+        (getattr(line, "keyturn.event"), getattr(line, "keyturn.vault"), line.levelname, line.getMessage())
+        for line in caplog.records
+    }
     assert said == {
-        ("swept", "INFO", "swept kv-0: 2 asked for"),
-        ("swept", "INFO", "swept kv-1: 0 asked for"),
-        ("expiring", "WARNING", "expiring kv-1/ending: it ends on 2026-03-04 00:00:00+00:00"),
+        ("swept", "kv-0", "INFO", "swept kv-0: 2 asked for"),
+        ("swept", "kv-1", "INFO", "swept kv-1: 0 asked for"),
+        ("expiring", "kv-1", "WARNING", "expiring kv-1/ending: it ends on 2026-03-04 00:00:00+00:00"),
     }
 
 
