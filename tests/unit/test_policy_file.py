@@ -283,6 +283,18 @@ def test_a_wrong_element_of_a_long_list_is_told_with_its_own_line() -> None:
     assert finding.line == 8
 
 
+def test_a_wrong_element_moves_no_mistake_after_it_to_another_line() -> None:
+    def lines(key: str, *elements: str) -> list[int]:
+        kept = [line for line in SOUND.splitlines() if not line.startswith(f"{key} ")]
+        listed = "".join(f'"{element}",\n' for element in elements)
+        return [finding.line - len(kept) - 1 for finding in findings("\n".join([*kept, f"{key} = [\n{listed}]\n"]))]
+
+    assert lines("targets", "db.*.com", "db.example.com", "db.example.com") == [1, 3]
+    assert lines("followers", "db-url", "kv-b/db-url", "KV-B/DB-URL") == [1, 3]
+    without = SOUND.replace('targets = ["db.example.com"]\n', "").replace('["postgres"]', '[\n"mysql",\n"postgres",\n]')
+    assert [finding.line for finding in findings(without)] == [5, 6]
+
+
 @pytest.mark.parametrize("targets", ['["localhost", "127.0.0.1:*", "[::1]:5432"]', '["127.3.2.1"]'])
 def test_any_slot_may_be_permitted_on_this_machines_own_servers(targets: str) -> None:
     text = SOUND.replace('["orders_a"]', '["*"]').replace('["db.example.com"]', targets)

@@ -42,6 +42,13 @@ def test_a_window_past_midnight_belongs_to_the_day_on_which_it_opens() -> None:
     assert not window.contains(datetime(2026, 6, 7, 23, 0, tzinfo=UTC))
 
 
+def test_a_window_past_sundays_midnight_goes_on_on_monday() -> None:
+    window = parse_window("Sun 23:00-02:00 UTC")
+    assert window.contains(datetime(2026, 6, 8, 1, 59, tzinfo=UTC))
+    assert not window.contains(datetime(2026, 6, 8, 2, 0, tzinfo=UTC))
+    assert not parse_window("Sat 23:00-02:00 UTC").contains(datetime(2026, 6, 8, 1, 59, tzinfo=UTC))
+
+
 def test_without_days_a_window_opens_every_day() -> None:
     window = parse_window("22:00-04:00 utc")
     assert all(window.contains(datetime(2026, 6, day, 23, tzinfo=UTC)) for day in range(1, 8))
@@ -119,10 +126,24 @@ def test_when_the_clocks_jump_into_a_window_it_opens_at_that_moment() -> None:
     assert window.next_open(berlin(29, 1, month=3)) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 
 
+def test_it_opens_at_that_moment_whenever_somebody_asks_before() -> None:
+    window = parse_window("Sun 02:30-04:00 Europe/Berlin")
+    asked = [berlin(28, hour, minute, month=3) for hour in (0, 12, 23) for minute in range(60)]
+    assert {window.next_open(moment) for moment in asked} == {datetime(2026, 3, 29, 1, 0, tzinfo=UTC)}
+
+
 def test_a_window_wholly_in_the_hour_left_out_does_not_open_that_night() -> None:
     window = parse_window("Sun 02:15-02:45 Europe/Berlin")
     opens = window.next_open(berlin(28, 12, month=3))
     assert opens == datetime(2026, 4, 5, 0, 15, tzinfo=UTC)
+    # asked when the one of the week before has just closed
+    assert window.next_open(berlin(22, 2, 45, month=3)) == opens
+
+
+def test_a_window_opens_on_the_minute_whatever_the_second_at_which_somebody_asks() -> None:
+    window = parse_window("Sat 01:00-05:00 Europe/Berlin")
+    asked = berlin(6, 0, 30).replace(second=17, microsecond=123456)
+    assert window.next_open(asked) == datetime(2026, 6, 5, 23, 0, tzinfo=UTC)
 
 
 def test_an_open_window_is_open_now() -> None:
