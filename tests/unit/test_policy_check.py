@@ -68,6 +68,8 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
     assert set(known.needs_target) == set(ROTATORS) - {"generated"}
     assert set(known.takes_turns) == {"postgres-alternating"}
+    assert set(known.logs_in) == {"postgres", "postgres-alternating"}
+    assert known.ports == dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432))
     assert set(known.alphabets) == set(ALPHABETS)
 
 

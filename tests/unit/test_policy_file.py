@@ -172,6 +172,8 @@ def test_rules_may_be_written_as_one_array() -> None:
         ("pairs = []", "not empty"),
         ('pairs = "orders_a"', 'pairs = [["a", "b"], ["c", "d"]]'),
         ('pairs = ["orders_a"]', "a list of two different slots"),
+        ("pairs = [5]", "a list of two different slots"),
+        ('pairs = ["ab"]', "a list of two different slots"),
         ('pairs = [["orders_a"]]', "a list of two different slots"),
         ('pairs = [["orders_a", "orders_a"]]', "a list of two different slots"),
         ('pairs = [["orders_a", "b", "c"]]', "a list of two different slots"),
@@ -247,6 +249,18 @@ def test_a_bound_on_the_grace_period_that_bounds_nothing_is_told(lines: str, sai
     finding = only(SOUND + lines + "\n")
     assert said in finding.message
     assert finding.line == (len(SOUND.splitlines()) + number if number else 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('retire = "unread"\nmax-grace-hours = 24', "`retire` 'unread'"),
+        ('retire = "when-unread"\nmin-grace-hours = "24"', "`min-grace-hours` must be a whole number"),
+        ('retire = "when-unread"\nmin-grace-hours = 169.5', "`min-grace-hours` must be a whole number"),
+    ],
+)
+def test_a_bound_is_not_held_against_a_term_that_is_wrong_itself(lines: str, said: str) -> None:
+    assert only(SOUND + lines + "\n").message.startswith(said)
 
 
 def test_an_old_slot_waits_for_readers_only_where_the_rule_says_so() -> None:

@@ -83,6 +83,12 @@ def test_no_slot_takes_turns_with_two_others(pairs: str, said: str) -> None:
     assert said in finding.message
 
 
+def test_a_slot_that_is_no_text_is_told_in_its_list_and_in_its_pair() -> None:
+    text = SOUND.replace('"orders_a"', '"a", ["b"]') + 'pairs = [["a", ["b"]]]\n'
+    said = [(finding.line, finding.message.partition(":")[0]) for finding in check(text, known_names())[1]]
+    assert said == [(6, "`slots` ['b']"), (7, "`pairs` ['b']")]
+
+
 def test_any_slot_is_in_no_pair() -> None:
     text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*", "a"')
     assert "`slots`, which must list it by name" in only(text + 'pairs = [["*", "a"]]\n').message

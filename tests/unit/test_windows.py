@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotation.policy import windows as windows_module
 from rotation.policy.windows import parse_window
 
 relaxed = settings(deadline=None, database=None, max_examples=60)
@@ -97,6 +99,8 @@ def test_days_are_lists_and_ranges_that_may_go_round_the_weekend(text: str, days
         "Sat 01:00-05:00 Mars/Base",
         "Sat 01:00-05:00 /etc/passwd",
         "Sat 01:00-05:00 ../../etc/passwd",
+        "Sat 01:00-05:00 /Europe/Berlin",
+        "Sat 01:00-05:00 Europe//Berlin",
         "Sat 01:00-05:00 Europe/Berlin extra",
         "Sat \u0660\u0661:00-05:00 UTC",
     ],
@@ -105,6 +109,21 @@ def test_what_is_no_window_is_refused_with_a_line_that_helps(text: str) -> None:
     with pytest.raises(ValueError, match=r"write|window") as raised:
         parse_window(text)
     assert "\n" not in str(raised.value)
+
+
+def test_a_zone_is_a_file_of_zones_where_the_library_looks_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_module, "SYSTEM_ZONES", str(tmp_path))
+    (tmp_path / "leapseconds").write_text("# no zone")
+    (tmp_path / "Ours").write_bytes(b"TZif2")
+    assert parse_window("01:00-05:00 Ours").zone_name == "Ours"
+    for zone in ("leapseconds", "Theirs"):
+        with pytest.raises(ValueError, match=f"there is no time zone {zone}"):
+            parse_window(f"01:00-05:00 {zone}")
+    monkeypatch.setenv("PYTHONTZPATH", "/elsewhere")
+    with pytest.raises(ValueError, match="there is no time zone Ours"):
+        parse_window("01:00-05:00 Ours")
 
 
 # clocks that change: in Berlin on 29 March 2026 from 2 to 3 h, on 25 October 2026 from 3 back to 2 h
