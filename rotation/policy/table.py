@@ -35,7 +35,7 @@ class Table(Frozen):
             if key not in known:
                 from difflib import get_close_matches  # noqa: PLC0415  only for a file that is wrong
 
-                close = get_close_matches(key, known, 1)
+                close = get_close_matches(key, known)
                 remedy = f"write `{close[0]}`" if close else f"known are {', '.join(known)}"
                 self.problems.add((*self.place, key), f"unknown key {self.within + key!a:.60}; {remedy}")
 
@@ -53,7 +53,7 @@ class Table(Frozen):
             return parse(text) if text is not None else None
         except ValueError as error:
             self.problems.add((*self.place, key), f"`{self.within}{key}` {text!a:.80}: {error}")
-            return None
+        return None
 
     def number(self, key: str, least: int, most: int, default: int) -> int:
         value = self.values.get(key, default)

@@ -127,6 +127,14 @@ def test_the_apps_own_identity_may_be_the_administrator() -> None:
     assert policy.rules[0].terms.admin == Admin("identity", None, "keyturn")
 
 
+def test_a_host_without_a_port_permits_those_of_the_rules_rotators() -> None:
+    text = '[[rule]]\nvaults = ["a"]\nsecrets = ["b"]\nrotators = ["cache", "generated"]\ntargets = ["x.example.com"]\n'
+    policy, wrong = check(text, Known(("cache", "generated"), ports={"cache": (6380,), "other": (9,)}))
+    assert wrong == []
+    (target,) = policy.rules[0].targets
+    assert [port for port in (9, 5432, 6380, 6432) if target.permits(f"x.example.com:{port}")] == [6380]
+
+
 def test_rules_are_numbered_in_the_order_of_the_file() -> None:
     assert [rule.terms.rule for rule in sound(SOUND * 3).rules] == [1, 2, 3]
 
@@ -218,6 +226,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('tls = "require"', "disable, verify-full"),
         ("tls = false", "text in quotes"),
         ('target = ["db.example.com"]', "write `targets`"),
+        ("max-grace-hour = 24", "write `max-grace-hours`"),
         ("colour = 1", "known are vaults, secrets"),
     ],
 )
@@ -387,6 +396,9 @@ def test_load_tells_the_first_mistake_and_how_many_more_there_are(tmp_path: Path
     assert raised.value.field == "ROTATION_POLICY"
     assert raised.value.message.startswith(f"{path}:7: unknown key 'colour'")
     assert raised.value.message.endswith(" (and 2 more)")
+    path.write_text(SOUND + "colour = 1\nshape = 2\n", "utf-8")
+    with pytest.raises(Misconfigured, match=r" \(and 1 more\)$"):
+        load(path, Known(KNOWN))
     path.write_text(SOUND + "colour = 1\n", "utf-8")
     with pytest.raises(Misconfigured, match=r":7: (?!.*more\)$)"):
         load(path, Known(KNOWN))
@@ -411,7 +423,7 @@ def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "latin").write_bytes(b"a = 1\nb = '\xe9'\n")
+    (tmp_path / "latin").write_bytes(b"\nb = '\xe9'\n")
     for path, said in [
         (str(tmp_path / "none.toml"), "No such file"),
         (str(tmp_path), "directory"),

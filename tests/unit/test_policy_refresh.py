@@ -139,9 +139,12 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (HOOK.format("https://127.1/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com:0/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/?a=b", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/?", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/#", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/#a", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/a b", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/a/../b", "kv-a/hook"), "no `.` or `..`"),
+        (HOOK.format("https://hooks.example.com/a/./b", "kv-a/hook"), "no `.` or `..`"),
         (HOOK.format("https://hooks.example.com/", "whsec_c29tZXRoaW5n"), "names a secret"),
         ('{ webhook = "https://hooks.example.com/" }', "`key` is missing"),
     ],
@@ -166,16 +169,19 @@ def test_the_same_twice_is_told_at_the_second() -> None:
     assert "is asked already" in message
 
 
-@pytest.mark.parametrize("text", ["refresh = []", 'refresh = "x"', "refresh = [{}]\nrefresh-more = 1"])
-def test_an_empty_list_is_a_mistake(text: str) -> None:
+@pytest.mark.parametrize("text", ["refresh = []", 'refresh = "x"', "refresh = 5", "refresh = {}"])
+def test_what_is_no_list_or_an_empty_one_is_one_mistake(text: str) -> None:
     _, findings = check(policy("{}").partition("refresh")[0] + text, known_names())
-    assert findings
+    assert [one.line for one in findings] == [7]
+    assert f"must be a list of 1 to {MAX_ENTRIES} tables" in findings[0].message
 
 
 def test_there_is_a_limit_to_how_many() -> None:
     many = [f'{{ app-settings = "{SITE}-{number}" }}' for number in range(MAX_ENTRIES + 1)]
     assert len(read(*many[:-1])) == MAX_ENTRIES
-    assert f"1 to {MAX_ENTRIES} tables" in wrong(*many)[0][1]
+    ((line, message),) = wrong(*many)
+    assert line == 7
+    assert "1 to 20 tables" in message
 
 
 def test_an_administrators_secret_signs_for_nobody() -> None:
@@ -197,6 +203,7 @@ def test_the_apps_own_site_can_not_be_refreshed() -> None:
     """It would restart the app in the middle of what it does."""
     found, _ = check(policy(f'{{ app-settings = "{SITE}/slots/next" }}'), known_names())
     assert isinstance(protect(found, OwnResources(site="other")), Policy)
+    assert isinstance(protect(found, OwnResources(site=None)), Policy)
     with pytest.raises(Misconfigured, match=r"rule 1 .* this app itself") as refused:
         protect(found, OwnResources(site="SHOP-web"))
     assert refused.value.field == "ROTATION_POLICY"

@@ -53,6 +53,7 @@ def test_a_window_past_sundays_midnight_goes_on_on_monday() -> None:
 
 def test_without_days_a_window_opens_every_day() -> None:
     window = parse_window("22:00-04:00 utc")
+    assert window.days == set(range(7))
     assert all(window.contains(datetime(2026, 6, day, 23, tzinfo=UTC)) for day in range(1, 8))
 
 
@@ -157,6 +158,11 @@ def test_a_window_wholly_in_the_hour_left_out_does_not_open_that_night() -> None
     assert opens == datetime(2026, 4, 5, 0, 15, tzinfo=UTC)
     # asked when the one of the week before has just closed
     assert window.next_open(berlin(22, 2, 45, month=3)) == opens
+
+
+def test_the_last_minute_of_a_day_may_be_the_first_of_a_window() -> None:
+    window = parse_window("23:59-04:00 UTC")
+    assert window.next_open(datetime(2026, 6, 6, 4, 0, tzinfo=UTC)) == datetime(2026, 6, 6, 23, 59, tzinfo=UTC)
 
 
 def test_a_window_opens_on_the_minute_whatever_the_second_at_which_somebody_asks() -> None:
