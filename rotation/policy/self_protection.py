@@ -77,8 +77,7 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
 
 
 def _is_site(target: str, own: str) -> bool:
-    _, within, rest = target.partition(f"/providers/{SITES}/")
-    return within != "" and rest.partition("/")[0] == own.lower()
+    return target.partition(f"/providers/{SITES}/")[2].partition("/")[0] == own.lower()
 
 
 def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":

@@ -112,7 +112,7 @@ def _days(text: str | None) -> frozenset[int]:
     days: set[int] = set()
     for part in text.lower().split(","):
         names = part.split("-")
-        if len(names) > 2 or not set(names) <= set(DAYS):  # noqa: PLR2004  a range has two ends
+        if len(names) > 2 or not set(DAYS).issuperset(names):  # noqa: PLR2004  a range has two ends
             raise ValueError(
                 f"{part} is no day and no range of days; write Mon, Tue, Wed, Thu, Fri, Sat, Sun or Mon-Fri"
             )

@@ -95,6 +95,11 @@ GITHUB = '{{ github = "{}", workflow = "{}", ref = "{}", token = "{}" }}'
 HOOK = '{{ webhook = "{}", key = "{}" }}'
 
 
+@pytest.mark.parametrize("number", [1, 2**31 - 1])
+def test_a_pipelines_number_is_one_of_azure_devops(number: int) -> None:
+    assert read(DEVOPS.format("shop/web", number, "main"))[0].options[0] == ("pipeline", str(number))
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
@@ -112,6 +117,7 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (f'{{ aks = "{SITE}", deployment = "shop/web" }}', "not the resource id of an AKS cluster"),
         (f'{{ aks = "{CLUSTER}" }}', "`deployment` is missing"),
         (f'{{ aks = "{CLUSTER}", deployment = "web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = 5 }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "shop/../web" }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "Shop/web" }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "shop/web/scale" }}', "is not a deployment"),
@@ -120,6 +126,7 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (DEVOPS.format("shop/../x", 12, "main"), "not the address of a project"),
         (DEVOPS.format("shop/web/_apis", 12, "main"), "not the address of a project"),
         (DEVOPS.format("shop/web", 0, "main"), "is the number of the pipeline"),
+        (DEVOPS.format("shop/web", 2**31, "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", '"12"', "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", "true", "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", 12, "../main"), "is not a branch"),
