@@ -105,11 +105,11 @@ def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:
     if ANY_SLOT in rule.terms.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
         message = '`slots` "*" permits any role, so each of the `targets` must be localhost, 127.0.0.1 or [::1]'
         table.problems.add((*table.place, "slots"), f"{message}; list the roles")
-    turning = [rotator for rotator in rule.rotators if rotator in known.takes_turns]
-    if turning and len(set(rule.terms.slots)) > TWO and "pairs" not in table.values:
+    turning = next((rotator for rotator in rule.rotators if rotator in known.takes_turns), None)
+    if turning is not None and len(set(rule.terms.slots)) > TWO and "pairs" not in table.values:
         from rotation.policy.pairs import such_as  # noqa: PLC0415  only for a file that is wrong
 
-        message = f"{turning[0]} takes two of the `slots` in turn, and here are more: say which two, such as"
+        message = f"{turning} takes two of the `slots` in turn, and here are more: say which two, such as"
         table.problems.add((*table.place, "slots"), f"{message} {such_as(rule.terms.slots)}")
 
 

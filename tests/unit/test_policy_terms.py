@@ -118,6 +118,11 @@ def test_a_server_that_is_certainly_named_twice_is_refused(targets: str, index: 
     assert f"`targets` names one server or resource twice, before as {before}" in finding.message
 
 
+def test_a_server_named_three_times_is_told_twice() -> None:
+    text = SOUND.replace('"db.example.com"', '"db.example.com",\n"db.example.com:5432",\n"DB.example.com"')
+    assert [finding.line for finding in check(text, known_names())[1]] == [6, 7]
+
+
 @pytest.mark.parametrize(
     "targets",
     [
@@ -156,6 +161,7 @@ def test_an_administrator_is_not_among_the_slots(slots: str) -> None:
         ("db.example.com", "DB.example.com:5433", True),
         ("localhost", "127.0.0.1", True),
         (SERVER, SERVER.upper(), True),
+        (SERVER, f"{SERVER}-2", False),
         ("db.example.com", "db2.example.com", False),
     ],
 )
@@ -168,6 +174,13 @@ def test_nor_among_the_slots_of_another_rule_on_the_same_server(mine: str, their
     finding = only(text)
     assert finding.line == 6
     assert "'orders_b', `admin-user` of rule 2 on the same server" in finding.message
+
+
+def test_an_administrator_of_two_rules_is_told_once() -> None:
+    other = SOUND.replace("kv-a", "kv-b") + SECRET + 'admin-user = "boss"\n'
+    finding = only(SOUND.replace('"orders_a"', '"boss"') + SECRET + 'admin-user = "boss"\n' + other)
+    assert finding.line == 6
+    assert "'boss', `admin-user`;" in finding.message
 
 
 @pytest.mark.parametrize("targets", ['"localhost"', '"127.0.0.1", "[::1]:9"', f'"localhost", "{ACCOUNTS}/*"'])
