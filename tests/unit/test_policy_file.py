@@ -194,6 +194,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('admin = "secret:PG-admin--STAGED"', "staged values"),
         ('admin = "secret:"', '"identity"'),
         ('admin = "secret:a/b"', '"identity"'),
+        ('admin = "file:pg-admin"', '"identity"'),
         ('admin = "Identity"', '"identity"'),
         ('admin = ""', "not blank"),
         ("admin = true", "text in quotes"),

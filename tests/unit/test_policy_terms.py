@@ -141,6 +141,7 @@ def test_names_that_may_stand_side_by_side_are_no_mistake(targets: str) -> None:
 # administrators
 
 SECRET = 'admin = "secret:pg-admin"\n'
+APPLICATION = "aaaaaaaa-2222-3333-4444-555555555555"
 ACCOUNTS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage"
 
 
@@ -183,7 +184,24 @@ def test_an_administrator_of_two_rules_is_told_once() -> None:
     assert "'boss', `admin-user`;" in finding.message
 
 
-@pytest.mark.parametrize("targets", ['"localhost"', '"127.0.0.1", "[::1]:9"', f'"localhost", "{ACCOUNTS}/*"'])
+def test_each_administrator_and_each_server_that_is_not_azures_is_told_at_once() -> None:
+    mine = SOUND.replace('"orders_a"', '"boss",\n"chief"').replace(
+        '"db.example.com"', '"a.example.com",\n"b.example.com"'
+    )
+    other = SOUND.replace("kv-a", "kv-b").replace("db.example", "b.example") + SECRET + 'admin-user = "chief"\n'
+    wrong = check(mine + 'admin = "identity"\nadmin-user = "boss"\n' + other, known_names())[1]
+    assert [(finding.line, finding.message.partition(",")[0]) for finding in wrong] == [
+        (5, "`targets` a.example.com is no server of Azure's"),
+        (6, "`targets` b.example.com is no server of Azure's"),
+        (7, "`slots` names the administrator 'boss'"),
+        (8, "`slots` names the administrator 'chief'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "targets",
+    ['"localhost"', '"127.0.0.1", "[::1]:9"', f'"localhost", "{ACCOUNTS}/*"', f'"localhost", "{APPLICATION}"'],
+)
 @pytest.mark.parametrize("tls", ["disable", "verify-full"])
 def test_on_this_machine_an_administrator_needs_no_tls(targets: str, tls: str) -> None:
     text = SOUND.replace('"db.example.com"', targets) + SECRET
