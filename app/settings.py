@@ -94,13 +94,12 @@ def _vaults(text: str) -> Mapping[str, str]:
             continue
         name, equals, url = one.partition("=")
         url = (url if equals else one).rstrip("/")
-        parts = urlsplit(url)
-        if parts.scheme != "https" or not parts.hostname or parts.path or parts.query:
+        if not _is_address(url) or (parts := urlsplit(url)).scheme != "https" or parts.path:
             raise Misconfigured(
                 "ROTATION_VAULTS: each vault is written as https://NAME.vault.azure.net, separated by commas",
                 field="ROTATION_VAULTS",
             )
-        found[(name if equals else parts.hostname.partition(".")[0]).lower()] = url
+        found[(name if equals else (parts.hostname or "").partition(".")[0]).lower()] = url
     if not found:
         raise Misconfigured(
             "ROTATION_VAULTS is missing: set it to the vaults to look after, such as https://kv-orders.vault.azure.net",
@@ -112,7 +111,7 @@ def _vaults(text: str) -> Mapping[str, str]:
 def _ledger(text: str, root: Path) -> str | Path:
     if text.startswith("file:") and len(text) > len("file:"):
         return root / text.removeprefix("file:")
-    if text.startswith("https://") and urlsplit(text).path.strip("/"):
+    if text.startswith("https://") and _is_address(text) and urlsplit(text).path.strip("/"):
         return text.rstrip("/")
     raise Misconfigured(
         "ROTATION_LEDGER is missing or wrong: set it to https://ACCOUNT.blob.core.windows.net/CONTAINER or file:DIR",

@@ -137,7 +137,7 @@ def _filter(raw: Mapping[str, object]) -> tuple[dict[str, list[str]], Force]:
 def _fits(item: SecretItem, wish: Mapping[str, list[str]]) -> bool:
     rotator = rotator_of(item)
     # A follower is written by its leader's run, which this filter may mean as well: asked for twice, it rotated twice.
-    if rotator is None or _follows(item) or is_companion(item.ref.name) or not item.enabled:
+    if not rotator or _follows(item) or is_companion(item.ref.name) or not item.enabled:
         return False
     by_name = not wish["names"] or any(fnmatchcase(item.ref.name.lower(), one) for one in wish["names"])
     return by_name and (not wish["rotators"] or rotator.lower() in wish["rotators"])

@@ -111,7 +111,7 @@ def _state(item: SecretItem, history: History, version: str | None) -> str:
         return "interrupted"
     if item.expires_on is not None and item.expires_on <= now:
         return "expired"
-    return "due" if now >= due_at(spec, item.expires_on, item.updated_on) else "current"
+    return "due" if now >= due_at(spec, item.expires_on, item.created_on or item.updated_on) else "current"
 
 
 def rotator_of(item: SecretItem) -> str | None:

@@ -51,6 +51,9 @@ param vaultCreations int = 290
 @minValue(1)
 param serverConnections int = 8
 
+@description('For `refresh` in the policy: where GitHub\'s REST API is, such as https://HOST/api/v3 of a GitHub Enterprise Server. Empty: github.com.')
+param githubEndpoint string = ''
+
 @description('true: a topic hears of each outcome.')
 param outcomeTopic bool = true
 
@@ -352,6 +355,7 @@ module app 'modules/function-app.bicep' = {
     sweepSchedule: sweepSchedule
     vaultCreations: vaultCreations
     serverConnections: serverConnections
+    githubEndpoint: githubEndpoint
     auditWorkspace: auditReaders ? monitoring.outputs.customerId : ''
     graphEndpoint: cloud.graph
     logsEndpoint: cloud.logs

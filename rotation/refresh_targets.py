@@ -16,6 +16,7 @@ class RefreshOrder:
 
     operation_id: of what published the version: the same at each try. published_at: aware UTC.
     secret: the value of the secret that `refresh` names, to sign or to log in with; None where it names none.
+    value: what is written there, as `refresh.part` says; None where nothing is. It shows itself nowhere.
     """
 
     refresh: Refresh
@@ -24,6 +25,7 @@ class RefreshOrder:
     operation_id: str
     published_at: datetime
     secret: SecretValue | None
+    value: SecretValue | None = None
 
 
 class Refresher(Protocol):
@@ -34,6 +36,7 @@ class Refresher(Protocol):
 
         Raises:
             Unreachable, Throttled: no answer, or "not now". Gone: it wants to be asked no more.
-            Refused: no, by a right that is missing or a name that does not exist. Unusable: the secret can't be used.
+            Refused: no, by a right that is missing or a name that does not exist. Unusable: the secret, or
+                the value, can't be used.
         """
         ...

@@ -77,17 +77,22 @@ class Admin(Frozen):
     user: str | None = None
 
 
+WHOLE, PASSWORD = "value", "password"  # what of a value a refresh target gets: see `Refresh.part`
+
+
 class Refresh(Frozen):
     """What is asked to take a new version, once it is published; from the policy alone. See `rotation.refreshers`.
 
     kind: such as "app-settings". target: an Azure resource's id in lower case, a repository, a URL. options: what else
     the kind needs, in the order in which it names it. secret: vault and name of the secret that signs or logs in there.
+    part: what of the new version's value is written there, `WHOLE` or `PASSWORD`; None: nothing, as with most kinds.
     """
 
     kind: str
     target: str
     options: tuple[tuple[str, str], ...] = ()
     secret: tuple[str, str] | None = None
+    part: str | None = None
 
     @property
     def name(self) -> str:

@@ -64,6 +64,12 @@ def sdks_are_heard() -> Iterator[None]:
     logging.getLogger("azure").setLevel(logging.NOTSET)
 
 
+@pytest.fixture
+def refused_on_purpose(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a test that calls for what the app has no right to: stand-ins that it opens note no rights."""
+    monkeypatch.delenv(LOG_SETTING)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def no_value_is_shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Set up before all others, so it looks when all have ended, at all but what is printed at the very end."""
@@ -76,17 +82,23 @@ def no_value_is_shown(request: pytest.FixtureRequest, tmp_path_factory: pytest.T
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Once all tests passed, the rights that were used are held against those that a deployment grants."""
+    """Once all tests passed, the rights that were used are held against those that a deployment grants.
+
+    One that is missing fails any run. That none is unused, only a whole run can say.
+    """
     if hasattr(session.config, "workerinput") or exitstatus != pytest.ExitCode.OK:
         return
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     skipped = bool(reporter and reporter.stats.get("skipped"))
     noted = Path(os.environ[LOG_SETTING])
-    if skipped or not _is_whole(session.config, noted):
+    used = read(noted)
+    different = list(used.missing())
+    whole = _is_whole(session.config, noted) and not skipped
+    if whole:
+        different += used.differences_from_the_table()
+    elif not different:
         session.config.stash[TOLD] = ["rights: not held against the table, which takes a whole run without skips"]
         return
-    used = read(noted)
-    different = [*used.missing(), *used.differences_from_the_table()]
     called = len({call.action for call in used.called})
     session.config.stash[TOLD] = different or [f"rights: all {called} that the app is granted were used, and no other"]
     if different:

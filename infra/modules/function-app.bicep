@@ -50,6 +50,9 @@ param vaultCreations int
 @description('How many connections an instance has to one database server at most.')
 param serverConnections int
 
+@description('GitHub\'s REST API, for `refresh` in the policy. Empty: that of github.com.')
+param githubEndpoint string
+
 @description('The Log Analytics workspace that is asked who reads a secret, by its GUID. Empty: none is.')
 param auditWorkspace string
 
@@ -118,6 +121,7 @@ var settings = [
   { name: 'PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME', value: 'keyturn' }
   { name: 'ROTATION_ARM_ENDPOINT', value: environment().resourceManager }
   { name: 'ROTATION_AUDIT_WORKSPACE', value: auditWorkspace }
+  { name: 'ROTATION_GITHUB_ENDPOINT', value: githubEndpoint }
   { name: 'ROTATION_GRAPH_ENDPOINT', value: graphEndpoint }
   { name: 'ROTATION_HTTP_AUTH', value: httpAuth }
   { name: 'ROTATION_LEDGER', value: ledgerUrl }

@@ -5,7 +5,8 @@ One TLS port serves, each below its own path:
 * `/arm`: the resource manager. Storage accounts (get, listKeys, regenerateKey), PostgreSQL flexible servers (get),
   sites (settings' references resolved again), container apps (get, restart of a revision), where AKS clusters are.
 * `/aks/NAME`: a cluster's API, for the patch of a deployment.
-* `/devops`, `/github`: what starts a run of a pipeline or a workflow. `/hook/NAME`: a receiver of signed webhooks.
+* `/devops`, `/github`: what starts a run of a pipeline or a workflow; service connections, and secrets of Actions.
+* `/hook/NAME`: a receiver of signed webhooks.
 * `/blob/ACCOUNT`: the account's blob service, which checks Shared Key signatures as the real one does.
 * `/graph`: applications (get, addPassword, removePassword).
 * `/logs`: Log Analytics' query API, for the workspaces that a test puts there.
@@ -22,8 +23,10 @@ State is kept in SQLite and committed before an answer is sent, so a killed proc
 * `POST applications/ID/secrets` `{"display_name"}` adds a client secret: `{"keyId", "secretText"}`.
 * `POST refresh-targets` creates one: `{"kind": "site", "site_id"}`, `{"kind": "container-app", "app_id", "revision"}`,
   `{"kind": "cluster", "cluster_id", "ca", "deployment"}`, `{"kind": "pipeline", "project", "pipeline", "branch"}`,
-  `{"kind": "workflow", "repository", "workflow", "ref", "token"}`, `{"kind": "hook", "name", "key"}` (base64).
-* `POST asked`: which calls arrived at them.
+  `{"kind": "workflow", "repository", "workflow", "ref", "token"}`, `{"kind": "hook", "name", "key"}` (base64),
+  `{"kind": "github-place", "place", "token"}`, `{"kind": "connection", "organization", "connection"}` (a JSON text).
+* `POST asked`: which calls arrived at them. `POST written` `{"place", "name"}` or `{"organization", "connection"}`:
+  what was written there, values too.
 * `POST faults`, `DELETE faults`: see `local.azure.faults.Fault`.
 * `POST propagation` `{"seconds": 30}`: how long new credentials take to be accepted, and old ones to be refused.
 """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hmac
+import json
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
 from local.azure.arm import Arm
+from local.azure.connections import Connections
 from local.azure.faults import Faults, parse_fault
+from local.azure.github_secrets import GitHubSecrets
 from local.azure.graph import Graph
 from local.azure.hooks import Hooks
 from local.azure.pipelines import Pipelines
@@ -22,13 +25,18 @@ class ControlApi:
     """For whoever has the key."""
 
     def __init__(
-        self, plane: Plane, arm: Arm, graph: Graph, pipelines: Pipelines, hooks: Hooks, faults: Faults, key: str
+        self,
+        plane: Plane,
+        arm: Arm,
+        graph: Graph,
+        asked: tuple[Pipelines, GitHubSecrets, Connections, Hooks],
+        faults: Faults,
+        key: str,
     ) -> None:
         self._plane = plane
         self._arm = arm
         self._graph = graph
-        self._pipelines = pipelines
-        self._hooks = hooks
+        self._pipelines, self._github_secrets, self._connections, self._hooks = asked
         self._faults = faults
         self._key = key
 
@@ -41,6 +49,7 @@ class ControlApi:
         app.router.add_post("/applications/{id}/secrets", self._add_secret)
         app.router.add_post("/refresh-targets", self._add_refresh_target)
         app.router.add_post("/asked", self._asked)
+        app.router.add_post("/written", self._written)
         app.router.add_post("/faults", self._add_fault)
         app.router.add_delete("/faults", self._clear_faults)
         app.router.add_post("/propagation", self._set_propagation)
@@ -95,15 +104,28 @@ class ControlApi:
                 self._pipelines.add_pipeline(**body)
             case "workflow":
                 self._pipelines.add_workflow(**body)
+            case "github-place":
+                self._github_secrets.add_place(**body)
+            case "connection":
+                self._connections.add(body["organization"], json.loads(body["connection"]))
             case "hook":
                 self._hooks.expect(body.pop("name"), base64.b64decode(body.pop("key"), validate=True))
             case _:
-                raise ValueError("kind is site, container-app, cluster, pipeline, workflow or hook")
+                known = "site, container-app, cluster, pipeline, workflow, github-place, connection or hook"
+                raise ValueError(f"kind is {known}")
         return web.Response(status=204)
 
     async def _asked(self, _request: web.Request) -> web.Response:
-        calls = [list(call) for call in (*self._arm.sites.asked, *self._arm.clusters.asked, *self._pipelines.asked)]
+        written = (*self._github_secrets.asked, *self._connections.asked)
+        asked = (*self._arm.sites.asked, *self._arm.clusters.asked, *self._pipelines.asked, *written)
+        calls = [list(call) for call in asked]
         return web.json_response({"calls": calls, "hooks": self._hooks.received})
+
+    async def _written(self, request: web.Request) -> web.Response:
+        body = {name: str(value) for name, value in (await json_object(request)).items()}
+        if "connection" in body:
+            return web.json_response(self._connections.written(**body))
+        return web.json_response(self._github_secrets.written(**body))
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         self._faults.add(parse_fault(await json_object(request)))

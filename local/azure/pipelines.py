@@ -37,21 +37,19 @@ class Pipelines:
 
     async def devops(self, request: web.Request) -> web.Response:
         """One call on a pipeline."""
-        try:
-            self._plane.check_token(request, DEVOPS)
-        except Answer:
-            return web.Response(status=203, text="<html>Sign in</html>", content_type="text/html")
-        if request.query.get("api-version") != API_VERSION:
-            raise _devops(400, "VssVersionNotSpecifiedException", "No api-version was supplied for the request.")
+        if (page := sign_in(self._plane, request)) is not None:
+            return page
         project = f"{request.match_info['organization']}/{request.match_info['project']}"
         number = request.match_info["pipeline"]
         found = self._plane.store.get("pipeline", f"{project}/{number}")
         if found is None:
-            raise _devops(404, "PipelineNotFoundException", f"The pipeline {number} does not exist.")
-        body = await _body(request)
+            raise devops_error(404, "PipelineNotFoundException", f"The pipeline {number} does not exist.")
+        body = await json_body(request)
         ref = _at(body, "resources", "repositories", "self", "refName")
         if set(body) != {"resources"} or ref != f"refs/heads/{found['branch']}":
-            raise _devops(400, "PipelineValidationException", "Unable to resolve the reference to a specific version.")
+            raise devops_error(
+                400, "PipelineValidationException", "Unable to resolve the reference to a specific version."
+            )
         self.asked.append((project, number, ref))
         run = {"id": len(self.asked), "name": f"20261001.{len(self.asked)}", "state": "inProgress"}
         return web.json_response({**run, "pipeline": {"id": int(number)}})
@@ -60,30 +58,50 @@ class Pipelines:
         """One call on a workflow."""
         repository = f"{request.match_info['owner']}/{request.match_info['name']}"
         workflow = request.match_info["workflow"]
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if request.headers.get("X-GitHub-Api-Version") not in GITHUB_VERSIONS or not request.headers.get("User-Agent"):
-            raise _github(400, "The API version is not supported.")
+        token = github_token(request)
         found = self._plane.store.get("workflow", f"{repository}/{workflow}")
-        if scheme != "Bearer" or (found and not hmac.compare_digest(token, found["token"])):
-            raise _github(401, "Bad credentials")
+        if found and not hmac.compare_digest(token, found["token"]):
+            raise github_error(401, "Bad credentials")
         if found is None:
-            raise _github(404, "Not Found")
-        body = await _body(request)
+            raise github_error(404, "Not Found")
+        body = await json_body(request)
         if set(body) != {"ref"}:
-            raise _github(422, "Invalid request.")
+            raise github_error(422, "Invalid request.")
         if body["ref"] != found["ref"]:
-            raise _github(422, f"No ref found for: {body['ref']}")
+            raise github_error(422, f"No ref found for: {body['ref']}")
         self.asked.append((repository, workflow, body["ref"]))
         return web.Response(status=204)
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
+def sign_in(plane: Plane, request: web.Request) -> web.Response | None:
+    """Azure DevOps' page for a caller whose token it does not know; None: it does, and the version is the right one."""
+    try:
+        plane.check_token(request, DEVOPS)
+    except Answer:
+        return web.Response(status=203, text="<html>Sign in</html>", content_type="text/html")
+    if request.query.get("api-version") != API_VERSION:
+        raise devops_error(400, "VssVersionNotSpecifiedException", "No api-version was supplied for the request.")
+    return None
+
+
+def github_token(request: web.Request) -> str:
+    """The token of a call to GitHub, whose other headers are as it wants them."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if request.headers.get("X-GitHub-Api-Version") not in GITHUB_VERSIONS or not request.headers.get("User-Agent"):
+        raise github_error(400, "The API version is not supported.")
+    if scheme != "Bearer":
+        raise github_error(401, "Bad credentials")
+    return token
+
+
+async def json_body(request: web.Request) -> dict[str, Any]:
+    """The object in a body that says it is JSON."""
     try:
         body = json.loads(await request.read())
     except ValueError:
         body = None
     if request.content_type != "application/json" or not isinstance(body, dict):
-        raise _github(400, "Problems parsing JSON")
+        raise github_error(400, "Problems parsing JSON")
     return body
 
 
@@ -93,12 +111,14 @@ def _at(body: Any, *path: str) -> object:
     return body
 
 
-def _devops(status: int, kind: str, message: str) -> web.HTTPException:
+def devops_error(status: int, kind: str, message: str) -> web.HTTPException:
+    """In the shape of Azure DevOps."""
     body = {"$id": "1", "innerException": None, "message": message, "typeKey": kind, "errorCode": 0, "eventId": 3000}
     return _Plain(status, body)
 
 
-def _github(status: int, message: str) -> web.HTTPException:
+def github_error(status: int, message: str) -> web.HTTPException:
+    """In GitHub's shape."""
     return _Plain(
         status, {"message": message, "documentation_url": "https://docs.github.com/rest", "status": str(status)}
     )

@@ -17,8 +17,10 @@ from aiohttp.typedefs import Handler, Middleware
 
 from local.azure.arm import Arm
 from local.azure.blob import Blob
+from local.azure.connections import Connections
 from local.azure.control import ControlApi
 from local.azure.faults import Faults
+from local.azure.github_secrets import GitHubSecrets
 from local.azure.graph import Graph, in_graphs_words
 from local.azure.hooks import Hooks
 from local.azure.login import Login
@@ -45,8 +47,8 @@ class LocalAzure:
     port: 0 means a free one, last time's where that is free. shown_port: what clients are told instead, where a proxy
     stands in front. data: where the state is kept. rights: what the app's identity may do; None: everything. After
     `start`, `arm_url`, `graph_url`, `login_url` are what `rotation.ports.Endpoints` takes, `control_url` and
-    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane`, `hooks`, `pipelines` are what those
-    control.
+    `control_key` reach the control calls, and `arm`, `graph`, `faults`, `plane`, `hooks`, `pipelines`,
+    `github_secrets`, `connections` are what those control.
 
     Raises (from `start`):
         DataInUse: another process works on `data`.
@@ -58,6 +60,8 @@ class LocalAzure:
     logs: Logs
     hooks: Hooks
     pipelines: Pipelines
+    github_secrets: GitHubSecrets
+    connections: Connections
     plane: Plane
 
     def __init__(
@@ -143,6 +147,7 @@ class LocalAzure:
             self.arm = Arm(self.plane, ARM_PATH, BLOB_PATH, AKS_PATH)
             self.graph = Graph(self.plane, GRAPH_PATH)
             self.hooks, self.pipelines = Hooks(self.plane), Pipelines(self.plane)
+            self.github_secrets, self.connections = GitHubSecrets(self.plane), Connections(self.plane)
             self.logs = Logs(self.plane)
             self.control_key = store.remembered("control-key", secrets.token_hex(24))
             runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=SHUTDOWN_S)
@@ -167,9 +172,11 @@ class LocalAzure:
         calls = {("*", application): self.graph.handle, ("*", application + "/{action}"): self.graph.handle}
         app.add_subapp(GRAPH_PATH, self._service(calls, in_graphs_words))
         runs = "/{organization}/{project}/_apis/pipelines/{pipeline}/runs"
-        app.add_subapp(DEVOPS_PATH, self._service({("POST", runs): self.pipelines.devops}))
+        devops = {("POST", runs): self.pipelines.devops, **self.connections.routes()}
+        app.add_subapp(DEVOPS_PATH, self._service(devops))
         dispatches = "/repos/{owner}/{name}/actions/workflows/{workflow}/dispatches"
-        app.add_subapp(GITHUB_PATH, self._service({("POST", dispatches): self.pipelines.github}))
+        github = {("POST", dispatches): self.pipelines.github, **self.github_secrets.routes()}
+        app.add_subapp(GITHUB_PATH, self._service(github))
         deployments = "/{cluster}/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
         app.add_subapp(AKS_PATH, self._service({("PATCH", deployments): self.arm.clusters.patch}))
         app.add_subapp(HOOK_PATH, self._service({("POST", "/{name}"): self.hooks.handle}))
@@ -185,9 +192,8 @@ class LocalAzure:
             ("GET", "/{tenant}/discovery/v2.0/keys"): login.keys,
         }
         app.add_subapp(LOGIN_PATH, self._service(served))
-        control = ControlApi(
-            self.plane, self.arm, self.graph, self.pipelines, self.hooks, self.faults, self.control_key
-        )
+        asked = (self.pipelines, self.github_secrets, self.connections, self.hooks)
+        control = ControlApi(self.plane, self.arm, self.graph, asked, self.faults, self.control_key)
         app.add_subapp(CONTROL_PATH, control.app())
         return app
 

@@ -116,9 +116,10 @@ def decide(
     if wait is not None and not history and request.reason != Reason.SWEEP:
         return Decision(Act.WAIT, wait)  # so that no history is left behind for what is none of our business yet
     confirmed = is_confirmed(history, spec, secret.version, looked)
-    if not looked.checked and (
-        confirmed is None or _is_unknown(history, secret.version) or now >= next_check(history, secret.version, terms)
-    ):
+    # An open operation is on another version here, by `at_once`, and may have ended the credential that this one holds.
+    # A version that the history does not know was never proven: `next_check` says IMMEDIATELY.
+    interrupted = history.open_operation() is not None
+    if not looked.checked and (confirmed is None or interrupted or now >= next_check(history, secret.version, terms)):
         return Decision(Act.CHECK, confirmed=confirmed)
     if terms is None:
         due = now >= due_at(spec, secret.expires_on, secret.created_on)
@@ -184,11 +185,6 @@ def is_confirmed(history: History, spec: Spec, version: str, looked: Looked) -> 
     needed = frozenset(asked.slots or ((slot,) if slot else ()))
     ours = asked.realm is None or looked.ours is None or (bool(needed) and needed <= looked.ours)
     return asked if ours else None
-
-
-def _is_unknown(history: History, version: str) -> bool:
-    """Whether nobody knows what a version holds: written by hand, or while an operation on another one is open."""
-    return version not in history.versions() or history.open_operation() is not None
 
 
 def deferral_of(

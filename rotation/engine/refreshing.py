@@ -18,13 +18,15 @@ from rotation.engine.dependencies import EngineDependencies
 from rotation.engine.fence import within
 from rotation.engine.run import Run
 from rotation.errors import Gone, LeaseLost, RotationError, Unusable
+from rotation.formats import read
 from rotation.ledger.records import Record, Step
 from rotation.ledger.refreshes import AT_MOST, WAITS, Owed
 from rotation.model import Outcome, Reason, RotationRequest, SecretValue
 from rotation.policy import RuleTerms
 from rotation.reasons import Refreshed, RefreshState
 from rotation.refresh_targets import RefreshOrder
-from rotation.terms import Refresh
+from rotation.spec import format_of
+from rotation.terms import PASSWORD, Refresh
 
 LONGEST_S = 24 * 60 * 60  # a refresh target that wants to be left alone for longer is asked after a day
 EARLY = timedelta(seconds=2)  # a message may come a little before its time: two clocks
@@ -83,8 +85,9 @@ class Refreshing:
         return Refreshed(name, state, cleaned.message), 0 if over else cleaned.retry_after_s or 0
 
     async def _call(self, run: Run, owed: Owed, refresh: Refresh) -> None:
-        secret = await self._secret(run, refresh)
-        order = RefreshOrder(refresh, run.request.ref, owed.version, owed.operation_id, owed.published_at, secret)
+        secret, value = await self._secret(run, refresh), await self._value(run, owed, refresh)
+        ref = run.request.ref
+        order = RefreshOrder(refresh, ref, owed.version, owed.operation_id, owed.published_at, secret, value)
         refresher = self._dependencies.refresher(refresh.kind)
         with run.observer.step("refresh", owed.version):
             await run.fence.provider_write(lambda: refresher.refresh(order))
@@ -100,6 +103,27 @@ class Refreshing:
         value = (await within(self._dependencies.limits.vault_call, "the vault", vault.get(secret))).value
         run.redactor.add(value)
         return value
+
+    async def _value(self, run: Run, owed: Owed, refresh: Refresh) -> SecretValue | None:
+        """What is written there; known to the redactor from here on.
+
+        Of the newest version that the history names, as followers have it: what somebody else wrote since, and nobody
+        proved, is written on to no one. That is the version that is owed, or one that was adopted after it.
+        """
+        if refresh.part is None:
+            return None
+        found = await run.read(next(iter(run.history.versions()), owed.version))
+        if refresh.part != PASSWORD:
+            return found.value
+        try:
+            password = read(found.value, format_of(found.tags)).password
+        except Unusable as unusable:
+            raise Unusable(
+                f"its password can't be found in the value: {unusable.message}; or take `part` out of the policy",
+                field="value",
+            ) from None
+        run.redactor.add(password)
+        return password
 
     async def _record(self, run: Run, owed: Owed, done: Sequence[Refreshed]) -> bool:
         """False: it can't be written. Then the next look asks the same once more, and not a message a moment later.

@@ -78,9 +78,9 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
 
             problems.found.extend(impossible_followers(policy))
         if any(rule.terms.refresh for rule in policy.rules):
-            from rotation.policy.refreshes import exposed_secrets  # noqa: PLC0415  most policies have none
+            from rotation.policy.refreshes import impossible_refreshes  # noqa: PLC0415  most policies have none
 
-            problems.found.extend(exposed_secrets(policy))
+            problems.found.extend(impossible_refreshes(policy))
     if not problems.found:
         return policy, []
     from rotation.policy.toml_lines import Lines  # noqa: PLC0415  only for a file that is wrong

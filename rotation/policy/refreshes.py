@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from rotation.addresses import AKS_CLUSTERS, CONTAINER_APPS, SITES, is_host, port_number, resource_of
 from rotation.refreshers import REFRESHERS
-from rotation.terms import Refresh
+from rotation.terms import PASSWORD, WHOLE, Refresh
 
 if TYPE_CHECKING:
-    from rotation.policy import Policy
+    from rotation.policy import Policy, Rule
     from rotation.policy.table import Table
     from rotation.policy.toml_lines import Path
 
@@ -34,17 +34,28 @@ _WORKFLOW = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}\.ya?ml")
 # git-check-ref-format, and nothing that a URL or a shell would read otherwise.
 _REF = re.compile(r"(?!.*(?:\.\.|//|/\.|\.lock(?:/|$)))[A-Za-z0-9_][A-Za-z0-9_./-]{0,199}(?<![./])")
 _SECRET = re.compile(r"([A-Za-z0-9-]{1,127})/([A-Za-z0-9-]{1,127})")
+_OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}")
+_GITHUB_SECRET = re.compile(r"(?!github_)[a-z_][a-z0-9_]{0,254}", re.IGNORECASE)  # "Naming your secrets"
+_ENVIRONMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_./ -]{0,253}(?<! )")
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PATH = re.compile(r"(?:/[A-Za-z0-9._~%@:+-]*)*")
 
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """What one kind's table holds. options: read in this order. secret: the key that names a secret; None: none."""
+    """What one kind's table holds. options: read in this order. secret: the key that names a secret; None: none.
+
+    optional: those of the options that may be left out. written: the new version's value is written there, so that
+    `part` may say which part of it. fits: raises ValueError where what each key says by itself does not fit together.
+    """
 
     target: Callable[[str], str]
     such_as: str
     options: Mapping[str, Callable[[object], str]]
     secret: str | None = None
+    optional: frozenset[str] = frozenset()
+    written: bool = False
+    fits: Callable[[Refresh], None] = lambda _: None
 
 
 def read_refreshes(table: Table) -> tuple[Refresh, ...]:
@@ -79,25 +90,28 @@ def _read(value: object) -> Refresh:
         raise ValueError(f"write one table for each, with one of {', '.join(_FORMS)} in it")
     (kind,) = kinds
     form = _FORMS[kind]
-    needed = (kind, *form.options, *((form.secret,) if form.secret else ()))
+    known = (kind, *form.options, *((form.secret,) if form.secret else ()))
     for key in entry:
-        if key not in needed:
+        if key not in known and not (form.written and key == "part"):
             raise ValueError(f"`{key!a:.40}` means nothing to {kind}; write {form.such_as}")
-    for key in needed:
-        if key not in entry:
+    for key in known:
+        if key not in entry and key not in form.optional:
             raise ValueError(f"`{key}` is missing; write {form.such_as}")
     target = entry[kind]
     if not isinstance(target, str) or not target.isascii():
         raise ValueError(f"`{kind}` must be text in quotes; write {form.such_as}")
     try:
-        return Refresh(
+        one = Refresh(
             kind,
             form.target(target),
-            tuple((key, read(entry[key])) for key, read in form.options.items()),
+            tuple((key, read(entry[key])) for key, read in form.options.items() if key in entry),
             _secret(entry[form.secret], form.secret) if form.secret else None,
+            _part(entry.get("part")) if form.written else None,
         )
+        form.fits(one)
     except ValueError as error:
         raise ValueError(f"{error}; write {form.such_as}") from None
+    return one
 
 
 def _resource(kind: str, name: str, what: str) -> Callable[[str], str]:
@@ -120,6 +134,17 @@ def _repository(text: str) -> str:
     if not _REPOSITORY.fullmatch(text):
         raise ValueError("this is not a repository, OWNER/NAME")
     return text
+
+
+def _repository_or_owner(text: str) -> str:
+    if not _OWNER.fullmatch(text) and not _REPOSITORY.fullmatch(text):
+        raise ValueError("this is not a repository, OWNER/NAME, nor an organization")
+    return text
+
+
+def _environment_of_a_repository(one: Refresh) -> None:
+    if "/" not in one.target and "environment" in dict(one.options):
+        raise ValueError("`environment` is one of a repository, and this is an organization")
 
 
 def _url(text: str) -> str:
@@ -149,6 +174,26 @@ def _number(value: object) -> str:
     return str(value)
 
 
+def _github_secret(value: object) -> str:
+    if not isinstance(value, str) or not _GITHUB_SECRET.fullmatch(value):
+        raise ValueError(
+            f"{value!a:.60} is no name of a secret there: letters, digits and _, no digit in front, no GITHUB_"
+        )
+    return value.upper()  # as GitHub keeps it: "Naming your secrets"
+
+
+def _connection(value: object) -> str:
+    if not isinstance(value, str) or not _GUID.fullmatch(value):
+        raise ValueError("`connection` is the id of the service connection, as in its address after resourceId=")
+    return value.lower()
+
+
+def _part(value: object) -> str:
+    if value is not None and value != PASSWORD:
+        raise ValueError(f'`part` is "{PASSWORD}", or is left out: then all of the value is written')
+    return WHOLE if value is None else PASSWORD
+
+
 def _secret(value: object, key: str) -> tuple[str, str]:
     found = _SECRET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
@@ -156,19 +201,49 @@ def _secret(value: object, key: str) -> tuple[str, str]:
     return found[1].lower(), found[2].lower()
 
 
-def exposed_secrets(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Where in the file an administrator's secret would be handed to a refresh target; and what to write."""
+def impossible_refreshes(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Where in the file an entry is that no secret, or not this one, may have; and what to write."""
+    yield from _exposed_secrets(policy)
+    yield from _shared_places(policy)
+
+
+def _exposed_secrets(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """An administrator's secret would be handed to a refresh target."""
     administrators = {
         (vault, rule.terms.admin.secret)
         for rule in policy.rules
         if rule.terms.admin is not None and rule.terms.admin.secret is not None
         for vault in rule.vaults
     }
+    for place, _, one in _entries(policy):
+        if one.secret in administrators:
+            yield place, f"`refresh` names the administrator's {'/'.join(one.secret or ())}; name another secret"
+
+
+def _shared_places(policy: Policy) -> Iterator[tuple[Path, str]]:
+    """Several secrets would be written to one place, and the last one that was rotated would be there."""
+    whose: dict[str, tuple[str, ...]] = {}
+    for place, rule, one in _entries(policy):
+        if one.part is None:
+            continue
+        secret = (*rule.vaults, *rule.secrets)
+        if len(rule.vaults) != 1 or len(rule.secrets) != 1 or "*" in rule.secrets[0]:
+            yield (
+                place,
+                (
+                    f"`refresh` with {one.kind} writes one secret to one place, and the rule covers more than one; "
+                    "give that secret a rule of its own, with one vault and one exact name"
+                ),
+            )
+        elif whose.setdefault(one.name.lower(), secret) != secret:
+            other = "/".join(whose[one.name.lower()])
+            yield place, f"`refresh`: {one.name} is where {other} is written already; name another place"
+
+
+def _entries(policy: Policy) -> Iterator[tuple[Path, Rule, Refresh]]:
     for rule in policy.rules:
         for index, one in enumerate(rule.terms.refresh):
-            if one.secret in administrators:
-                place = ("rule", rule.terms.rule - 1, "refresh", index)
-                yield place, f"`refresh` names the administrator's {'/'.join(one.secret or ())}; name another secret"
+            yield ("rule", rule.terms.rule - 1, "refresh", index), rule, one
 
 
 _BRANCH = _text(_REF, "a branch")
@@ -199,6 +274,22 @@ _FORMS: Mapping[str, _Form] = {
         '{ github = "OWNER/REPOSITORY", workflow = "refresh.yml", ref = "main", token = "VAULT/SECRET" }',
         {"workflow": _text(_WORKFLOW, "the file name of a workflow"), "ref": _text(_REF, "a branch or a tag")},
         "token",
+    ),
+    "github-secret": _Form(
+        _repository_or_owner,
+        '{ github-secret = "OWNER/REPOSITORY", secret = "NAME", token = "VAULT/SECRET" }',
+        {"secret": _github_secret, "environment": _text(_ENVIRONMENT, "an environment")},
+        "token",
+        frozenset({"environment"}),
+        written=True,
+        fits=_environment_of_a_repository,
+    ),
+    "azure-devops-connection": _Form(
+        _devops,
+        '{ azure-devops-connection = "https://dev.azure.com/ORGANIZATION/PROJECT", '
+        'connection = "00000000-0000-0000-0000-000000000000" }',
+        {"connection": _connection},
+        written=True,
     ),
     "webhook": _Form(_url, '{ webhook = "https://HOST/PATH", key = "VAULT/SECRET" }', {}, "key"),
 }

@@ -64,6 +64,18 @@ def _github(services: "RotatorDependencies") -> "Refresher":
     return GitHub(services)
 
 
+def _github_secret(services: "RotatorDependencies") -> "Refresher":
+    from rotation.refreshers.github_secret import GitHubSecret  # noqa: PLC0415  imported when used
+
+    return GitHubSecret(services)
+
+
+def _azure_devops_connection(services: "RotatorDependencies") -> "Refresher":
+    from rotation.refreshers.azure_devops_connection import Connection  # noqa: PLC0415  imported when used
+
+    return Connection(services)
+
+
 REFRESHERS: Mapping[str, RefreshKind] = MappingProxyType(
     {
         "app-settings": RefreshKind(
@@ -83,6 +95,14 @@ REFRESHERS: Mapping[str, RefreshKind] = MappingProxyType(
         ),
         "azure-devops": RefreshKind(_azure_devops, does="a run of an Azure DevOps pipeline is queued"),
         "github": RefreshKind(_github, does="a GitHub Actions workflow is started"),
+        "github-secret": RefreshKind(
+            _github_secret,
+            does="the value is written into a secret of GitHub Actions",
+        ),
+        "azure-devops-connection": RefreshKind(
+            _azure_devops_connection,
+            does="the value is written into a service connection of Azure DevOps",
+        ),
         "webhook": RefreshKind(_webhook, does="a signed message is sent to an address of yours"),
     }
 )

@@ -14,8 +14,9 @@ from rotation.model import SecretValue
 from rotation.ports import RotatorDependencies, TokenProvider
 from rotation.refresh_targets import RefreshOrder
 from rotation.refreshers.answers import expect
-from rotation.rotators.azure.rest import ApiClient, session
+from rotation.rotators.azure.rest import ApiClient, ApiResponse, session
 
+NAME = "Azure DevOps"
 API_VERSION = "7.1"
 SCOPE = "499b84ac-1321-427f-aa17-267ca6975798/.default"
 REMEDY = (
@@ -41,7 +42,7 @@ class AzureDevOps:
     """Needs no secret: it signs in as the app's identity."""
 
     def __init__(self, services: RotatorDependencies) -> None:
-        self._api = ApiClient("Azure DevOps", services.endpoints.devops, _OfDevOps(services.tokens))
+        self._api = devops(services)
 
     async def refresh(self, order: RefreshOrder) -> None:
         path = f"/{quote(order.refresh.target)}/_apis/pipelines/{order.refresh.option('pipeline')}/runs"
@@ -49,6 +50,16 @@ class AzureDevOps:
         body = {"resources": {"repositories": {"self": {"refName": branch}}}}
         async with session() as over:
             answer = await self._api.post(over, path, body, **{"api-version": API_VERSION})
-        if answer.status == _A_PAGE:
-            raise Refused(f"{self._api.name} answered with a page to sign in: {REMEDY}")
-        expect(answer, self._api.name, REMEDY)
+        expect_of_devops(answer, REMEDY)
+
+
+def devops(services: RotatorDependencies) -> ApiClient:
+    """Azure DevOps, called with this app's own token."""
+    return ApiClient(NAME, services.endpoints.devops, _OfDevOps(services.tokens))
+
+
+def expect_of_devops(answer: ApiResponse, remedy: str) -> None:
+    """Raise Refused unless the answer is a success."""
+    if answer.status == _A_PAGE:
+        raise Refused(f"{NAME} answered with a page to sign in: {remedy}")
+    expect(answer, NAME, remedy)

@@ -20,10 +20,11 @@ OTHERS = {
     "AzureWebJobsStorage__clientId", "AzureWebJobsStorage__credential", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
     "OTEL_TRACES_SAMPLER", "OTEL_TRACES_SAMPLER_ARG", "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
 }  # fmt: skip
-# What the platform sets by itself, what the app is given another setting for, and what is the same in every cloud.
+# What the platform sets by itself, what the app is given another setting for, and what is the same in every cloud:
+# Azure DevOps Server takes no tokens of Entra, so there is one Azure DevOps.
 OTHERWISE = {
     "WEBSITE_AUTH_ENABLED", "WEBSITE_SITE_NAME", "AzureWebJobsStorage__accountName", "PYTHON_ENABLE_OPENTELEMETRY",
-    "ROTATION_DEVOPS_ENDPOINT", "ROTATION_GITHUB_ENDPOINT",
+    "ROTATION_DEVOPS_ENDPOINT",
 }  # fmt: skip
 
 

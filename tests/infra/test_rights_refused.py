@@ -10,7 +10,7 @@ from azure.identity.aio import ManagedIdentityCredential
 
 from local.certificates import Certificates
 from local.identity import APP_CLIENT_ID
-from local.rights import APP_OID, LOG_SETTING, Right, Rights, deployed
+from local.rights import APP_OID, Right, Rights, deployed
 from local.vault import LocalVaults
 from rotation.errors import Refused
 from rotation.model import SecretValue
@@ -31,14 +31,10 @@ from tests.local_azure import ACCOUNT, APPLICATION, Place, opened
 
 __all__ = ["authority", "certificates", "new_rest", "new_vaults", "session"]
 
+pytestmark = pytest.mark.usefixtures("refused_on_purpose")
+
 UPDATE = "Microsoft.KeyVault/vaults/secrets/update/action"
 APP = {"oid": APP_OID}
-
-
-@pytest.fixture(autouse=True)
-def unnoted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is tried here, the app never calls for: it does not count for the whole run."""
-    monkeypatch.delenv(LOG_SETTING)
 
 
 @pytest.fixture

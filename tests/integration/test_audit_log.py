@@ -21,7 +21,7 @@ from local.azure.logs import Span, Table
 from local.azure.logs import Workspace as Served
 from local.certificates import Certificates
 from local.resources import workspace_resource
-from local.rights import APP_OID, LOG_SETTING, deployed
+from local.rights import APP_OID, deployed
 from local.tokens import TokenAuthority
 from rotation.errors import Refused, Throttled, Unreachable
 from rotation.model import SecretRef
@@ -216,10 +216,10 @@ async def test_a_log_without_a_line_about_the_vault_says_so(place: Place) -> Non
 # what goes wrong
 
 
+@pytest.mark.usefixtures("refused_on_purpose")
 async def test_without_the_right_on_the_table_it_is_refused_and_the_role_is_named(
-    tmp_path: Path, certificates: Certificates, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, certificates: Certificates
 ) -> None:
-    monkeypatch.delenv(LOG_SETTING, raising=False)  # what is refused here on purpose is no missing right
     async with opened(tmp_path, certificates, policy=Policy()) as place:
         with pytest.raises(Refused, match="needs the role Keyturn audit log on the workspace"):
             await place.ask()

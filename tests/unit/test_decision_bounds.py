@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from rotation.engine.decision import (
     NEVER,
     Act,
     Decision,
+    Deferral,
     Looked,
     decide,
     deferral_of,
@@ -20,7 +22,7 @@ from rotation.engine.managed_secret import operation_id
 from rotation.ledger.asked import Asked
 from rotation.ledger.history import History
 from rotation.ledger.records import Record, Step
-from rotation.model import Force, Reason, RotationRequest, Secret, SecretRef, SecretValue
+from rotation.model import Force, Reason, RequestedAccess, RotationRequest, Secret, SecretRef, SecretValue
 from rotation.policy import RuleTerms
 from rotation.policy.windows import parse_window
 from rotation.spec import parse
@@ -190,3 +192,64 @@ def test_an_old_slot_waits_for_the_longest_promise_and_the_next_rotation_for_it(
     before = NOON - timedelta(days=9)
     assert decide(request(), SECRET, SPEC, TERMS, history, before, ended).act is Act.WAIT
     assert decide(request(Reason.SWEEP), SECRET, SPEC, TERMS, history, before, ended).act is Act.RETIRE
+
+
+def test_an_old_slot_lives_on_for_followers_that_still_need_it_unless_force_ends_its_grace() -> None:
+    asked = replace(ASKED, slots=("a", "b"))
+    older = record(Step.ADOPTED, NOON - timedelta(days=9), version="v1", slot="b", asked=asked.to_record())
+    newer = record(Step.PUBLISHED, NOON - timedelta(days=1), version="v2", slot="a")
+    history = History([older, newer, record(Step.VERIFIED, NOON, version="v2")])
+    assert SPEC is not None
+    behind = Looked(over=frozenset({"b"}), checked=True, not_past=("kv/orders-url", "kv/orders-pw"))
+    held = decide(request(), SECRET, SPEC, TERMS, history, NOON, behind)
+    assert held.act is Act.WAIT
+    assert held.wait is not None
+    assert held.wait.detail == "b lives on until its followers are past it: kv/orders-url, kv/orders-pw"
+    assert (held.wait.until, held.wait.due) == (None, True)
+    forced = request(force=Force.GRACE)
+    assert decide(forced, SECRET, SPEC, TERMS, history, NOON, behind).act is Act.RETIRE
+    nothing_over = replace(behind, over=frozenset())
+    assert decide(forced, SECRET, SPEC, TERMS, history, NOON, nothing_over).act is Act.ROTATE
+    # What is asked for meanwhile: nothing waits for followers where no old slot is left.
+    assert decide(request(), SECRET, SPEC, TERMS, KNOWN, NOON, behind).act is Act.ROTATE
+    # What is not due says so, and not what it will wait for then.
+    for looked in (behind, nothing_over, replace(nothing_over, not_past=())):
+        waits = decide(request(), SECRET, SPEC, TERMS, history, NOON - SECOND, looked)
+        assert waits == Decision(Act.WAIT, Deferral("due on 2026-03-04 12:00 UTC", NOON, due=False))
+
+
+def test_a_change_in_place_waits_for_a_follower_that_cannot_be_written_and_one_in_another_slot_does_not() -> None:
+    blocked = Deferral("kv/orders-url is of no form", NOON + SECOND, due=True)
+    access = RequestedAccess(("db.example:5432",), ("a",), "a")
+    looked = Looked(access, frozenset({"a"}), frozenset(), checked=True, blocked=blocked)
+
+    def after(force: Force = Force.NO, now: datetime = NOON, **more: Any) -> Decision:
+        assert SPEC is not None
+        return decide(request(force=force), SECRET, SPEC, TERMS, KNOWN, now, replace(looked, **more))
+
+    assert after() == after(Force.YES) == Decision(Act.WAIT, blocked)
+    assert after(Force.GRACE).act is Act.ROTATE
+    assert after(blocked=None).act is Act.ROTATE
+    assert after(access=replace(access, slots=("a", "b"))).act is Act.ROTATE
+    assert after(access=replace(access, slots=("b",))).act is Act.ROTATE
+    assert after(access=None).act is Act.ROTATE
+    early = after(now=NOON - SECOND)
+    assert early.wait is not None
+    assert early.wait.detail == "due on 2026-03-04 12:00 UTC"
+
+
+@pytest.mark.parametrize(
+    ("hours", "most", "says"), [(72, None, "72 h"), (72, 72, "72 h"), (72, 73, "72 to 73 h"), (0, None, "0 h")]
+)
+def test_who_waits_for_an_old_slot_is_told_for_how_long_and_for_how_long_at_most(
+    hours: int, most: int | None, says: str
+) -> None:
+    asked = replace(ASKED, slots=("a", "b"))
+    older = record(Step.ADOPTED, NOON - timedelta(days=9), version="v1", slot="b", asked=asked.to_record())
+    history = History([older, record(Step.PUBLISHED, NOON, version="v2", slot="a")])
+    spec = parse({"rotator": "postgres", "grace-hours": str(hours)})
+    assert spec is not None
+    terms = RuleTerms(1, slots=("a", "b"), min_interval=timedelta(), max_grace_hours=most)
+    waiting = decide(request(), SECRET, spec, terms, history, NOON, Looked(over=frozenset(), checked=True)).wait
+    assert waiting is not None
+    assert waiting.detail == f"b is still in its grace period of {says}"

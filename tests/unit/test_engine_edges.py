@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,7 +12,7 @@ from rotation.errors import Denied, LeaseLost, NotFound, NotYet, Unreachable
 from rotation.ledger.records import Step
 from rotation.model import Credential, Force, Job, Outcome, Reason, Result, RotationRequest, SecretRef
 from rotation.policy import RuleTerms
-from tests.fakes import FakeClock, FakeRotator, InMemoryLedger, value
+from tests.fakes import FakeClock, FakeRotator, InMemoryLedger, no_hook, value
 from tests.world import NAME, REF, World
 
 
@@ -132,6 +132,29 @@ async def test_a_dry_run_tells_of_an_interrupted_rotation_and_of_lost_tags() -> 
     assert (await plan(world, ref=SecretRef("kv", "loose"))).result is Result.UNMANAGED
     with pytest.raises(NotFound, match="ROTATION_VAULTS"):
         await plan(world, ref=SecretRef("elsewhere", NAME))
+
+
+async def test_a_secret_restored_from_before_an_interrupted_rotation_is_mended_though_its_check_is_not_due() -> None:
+    """Purged and restored from a backup, its latest version is an older one, which the history knows as proven."""
+    world = await World().start()
+    world.allow(min_interval=timedelta(days=9), verify_every=timedelta(days=7))
+    await world.ask("sweep")
+    backup = list(world.vault.all(NAME))[:1]
+    world.time.ahead(hours=25)
+
+    async def crash(when: str, call: str, _name: str) -> None:
+        if (when, call) == ("after", "change"):
+            raise Unreachable("cut")
+
+    world.server.hook = crash
+    with pytest.raises(Unreachable):
+        await world.ask("operator", demanded=True, force=Force.YES)
+    world.server.hook = no_hook
+    world.vault.all(NAME)[:] = backup
+    assert not world.works(world.latest)
+    world.time.ahead(hours=1)
+    assert (await world.ask("sweep")).result is Result.REPAIRED
+    assert world.works(world.latest)
 
 
 # The write fence.

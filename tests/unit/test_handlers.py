@@ -108,6 +108,7 @@ async def test_what_is_no_request_is_dropped_with_a_line_that_does_not_repeat_it
     assert app.handled == []
     [record] = caplog.records
     assert "a message is dropped" in record.message
+    assert (record.levelname, getattr(record, "keyturn.event")) == ("ERROR", "dropped")
     assert message == "" or message not in record.getMessage()
 
 
@@ -146,10 +147,21 @@ async def test_a_busy_secret_is_asked_again_later_and_no_try_is_used_up() -> Non
     assert app.told == []
 
 
-async def test_what_may_lock_consumers_out_is_asked_again_within_seconds() -> None:
-    app = Played(Busy("another run works on it", retry_after_s=42))
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [(Busy("x"), 30), (Throttled("x"), 30), (Stopping("x"), 1), (Stopping("x", retry_after_s=4), 4)],
+)
+async def test_who_is_not_told_how_long_to_wait_waits_for_a_usual_while(error: RotationError, seconds: int) -> None:
+    app = Played(error)
+    await app.rotate()
+    assert app.put_back == [seconds]
+
+
+@pytest.mark.parametrize(("seconds", "put_back"), [(42, 10), (11, 10), (3, 3)])
+async def test_what_may_lock_consumers_out_is_asked_again_within_seconds(seconds: int, put_back: int) -> None:
+    app = Played(Busy("another run works on it", retry_after_s=seconds))
     await app.rotate(to_text(replace(REQUEST, reason=UNFINISHED)))
-    assert app.put_back == [10]
+    assert app.put_back == [put_back]
 
 
 async def test_an_instance_that_is_stopped_puts_its_messages_back_at_once() -> None:
@@ -157,6 +169,47 @@ async def test_an_instance_that_is_stopped_puts_its_messages_back_at_once() -> N
     await app.rotate()
     assert app.put_back == [1]
     assert app.told == []
+
+
+@pytest.mark.parametrize(
+    ("error", "event", "outcome"),
+    [(Busy("x"), "busy", "busy"), (Stopping("x"), "stopping", "stopping"), (Throttled("x"), "throttled", "throttled")],
+)
+async def test_what_is_put_back_is_one_line_that_names_the_secret(
+    error: RotationError, event: str, outcome: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        await Played(error).rotate()
+    [line] = caplog.records
+    assert (getattr(line, "keyturn.event"), getattr(line, "keyturn.outcome")) == (event, outcome)
+    assert (getattr(line, "keyturn.vault"), getattr(line, "keyturn.secret")) == ("kv", "orders-db")
+    assert "kv/orders-db" in line.getMessage()
+
+
+async def test_a_message_is_at_work_until_its_outcome_is_told() -> None:
+    app = Played(OUTCOME)
+    at_work = []
+
+    async def tell(_outcome: Outcome) -> None:
+        at_work.append(app.shutdown._at_work)
+
+    app.notifier.tell = tell
+    await app.rotate()
+    assert (at_work, app.shutdown._at_work) == ([1], 0)
+
+
+async def test_a_failure_is_told_with_the_version_that_was_asked_for_and_its_code() -> None:
+    app = Played(Denied("no rule covers it"))
+    await app.rotate()
+    assert app.told == [Outcome(Result.DENIED, REF, "no rule covers it", version="v1", code="denied")]
+    assert app.put_back == []
+
+
+@pytest.mark.parametrize("result", [one for one in Result if one is not Result.DEFERRED])
+async def test_only_a_deferral_is_put_back(result: Result) -> None:
+    app = Played(replace(OUTCOME, result=result, retry_after_s=30))
+    await app.rotate()
+    assert app.put_back == []
 
 
 async def test_a_full_vault_is_asked_again_later_and_no_try_is_used_up(caplog: pytest.LogCaptureFixture) -> None:

@@ -32,3 +32,16 @@ def test_a_limit_that_is_no_number_in_its_range_is_told_by_its_name(text: str) -
 
 def test_a_limit_is_taken_as_it_is_told() -> None:
     assert settings(ROTATION_SERVER_CONNECTIONS="3").server_connections == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [("ROTATION_SERVER_CONNECTIONS", 1, 1_000), ("ROTATION_VAULT_CREATIONS", 10, 100_000)],
+)
+def test_a_limit_may_be_the_least_and_the_most_and_nothing_beyond(name: str, least: int, most: int) -> None:
+    for number in (least, most):
+        taken = settings(**{name: str(number)})
+        assert number in {taken.server_connections, taken.vault_creations}
+    for number in (least - 1, most + 1):
+        with pytest.raises(Misconfigured, match=f"{name} is a whole number, {least} to {most}"):
+            settings(**{name: str(number)})

@@ -8,7 +8,7 @@ from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from pytest_mock import MockerFixture
 
 from app.messages import to_text
-from app.poison import AT_MOST, POISON_QUEUE, PoisonQueueMonitor
+from app.poison import PoisonQueueMonitor
 from rotation.model import Reason, RotationRequest, SecretRef
 
 SERVICE = "https://st.queue.core.windows.net"
@@ -24,9 +24,12 @@ async def told(
     answer = [SimpleNamespace(content=text) for text in found] if isinstance(found, list) else None
     client.peek_messages = mocker.AsyncMock(side_effect=messages, return_value=answer)
     with caplog.at_level(logging.INFO):
-        await PoisonQueueMonitor(SERVICE, mocker.Mock()).tell()
-    assert made.call_args.args[1] == POISON_QUEUE == "rotation-requests-poison"
-    assert made.call_args.kwargs["retry_total"] == 0  # the sweep's own messages wait for this
+        await PoisonQueueMonitor(SERVICE, identity := mocker.Mock()).tell()
+    # Asked once, and not for long: the sweep's own messages wait for this.
+    made.assert_called_once_with(
+        SERVICE, "rotation-requests-poison", credential=identity, retry_total=0, connection_timeout=10, read_timeout=10
+    )
+    client.peek_messages.assert_awaited_once_with(max_messages=32)  # the most that the service shows
     return caplog.records
 
 
@@ -44,8 +47,16 @@ async def test_what_was_given_up_on_is_told_with_the_secrets_names(
 async def test_more_than_one_look_shows_is_said_to_be_more(
     mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
-    [record] = await told(mocker, caplog, [REQUEST] * AT_MOST)
+    [record] = await told(mocker, caplog, [REQUEST] * 32)
     assert record.getMessage().startswith("32 messages or more given up on")
+
+
+async def test_a_few_are_counted_and_each_secret_is_named_once_in_order(
+    mocker: MockerFixture, caplog: pytest.LogCaptureFixture
+) -> None:
+    another = to_text(RotationRequest(SecretRef("kv", "api-key"), "v1", Reason.SWEEP, "sweep"))
+    [record] = await told(mocker, caplog, [*([REQUEST] * 30), another])
+    assert record.getMessage() == "31 message(s) given up on lie in rotation-requests-poison: kv/api-key, kv/orders-db"
 
 
 @pytest.mark.parametrize("found", [[], ResourceNotFoundError("no such queue")])
@@ -66,5 +77,7 @@ async def test_a_queue_that_cannot_be_looked_at_does_not_stop_the_sweep(
 async def test_without_the_queue_services_address_nothing_is_looked_at(
     mocker: MockerFixture, caplog: pytest.LogCaptureFixture
 ) -> None:
+    made = mocker.patch("azure.storage.queue.aio.QueueClient")
     await PoisonQueueMonitor(None, mocker.Mock()).tell()
     assert caplog.records == []
+    assert not made.called

@@ -16,19 +16,20 @@ from rotation.policy.known import known_names
 from rotation.policy.refreshes import _FORMS, MAX_ENTRIES
 from rotation.policy.self_protection import OwnResources, protect
 from rotation.refreshers import REFRESHERS
-from rotation.terms import Refresh
+from rotation.terms import PASSWORD, WHOLE, Refresh
 
 GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-Shop"
 SITE = f"{GROUP}/providers/Microsoft.Web/sites/Shop-Web"
 APP = f"{GROUP}/providers/Microsoft.App/containerApps/shop-api"
 
+GUID = "5e47a0d8-c745-44f8-8f93-784f18ff31c4"
 CLUSTER = f"{GROUP}/providers/Microsoft.ContainerService/managedClusters/aks-Shop"
 
 
-def policy(*entries: str, more: str = "") -> str:
+def policy(*entries: str, more: str = "", secrets: str = '"shop-db"', vaults: str = '"kv-a"') -> str:
     listed = ",\n  ".join(entries)
     return (
-        '[[rule]]\nvaults = ["kv-a"]\nsecrets = ["shop-*"]\nrotators = ["postgres"]\ntargets = ["db.example.com"]\n'
+        f'[[rule]]\nvaults = [{vaults}]\nsecrets = [{secrets}]\nrotators = ["postgres"]\ntargets = ["db.example.com"]\n'
         f'slots = ["app"]\n{more}refresh = [\n  {listed}\n]\n'
     )
 
@@ -63,6 +64,31 @@ def wrong(*entries: str, more: str = "") -> list[tuple[int, str]]:
             Refresh("github", "shop/web.app", (("workflow", "refresh.yml"), ("ref", "main")), ("kv-a", "github")),
         ),
         (
+            '{ github-secret = "shop/web", secret = "db_url", token = "KV-a/GitHub" }',
+            Refresh("github-secret", "shop/web", (("secret", "DB_URL"),), ("kv-a", "github"), WHOLE),
+        ),
+        (
+            (
+                '{ github-secret = "shop/web", secret = "DB", environment = "prod/eu west", token = "kv-a/t", '
+                'part = "password" }'
+            ),
+            Refresh(
+                "github-secret",
+                "shop/web",
+                (("secret", "DB"), ("environment", "prod/eu west")),
+                ("kv-a", "t"),
+                PASSWORD,
+            ),
+        ),
+        (
+            '{ github-secret = "shop", secret = "DB", token = "kv-a/t" }',
+            Refresh("github-secret", "shop", (("secret", "DB"),), ("kv-a", "t"), WHOLE),
+        ),
+        (
+            f'{{ azure-devops-connection = "https://dev.azure.com/shop/Big Shop", connection = "{GUID.upper()}" }}',
+            Refresh("azure-devops-connection", "shop/Big Shop", (("connection", GUID),), None, WHOLE),
+        ),
+        (
             '{ webhook = "https://Hooks.Example.com:8443/a/b", key = "kv-a/hook" }',
             Refresh("webhook", "https://hooks.example.com:8443/a/b", (), ("kv-a", "hook")),
         ),
@@ -92,6 +118,9 @@ def test_every_form_says_how_its_own_kind_is_written_and_there_is_one_for_each_k
 
 DEVOPS = '{{ azure-devops = "https://dev.azure.com/{}", pipeline = {}, branch = "{}" }}'
 GITHUB = '{{ github = "{}", workflow = "{}", ref = "{}", token = "{}" }}'
+GITHUB_SECRET = '{{ github-secret = "{}", secret = "{}", token = "kv-a/t"{} }}'
+CONNECTION = '{{ azure-devops-connection = "{}", connection = "{}"{} }}'
+PROJECT = "https://dev.azure.com/shop/web"
 HOOK = '{{ webhook = "{}", key = "{}" }}'
 
 
@@ -140,6 +169,29 @@ def test_a_pipelines_number_is_one_of_azure_devops(number: int) -> None:
         (GITHUB.format("shop/web", "r.sh", "main", "kv-a/t"), "not the file name of a workflow"),
         (GITHUB.format("shop/web", "r.yml", "v1.lock", "kv-a/t"), "is not a branch or a tag"),
         (GITHUB.format("shop/web", "r.yml", "main", "t"), "names a secret"),
+        (GITHUB_SECRET.format("shop/..", "DB", ""), "not a repository, OWNER/NAME, nor an organization"),
+        (GITHUB_SECRET.format("shop/*", "DB", ""), "not a repository, OWNER/NAME, nor an organization"),
+        (GITHUB_SECRET.format("-shop", "DB", ""), "not a repository, OWNER/NAME, nor an organization"),
+        (GITHUB_SECRET.format("shop/web", "1DB", ""), "no name of a secret there"),
+        (GITHUB_SECRET.format("shop/web", "D-B", ""), "no name of a secret there"),
+        (GITHUB_SECRET.format("shop/web", "GitHub_DB", ""), "no name of a secret there"),
+        (GITHUB_SECRET.format("shop/web", "../DB", ""), "no name of a secret there"),
+        (GITHUB_SECRET.format("shop/web", "DB", ', environment = ".."'), "is not an environment"),
+        (GITHUB_SECRET.format("shop/web", "DB", ", environment = 1"), "is not an environment"),
+        (GITHUB_SECRET.format("shop", "DB", ', environment = "prod"'), "`environment` is one of a repository"),
+        (GITHUB_SECRET.format("shop/web", "DB", ', part = "user"'), '`part` is "password", or is left out'),
+        (GITHUB_SECRET.format("shop/web", "DB", ", part = false"), '`part` is "password", or is left out'),
+        (GITHUB_SECRET.format("shop/web", "DB", ', part = ["password"]'), '`part` is "password", or is left out'),
+        (GITHUB_SECRET.format("shop/web", "DB", ', key = "kv-a/k"'), "`'key'` means nothing to github-secret"),
+        ('{ github-secret = "shop/web", secret = "DB" }', "`token` is missing"),
+        ('{ github-secret = "shop/web", token = "kv-a/t" }', "`secret` is missing"),
+        (CONNECTION.format(PROJECT, "12", ""), "`connection` is the id of the service connection"),
+        (CONNECTION.format(PROJECT, f"{GUID}/x", ""), "`connection` is the id of the service connection"),
+        (CONNECTION.format("https://dev.azure.com/shop", GUID, ""), "not the address of a project"),
+        (CONNECTION.format("https://evil.example/shop/web", GUID, ""), "not the address of a project"),
+        (CONNECTION.format(PROJECT, GUID, ', token = "kv-a/t"'), "`'token'` means nothing to azure-devops-connection"),
+        (CONNECTION.format(PROJECT, GUID, ', part = ""'), '`part` is "password", or is left out'),
+        (GITHUB.format("shop/web", "r.yml", "main", 'kv-a/t", part = "password'), "`'part'` means nothing to github"),
         (HOOK.format("http://hooks.example.com/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://u:p@hooks.example.com/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://*.example.com/", "kv-a/hook"), "an address is https://"),
@@ -194,6 +246,44 @@ def test_there_is_a_limit_to_how_many() -> None:
 def test_an_administrators_secret_signs_for_nobody() -> None:
     ((line, message),) = wrong(HOOK.format("https://h.example/", "KV-A/pg-admin"), more='admin = "secret:pg-admin"\n')
     assert (line, message) == (9, "`refresh` names the administrator's kv-a/pg-admin; name another secret")
+
+
+WRITTEN = (GITHUB_SECRET.format("shop/web", "DB", ""), CONNECTION.format(PROJECT, GUID, ""))
+
+
+@pytest.mark.parametrize("entry", WRITTEN)
+@pytest.mark.parametrize(
+    "covers",
+    [
+        {"secrets": '"shop-*"'},
+        {"secrets": '"shop-db", "shop-cache"'},
+        {"secrets": '"*"'},
+        {"vaults": '"kv-a", "kv-b"'},
+    ],
+    ids=repr,
+)
+def test_of_several_secrets_none_is_written_to_the_one_place(entry: str, covers: Mapping[str, str]) -> None:
+    _, findings = check(policy(entry, **covers), known_names())
+    ((line, message),) = [(one.line, one.message) for one in findings]
+    assert line == 8
+    assert message.endswith("give that secret a rule of its own, with one vault and one exact name")
+
+
+@pytest.mark.parametrize("entry", WRITTEN)
+def test_two_secrets_are_not_written_to_one_place_by_two_rules(entry: str) -> None:
+    again = entry.replace("shop/web", "Shop/Web")
+    _, findings = check(policy(entry) + policy(again, secrets='"shop-cache"'), known_names())
+    ((line, message),) = [(one.line, one.message) for one in findings]
+    assert line == 17
+    assert message.endswith("is where kv-a/shop-db is written already; name another place")
+    _, findings = check(policy(entry) + policy(again), known_names())
+    assert findings == [], "two rules about one secret add up"
+
+
+def test_a_place_has_one_entry_whatever_part_of_the_value_it_gets() -> None:
+    ((line, message),) = wrong(WRITTEN[0], GITHUB_SECRET.format("shop/web", "db", ', part = "password"'))
+    assert line == 9
+    assert "is asked already" in message
 
 
 def test_a_rule_without_it_asks_nobody_and_rules_about_one_secret_add_up() -> None:

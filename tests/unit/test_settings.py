@@ -9,6 +9,7 @@ import pytest
 from app.bootstrap import check_library, load_policy, started
 from app.settings import HttpAuth, Settings, from_environment
 from rotation.errors import Misconfigured
+from rotation.terms import Endpoints
 
 ENOUGH = {"ROTATION_VAULTS": "https://kv-a.vault.azure.net", "ROTATION_LEDGER": "file:l", "ROTATION_HTTP_AUTH": "key"}
 GROUP = "/subscriptions/11111111-2222-3333-4444-555555555555/resourceGroups/rg-app"
@@ -238,3 +239,154 @@ def test_an_address_in_a_setting_says_where_to_go_and_nothing_else(name: str, te
         settings({name: text})
     assert refused.value.field == name
     assert settings({name: "https://h.example/api/events"})
+
+
+KV = "https://kv-a.vault.azure.net"
+
+
+@pytest.mark.parametrize(
+    ("text", "vaults"),
+    [
+        (f"{KV}/", {"kv-a": KV}),
+        (f" {KV} ,,\nhttps://KV-B.vault.azure.cn/ ,", {"kv-a": KV, "kv-b": "https://KV-B.vault.azure.cn"}),
+        ("KV-Demo=https://localhost:8443/", {"kv-demo": "https://localhost:8443"}),
+        (f"{KV},kv-c=https://127.0.0.1:1", {"kv-a": KV, "kv-c": "https://127.0.0.1:1"}),
+    ],
+)
+def test_a_vault_is_known_by_its_hosts_first_word_or_by_a_name_before_it(text: str, vaults: Mapping[str, str]) -> None:
+    assert settings({"ROTATION_VAULTS": text}).vaults == vaults
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is missing"),
+        (" , ", "is missing"),
+        ("kv-a", "is written as"),
+        ("http://kv-a.vault.azure.net", "is written as"),
+        ("https://", "is written as"),
+        ("https:///secrets", "is written as"),
+        (f"{KV}/secrets", "is written as"),
+        (f"{KV}?api-version=7.4", "is written as"),
+        (f"{KV},kv-b", "is written as"),
+        ("https://[", "is written as"),
+        ("kv-a=https://u:p-zQ8k@kv-a.vault.azure.net", "is written as"),
+        (f"{KV}#x", "is written as"),
+    ],
+)
+def test_what_names_no_vault_stops_the_start(text: str, says: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^ROTATION_VAULTS") as refused:
+        settings({"ROTATION_VAULTS": text})
+    assert says in refused.value.message
+    assert refused.value.field == "ROTATION_VAULTS"
+
+
+@pytest.mark.parametrize(
+    ("text", "ledger"),
+    [
+        ("file:l/x", Path("/app/l/x")),
+        ("file:/data", Path("/data")),
+        ("https://st.blob.core.windows.net/ledger/", "https://st.blob.core.windows.net/ledger"),
+    ],
+)
+def test_a_ledger_is_a_container_or_a_folder_below_the_apps(text: str, ledger: str | Path) -> None:
+    assert settings({"ROTATION_LEDGER": text}, Path("/app")).ledger == ledger
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "file:",
+        "l",
+        "/data",
+        "http://st.blob.core.windows.net/l",
+        "https://st.blob.core.windows.net/",
+        "https://[/l",
+        "https://u:p-zQ8k@st.blob.core.windows.net/l",
+        "https://st.blob.core.windows.net/l?sig=zQ8k",
+    ],
+)
+def test_what_is_neither_stops_the_start(text: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^ROTATION_LEDGER is missing or wrong") as refused:
+        settings({"ROTATION_LEDGER": text})
+    assert refused.value.field == "ROTATION_LEDGER"
+
+
+def test_what_is_not_set_has_its_usual_value() -> None:
+    usual = settings({}, Path("/app"))
+    assert usual.policy == Path("/app/policy.toml")
+    assert usual.sweep_schedule == "0 0 * * * *"
+    assert usual.endpoints == Endpoints()
+    assert (usual.outcome_topic, usual.client_id, usual.site, usual.queue_service) == (None, None, None, None)
+    assert settings({"ROTATION_HTTP_AUTH": "", "WEBSITE_AUTH_ENABLED": "1"}).http_auth is HttpAuth.ENTRA
+    names = (
+        "ROTATION_SWEEP_SCHEDULE", "ROTATION_OUTCOME_TOPIC", "AZURE_CLIENT_ID", "WEBSITE_SITE_NAME",
+        "ROTATION_VAULT_CREATIONS", "ROTATION_POSTGRES_SCOPE", "ROTATION_ARM_ENDPOINT",
+    )  # fmt: skip
+    assert settings(dict.fromkeys(names, ""), Path("/app")) == usual, "one that is empty is not set"
+
+
+def test_what_is_set_is_taken() -> None:
+    taken = settings(
+        {
+            "ROTATION_POLICY": "mine.toml", "ROTATION_SWEEP_SCHEDULE": "0 30 * * * *", "AZURE_CLIENT_ID": "id",
+            "WEBSITE_SITE_NAME": "func-keyturn", "ROTATION_OUTCOME_TOPIC": "https://t.example/api/events",
+        },
+        Path("/app"),
+    )  # fmt: skip
+    assert (taken.policy, taken.sweep_schedule) == (Path("/app/mine.toml"), "0 30 * * * *")
+    assert (taken.client_id, taken.site, taken.outcome_topic) == ("id", "func-keyturn", "https://t.example/api/events")
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("ROTATION_ARM_ENDPOINT", "arm"),
+        ("ROTATION_GRAPH_ENDPOINT", "graph"),
+        ("AZURE_AUTHORITY_HOST", "login"),
+        ("ROTATION_DEVOPS_ENDPOINT", "devops"),
+        ("ROTATION_GITHUB_ENDPOINT", "github"),
+        ("ROTATION_LOGS_ENDPOINT", "logs"),
+    ],
+)
+def test_each_of_azures_planes_may_be_elsewhere(name: str, field: str) -> None:
+    where = settings({name: "https://plane.example/v3/"}).endpoints
+    assert where == Endpoints(**{field: "https://plane.example/v3"})
+    with pytest.raises(Misconfigured, match=f"^{name} must begin with https://") as refused:
+        settings({name: "http://plane.example"})
+    assert refused.value.field == name
+
+
+def test_the_scope_of_a_clouds_databases_may_be_another() -> None:
+    where = settings({"ROTATION_POSTGRES_SCOPE": "https://db.example/.default"}).endpoints
+    assert where == Endpoints(postgres_scope="https://db.example/.default")
+
+
+@pytest.mark.parametrize("name", ["PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY", "PYTHON_ENABLE_OPENTELEMETRY"])
+@pytest.mark.parametrize(("text", "on"), [("true", True), (" Y ", True), ("1", True), ("false", False), ("", False)])
+def test_telemetry_is_on_where_the_worker_has_loaded_it(name: str, text: str, on: bool) -> None:
+    assert settings({name: text}).telemetry is on
+    assert settings({}).telemetry is False
+
+
+@pytest.mark.parametrize(
+    ("more", "service"),
+    [
+        ({}, None),
+        ({"AzureWebJobsStorage__accountName": "stapp"}, "https://stapp.queue.core.windows.net"),
+        (
+            {"AzureWebJobsStorage__accountName": "stapp", "AzureWebJobsStorage__queueServiceUri": "https://q"},
+            "https://q",
+        ),
+    ],
+)
+def test_the_queue_is_where_the_hosts_own_storage_is(more: Mapping[str, str], service: str | None) -> None:
+    assert settings(more).queue_service == service
+
+
+def test_the_ledger_and_the_hosts_account_are_known_by_name_where_they_are_in_azure(tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("")
+    azure = {"ROTATION_LEDGER": "https://stledger.blob.core.windows.net/l"}
+    assert load_policy(settings(azure, tmp_path)).own_accounts == {"stledger"}
+    assert load_policy(settings({}, tmp_path)).own_accounts == set()

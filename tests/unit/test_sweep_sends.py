@@ -1,5 +1,6 @@
 """What a sweep asks for reaches the queue, however much it is, and does not pile up in memory meanwhile."""
 
+import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -19,6 +20,7 @@ from app.telemetry import Off
 from handlers.http import HttpRequest
 from handlers.on_demand import rotate_many
 from handlers.sweep import MAX_KEPT, sweep
+from rotation.errors import Throttled
 from rotation.model import Reason, RotationRequest, SecretItem, SecretRef
 
 
@@ -84,14 +86,90 @@ async def test_what_the_queue_does_not_take_is_kept_for_the_binding() -> None:
 
 async def test_without_a_queue_a_sweep_ends_early_and_says_so(caplog: pytest.LogCaptureFixture) -> None:
     left = await sweep(app(Queue(takes=0), [MAX_KEPT + 5_000]))
-    assert len(left) == MAX_KEPT
-    assert "the sweep of kv-0 ends early; the next one finds what is still due" in caplog.text
+    assert len(left) == MAX_KEPT == 20_000
+    [line] = [one for one in caplog.records if getattr(one, "keyturn.event") == "swept_early"]
+    assert line.getMessage() == "the sweep of kv-0 ends early; the next one finds what is still due"
+    assert getattr(line, "keyturn.vault") == "kv-0"
 
 
 async def test_a_sweep_ends_before_the_platform_would_end_it(mocker: MockerFixture) -> None:
-    mocker.patch("handlers.sweep.WITHIN_S", -1.0)
-    logging.getLogger("keyturn.sweep").setLevel(logging.INFO)
+    """host.json ends a function after ten minutes. What is left of them is for the messages that are not sent yet."""
+    began = 1_000.0
+    clock = mocker.patch("handlers.sweep.time")
+    clock.monotonic.side_effect = itertools.chain([began], itertools.repeat(began + 480.1))
     assert len(await sweep(app(Queue(), [10], vaults=2))) == 2, "one of each vault: the look is after each"
+    clock.monotonic.side_effect = itertools.chain([began], itertools.repeat(began + 480.0))
+    assert len(await sweep(app(Queue(), [10], vaults=2))) == 20
+
+
+class Heard(Off):
+    """Keeps what a sweep says of each vault."""
+
+    def __init__(self) -> None:
+        self.sweeps: list[tuple[str, int, int, str]] = []
+
+    def swept(self, vault: str, *, asked: int, expiring: int, outcome: str) -> None:
+        self.sweeps.append((vault, asked, expiring, outcome))
+
+
+async def test_a_sweep_says_of_each_vault_what_it_asked_for_and_what_ends_soon(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    heard, made = Heard(), app(Queue(), [2, 0], vaults=2)
+    made.telemetry = heard
+    ends = datetime(2026, 3, 4, tzinfo=UTC)
+    item = SecretItem(SecretRef("kv-1", "ending"), True, ends, ends, {"rotator": "postgres"})
+    made.sweeper.expiring = {"kv-1": [item]}
+    with caplog.at_level(logging.INFO):
+        await sweep(made)
+    assert sorted(heard.sweeps) == [("kv-0", 2, 0, "ok"), ("kv-1", 0, 1, "ok")]
+    said = {(getattr(line, "keyturn.event"), line.levelname, line.getMessage()) for line in caplog.records}
+    assert said == {
+        ("swept", "INFO", "swept kv-0: 2 asked for"),
+        ("swept", "INFO", "swept kv-1: 0 asked for"),
+        ("expiring", "WARNING", "expiring kv-1/ending: it ends on 2026-03-04 00:00:00+00:00"),
+    }
+
+
+async def test_a_vault_whose_listing_broke_off_is_told_as_such(caplog: pytest.LogCaptureFixture) -> None:
+    heard, made = Heard(), app(Queue(), [1])
+    made.telemetry = heard
+
+    async def requests(vault: SimpleNamespace, _now: datetime) -> AsyncIterator[RotationRequest]:
+        yield RotationRequest(SecretRef(vault.name, "s"), "1", Reason.SWEEP, "sweep")
+        raise Throttled("the vault takes no more calls for now")
+
+    made.sweeper.requests = requests
+    with caplog.at_level(logging.INFO):
+        assert len(await sweep(made)) == 1
+    assert heard.sweeps == [("kv-0", 1, 0, "throttled")]
+    [line] = caplog.records
+    fields = [getattr(line, f"keyturn.{name}") for name in ("event", "vault", "outcome")]
+    assert (fields, line.levelname, line.exc_info) == (["sweep_failed", "kv-0", "throttled"], "ERROR", None)
+
+
+async def test_two_vaults_are_read_at_a_time_and_no_more() -> None:
+    made, now, most = app(Queue(), [1], vaults=5), 0, 0
+
+    async def requests(_vault: SimpleNamespace, _now: datetime) -> AsyncIterator[RotationRequest]:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        now -= 1
+        return
+        yield
+
+    made.sweeper.requests = requests
+    await sweep(made)
+    assert most == 2
+
+
+async def test_the_messages_that_were_given_up_on_are_looked_at_after_each_sweep() -> None:
+    made = app(Queue(), [1])
+    await sweep(made)
+    made.poison.tell.assert_awaited_once_with()
 
 
 async def test_a_bulk_of_very_many_is_sent_in_parts_too() -> None:

@@ -97,6 +97,14 @@ class ApiClient:
         """Sent once: an answer that was lost may have been a success."""
         return await self._send(over, HttpRequest("POST", self._base + path, params=query, json=body))
 
+    async def put(self, over: aiohttp.ClientSession, path: str, body: Mapping[str, Any], **query: str) -> ApiResponse:
+        """Sent once, as with `post`; but aiohttp repeats a PUT at once where a connection breaks: let it do no harm."""
+        return await self._send(over, HttpRequest("PUT", self._base + path, params=query, json=body))
+
+    async def get_as_it_is(self, over: aiohttp.ClientSession, path: str, headers: Mapping[str, str]) -> ApiResponse:
+        """Read with these headers; tried again where that may help. path: with its query, if it has one."""
+        return await self._send(over, HttpRequest("GET", self._base + path, headers=dict(headers)))
+
     async def post_form(self, over: aiohttp.ClientSession, path: str, form: Mapping[str, str]) -> ApiResponse:
         """Sent once, as a form."""
         return await self._send(over, HttpRequest("POST", self._base + path, data=dict(form)))
@@ -104,7 +112,7 @@ class ApiClient:
     async def send_as_it_is(
         self, over: aiohttp.ClientSession, method: str, path: str, content: bytes, headers: Mapping[str, str]
     ) -> ApiResponse:
-        """Sent once, byte by byte, with these headers. method: one that writes."""
+        """Sent once (but see `put`), byte by byte, with these headers. method: one that writes."""
         return await self._send(over, HttpRequest(method, self._base + path, content=content, headers=dict(headers)))
 
     async def _send(self, over: aiohttp.ClientSession, request: HttpRequest) -> ApiResponse:
@@ -118,7 +126,7 @@ class ApiClient:
         )
         try:
             async with asyncio.timeout(CALL_S):
-                response = await client.send_request(request)
+                response = await client.send_request(request, retry_on_methods=["GET"])  # said here alone it counts
         except (ServiceRequestError, ServiceResponseError, HttpResponseError, aiohttp.ClientError, TimeoutError):
             raise Unreachable(f"{self.name} did not answer; it is asked again later") from None
         return self._judge(response)
@@ -142,7 +150,7 @@ class _Retry(AsyncRetryPolicy[HttpRequest, AsyncHttpResponse]):
     """A few quick tries of what only reads. One that says when to come back is not asked before: the queue waits."""
 
     def __init__(self) -> None:
-        super().__init__(retry_total=TRIES_MORE, retry_backoff_factor=BACKOFF_S, retry_on_methods=["GET"])
+        super().__init__(retry_total=TRIES_MORE, retry_backoff_factor=BACKOFF_S)
 
     def is_retry(self, settings: dict[str, Any], response: PipelineResponse[Any, Any]) -> bool:
         answered = response.http_response
