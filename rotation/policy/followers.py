@@ -20,11 +20,12 @@ _FOLLOWER = r"[A-Za-z0-9-]{1,127}/[A-Za-z0-9-]{1,127}"
 def read_followers(table: Table) -> tuple[str, ...]:
     """Each as "vault/secret" in lower case; what is wrong by itself, or within its rule, is reported."""
     place = (*table.place, "followers")
-    found = table.each("followers", _follower)
+    numbered = table.numbered("followers", _follower)
+    found = tuple(name for _, name in numbered)
     vaults, secrets = (_lowered(table.values.get(key)) for key in ("vaults", "secrets"))
-    for index, name in enumerate(found):
+    for nth, (index, name) in enumerate(numbered):
         vault, _, secret = name.partition("/")
-        if name in found[:index]:
+        if name in found[:nth]:
             table.problems.add((*place, index), f"`followers` names {name} twice; keep one of them")
         elif vault in vaults and secret in secrets:
             message = "the rule's own `secrets` names it, and no secret follows itself or leads as well"

@@ -84,28 +84,29 @@ def _read(value: object) -> Refresh:
     Raises:
         ValueError: its one line says what is wrong and how to write it.
     """
-    kinds = [key for key in value if key in _FORMS] if isinstance(value, dict) else []
-    if not isinstance(value, dict) or len(kinds) != 1:
+    entry = value if isinstance(value, dict) else {}
+    kinds = [key for key in entry if key in _FORMS]
+    if len(kinds) != 1:
         raise ValueError(f"write one table for each, with one of {', '.join(_FORMS)} in it")
-    kind = kinds[0]
+    (kind,) = kinds
     form = _FORMS[kind]
     known = (kind, *form.options, *((form.secret,) if form.secret else ()))
-    for key in value:
+    for key in entry:
         if key not in known and not (form.written and key == "part"):
             raise ValueError(f"`{key!a:.40}` means nothing to {kind}; write {form.such_as}")
     for key in known:
-        if key not in value and key not in form.optional:
+        if key not in entry and key not in form.optional:
             raise ValueError(f"`{key}` is missing; write {form.such_as}")
-    target = value[kind]
+    target = entry[kind]
     if not isinstance(target, str) or not target.isascii():
         raise ValueError(f"`{kind}` must be text in quotes; write {form.such_as}")
     try:
         one = Refresh(
             kind,
             form.target(target),
-            tuple((key, read(value[key])) for key, read in form.options.items() if key in value),
-            _secret(value[form.secret], form.secret) if form.secret else None,
-            _part(value.get("part")) if form.written else None,
+            tuple((key, read(entry[key])) for key, read in form.options.items() if key in entry),
+            _secret(entry[form.secret], form.secret) if form.secret else None,
+            _part(entry.get("part")) if form.written else None,
         )
         form.fits(one)
     except ValueError as error:
@@ -151,7 +152,7 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     host, colon, port = parts.netloc.partition(":")
     sound = parts.scheme == "https" and is_host(host) and (not colon or port_number(port) is not None)
-    if not sound or parts.query or parts.fragment or "?" in text or "#" in text or not _PATH.fullmatch(parts.path):
+    if not sound or "?" in text or "#" in text or not _PATH.fullmatch(parts.path):
         raise ValueError("an address is https://, one exact host and a path; no user, query or fragment")
     if ".." in parts.path.split("/") or "." in parts.path.split("/"):
         raise ValueError("an address has no `.` or `..` in its path")

@@ -22,7 +22,7 @@ def read_max_grace_hours(table: Table) -> int | None:
             table.problems.add(place, message)
         return None
     most = table.number("max-grace-hours", _LEAST, _MOST, MAX_GRACE_HOURS)
-    least = table.values.get("min-grace-hours", 0)
+    least = table.values.get("min-grace-hours")
     if isinstance(least, int) and most < least:
         table.problems.add(place, f"`max-grace-hours` {most} is below the rule's `min-grace-hours` {least}: raise it")
     return most

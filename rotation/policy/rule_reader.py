@@ -50,13 +50,14 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
     """The rule of a table; only to be used where no problem was reported."""
     table.refuse_unknown(KEYS)
     usual = RuleTerms(rule=number)
-    rotators = table.each("rotators", lambda name: _one_of(name, known.rotators), required=True)
-    ports = frozenset(port for rotator in rotators for port in known.ports.get(rotator, ()))
+    rotators = table.numbered("rotators", lambda name: _one_of(name, known.rotators), required=True)
+    ports = frozenset(port for _, rotator in rotators for port in known.ports.get(rotator, ()))
+    targets = table.numbered("targets", lambda text: parse_target(text, ports or POSTGRES_PORTS))
     rule = Rule(
         vaults=table.each("vaults", _vault, required=True),
         secrets=_secrets(table),
-        rotators=rotators,
-        targets=table.each("targets", lambda text: parse_target(text, ports or POSTGRES_PORTS)),
+        rotators=tuple(rotator for _, rotator in rotators),
+        targets=tuple(target for _, target in targets),
         terms=RuleTerms(
             rule=number,
             slots=table.each("slots", _slot),
@@ -76,8 +77,10 @@ def read_rule(table: Table, number: int, known: Known) -> Rule:
         ),
     )
     _refuse_wide_open(table, rule, known)
-    for index, name in repeated(rule.targets):
-        place = (*table.place, "targets", index)
+    for index, rotator in rotators:
+        _refuse_without(table, index, rotator, known)
+    for nth, name in repeated(rule.targets):
+        place = (*table.place, "targets", targets[nth][0])
         table.problems.add(
             place, f"`targets` names one server or resource twice, before as {name:.200}; keep one of them"
         )
@@ -88,22 +91,25 @@ def _hours(table: Table, key: str, default: timedelta) -> timedelta:
     return timedelta(hours=table.number(key, 0, 8760, default // timedelta(hours=1)))
 
 
+def _refuse_without(table: Table, index: int, rotator: str, known: Known) -> None:
+    """Report what is left out that this rotator must not be without."""
+    place = (*table.place, "rotators", index)
+    if rotator in known.needs_slots and "slots" not in table.values:
+        table.problems.add(place, f"{rotator} needs `slots`: list the roles or keys that it may change")
+    if rotator in known.needs_target and "targets" not in table.values:
+        table.problems.add(place, f"{rotator} needs `targets`: list the servers or resources that it may change")
+
+
 def _refuse_wide_open(table: Table, rule: Rule, known: Known) -> None:
-    """Report what is left out that some rotators must not be without."""
-    for index, rotator in enumerate(rule.rotators):
-        place = (*table.place, "rotators", index)
-        if rotator in known.needs_slots and "slots" not in table.values:
-            table.problems.add(place, f"{rotator} needs `slots`: list the roles or keys that it may change")
-        if rotator in known.needs_target and "targets" not in table.values:
-            table.problems.add(place, f"{rotator} needs `targets`: list the servers or resources that it may change")
+    """Report what leaves open which credentials, or which two of them, the rule permits."""
     if ANY_SLOT in rule.terms.slots and not (rule.targets and all(_is_loopback(target) for target in rule.targets)):
         message = '`slots` "*" permits any role, so each of the `targets` must be localhost, 127.0.0.1 or [::1]'
         table.problems.add((*table.place, "slots"), f"{message}; list the roles")
-    turning = [rotator for rotator in rule.rotators if rotator in known.takes_turns]
-    if turning and len(set(rule.terms.slots)) > TWO and "pairs" not in table.values:
+    turning = next((rotator for rotator in rule.rotators if rotator in known.takes_turns), None)
+    if turning is not None and len(set(rule.terms.slots)) > TWO and "pairs" not in table.values:
         from rotation.policy.pairs import such_as  # noqa: PLC0415  only for a file that is wrong
 
-        message = f"{turning[0]} takes two of the `slots` in turn, and here are more: say which two, such as"
+        message = f"{turning} takes two of the `slots` in turn, and here are more: say which two, such as"
         table.problems.add((*table.place, "slots"), f"{message} {such_as(rule.terms.slots)}")
 
 

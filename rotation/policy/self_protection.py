@@ -77,8 +77,7 @@ def protect(policy: Policy, own: OwnResources) -> Policy:
 
 
 def _is_site(target: str, own: str) -> bool:
-    _, within, rest = target.partition(f"/providers/{SITES}/")
-    return within != "" and rest.partition("/")[0] == own.lower()
+    return target.partition(f"/providers/{SITES}/")[2].partition("/")[0] == own.lower()
 
 
 def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":
@@ -89,13 +88,14 @@ def exposed_administrators(policy: Policy) -> "Iterator[tuple[Path, str]]":
 
 
 def _changed(rule: Rule, policy: Policy) -> "Iterator[tuple[Path, str]]":
+    named: set[str] = set()
     for other in policy.rules:
         user = other.terms.admin.user if other.terms.admin is not None else None
-        if user in rule.terms.slots and (other is rule or _meet(rule, other)):
+        if user in rule.terms.slots and user not in named and (other is rule or _meet(rule, other)):
+            named.add(user)
             whose = "`admin-user`" if other is rule else f"`admin-user` of rule {other.terms.rule} on the same server"
             message = f"`slots` names the administrator {user!a:.80}, {whose}; take it out of the list"
             yield ("slots", rule.terms.slots.index(user)), message
-            return
 
 
 def _meet(one: Rule, other: Rule) -> bool:
@@ -122,7 +122,6 @@ def _shown(rule: Rule) -> "Iterator[tuple[Path, str]]":
             if not host.azures:
                 message = f"`targets` {host.name:.200} is no server of Azure's, and would be shown this app's own token"
                 yield ("targets", index), f'{message}; write admin = "secret:NAME", or take it out'
-                break
     if rule.terms.tls is Tls.DISABLE and any(not _here(target) for target in rule.targets):
         message = '`tls` "disable" would show the administrator\'s login to the network between'
         yield ("tls",), f'{message}; write tls = "verify-full"'

@@ -35,7 +35,7 @@ class Table(Frozen):
             if key not in known:
                 from difflib import get_close_matches  # noqa: PLC0415  only for a file that is wrong
 
-                close = get_close_matches(key, known, 1)
+                close = get_close_matches(key, known)
                 remedy = f"write `{close[0]}`" if close else f"known are {', '.join(known)}"
                 self.problems.add((*self.place, key), f"unknown key {self.within + key!a:.60}; {remedy}")
 
@@ -53,7 +53,7 @@ class Table(Frozen):
             return parse(text) if text is not None else None
         except ValueError as error:
             self.problems.add((*self.place, key), f"`{self.within}{key}` {text!a:.80}: {error}")
-            return None
+        return None
 
     def number(self, key: str, least: int, most: int, default: int) -> int:
         value = self.values.get(key, default)
@@ -64,6 +64,10 @@ class Table(Frozen):
 
     def each(self, key: str, parse: Callable[[str], T], *, required: bool = False) -> tuple[T, ...]:
         """A list of texts, each by a parser whose ValueErrors are our own words. Absent: empty."""
+        return tuple(value for _, value in self.numbered(key, parse, required=required))
+
+    def numbered(self, key: str, parse: Callable[[str], T], *, required: bool = False) -> tuple[tuple[int, T], ...]:
+        """As `each`, with each one's index in the file: a wrong element is reported and left out, and counts there."""
         place = (*self.place, key)
         values = self.values.get(key)
         if values is None:
@@ -76,7 +80,7 @@ class Table(Frozen):
         result = []
         for index, value in enumerate(values):
             try:
-                result.append(parse(text_of(value)))
+                result.append((index, parse(text_of(value))))
             except ValueError as error:
                 self.problems.add((*place, index), f"`{key}` {value!a:.80}: {error}")
         return tuple(result)

@@ -47,10 +47,10 @@ class HostTarget(Frozen):
 
     def permits(self, claimed: str) -> bool:
         form = re.fullmatch(_WITH_PORT, claimed)
-        port = port_number(form["port"] or "") if form is not None else None
-        if form is None or port is None:
+        if form is None:
             return False
-        return form["host"] == self.name and (self.ports is None or port in self.ports)
+        port = port_number(form["port"] or "")
+        return form["host"] == self.name and port is not None and (self.ports is None or port in self.ports)
 
 
 class Resource(Frozen):
@@ -103,14 +103,19 @@ def repeated(targets: Sequence[Target]) -> Iterator[tuple[int, str]]:
     for index, target in enumerate(targets):
         same = seen.setdefault(_server(target.name) if isinstance(target, HostTarget) else target, [])
         for other in same:
-            if not isinstance(target, HostTarget) or not isinstance(other, HostTarget) or _share_a_port(target, other):
+            if _share_a_port(_ports(target), _ports(other)):
                 yield index, other.name if isinstance(other, HostTarget) else other.id
                 break
         same.append(target)
 
 
-def _share_a_port(one: HostTarget, other: HostTarget) -> bool:
-    return one.ports is None or other.ports is None or not one.ports.isdisjoint(other.ports)
+def _ports(target: Target) -> frozenset[int] | None:
+    """None: any, or no port tells one from another."""
+    return target.ports if isinstance(target, HostTarget) else None
+
+
+def _share_a_port(one: frozenset[int] | None, other: frozenset[int] | None) -> bool:
+    return one is None or other is None or not one.isdisjoint(other)
 
 
 def _server(host: str) -> str:

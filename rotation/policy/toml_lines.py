@@ -47,7 +47,7 @@ class Lines:
         while position < len(self._text):
             statement = _STATEMENT.match(self._text, position)
             if statement is None:
-                position = self._value(position, None)  # a blank or a comment
+                position = self._value(position, ())  # a blank or a comment
                 continue
             if statement["key"] is None:
                 table = path = self._table(_parts(statement["table"]), statement.start(), many=bool(statement["many"]))
@@ -71,7 +71,7 @@ class Lines:
         count = self._counts.get(path)
         return path if count is None else (*path, count - 1)
 
-    def _value(self, position: int, path: Path | None) -> int:
+    def _value(self, position: int, path: Path) -> int:
         """Go on to the line's end, or over the lines of an array; note where each of its elements is."""
         depth = element = 0
         awaited = False
@@ -82,7 +82,7 @@ class Lines:
             position = token.end()
             if kind == "end" and depth == 0:
                 break
-            if awaited and kind not in {"blank", "comment", "end", "close"} and path is not None:
+            if awaited and kind not in {"blank", "comment", "end", "close"}:
                 self._note((*path, element), token.start())
                 awaited = False
             if kind == "open":

@@ -14,8 +14,9 @@ from rotation.frozen import Frozen
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY = timedelta(days=1)
-# A weekly window can fall into an hour (in Samoa 2011, a day) that is left out, but not in two weeks running.
-LOOK_AHEAD_DAYS = 16
+# Today's may be over, and a weekly window can fall into an hour (in Samoa 2011, a day) that is left out, but not in two
+# weeks running: so it opens in two weeks at the latest.
+LOOK_AHEAD_DAYS = 15
 SYSTEM_ZONES = "/usr/share/zoneinfo"
 ZONE_BEGINS = b"TZif"  # RFC 8536, 3.1
 
@@ -57,13 +58,13 @@ class Window(Frozen):
         if self.contains(moment):
             return moment.astimezone(UTC)
         # It can only open when the clock reaches its opening time, or jumps over it when the clocks are changed.
-        first = moment.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0, fold=0)
+        first = moment.astimezone(self.zone).replace(second=0, microsecond=0)
         openings = []
         for day in range(LOOK_AHEAD_DAYS):
-            midnight = first + day * DAY
-            opening = midnight.replace(hour=self.opens // 60, minute=self.opens % 60)
+            local = first + day * DAY
+            opening = local.replace(hour=self.opens // 60, minute=self.opens % 60)
             openings += [opening.astimezone(UTC), opening.replace(fold=1).astimezone(UTC)]
-            openings += self._changes(midnight.astimezone(UTC), (midnight + DAY).astimezone(UTC))
+            openings += self._changes(local.astimezone(UTC), (local + DAY).astimezone(UTC))
         return min(opening for opening in openings if opening >= moment and self.contains(opening))
 
     def _changes(self, start: datetime, end: datetime) -> list[datetime]:
@@ -111,7 +112,7 @@ def _days(text: str | None) -> frozenset[int]:
     days: set[int] = set()
     for part in text.lower().split(","):
         names = part.split("-")
-        if len(names) > 2 or not set(names) <= set(DAYS):  # noqa: PLR2004  a range has two ends
+        if len(names) > 2 or not set(DAYS).issuperset(names):  # noqa: PLR2004  a range has two ends
             raise ValueError(
                 f"{part} is no day and no range of days; write Mon, Tue, Wed, Thu, Fri, Sat, Sun or Mon-Fri"
             )

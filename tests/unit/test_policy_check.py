@@ -68,6 +68,8 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
     assert set(known.needs_target) == set(ROTATORS) - {"generated"}
     assert set(known.takes_turns) == {"postgres-alternating"}
+    assert set(known.logs_in) == {"postgres", "postgres-alternating"}
+    assert known.ports == dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432))
     assert set(known.alphabets) == set(ALPHABETS)
 
 
@@ -152,6 +154,13 @@ def test_a_rule_that_many_secrets_share_is_warned_of_with_its_numbers(
     assert line.endswith(NARROW)
 
 
+def test_it_is_warned_of_at_the_first_pattern_that_matches_many(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (line,) = warned(tmp_path, capsys, changed({"secrets": '["one",\n"!x-*",\n"a*",\n"b-*-c"]'}))
+    assert line.startswith("5: warning: rule 1 lets every secret that matches a* or b-*-c have")
+
+
 def changed(changes: dict[str, str]) -> str:
     lines = dict(line.split(" = ") for line in SHARED.splitlines()[1:]) | changes
     return "[[rule]]\n" + "".join(f"{key} = {value}\n" for key, value in lines.items() if value)
@@ -188,6 +197,12 @@ def test_two_names_that_may_be_one_server_are_warned_of(
         f"7: warning: rule 1: {one} and {other} may be one server, whose roles would have two owners"
     )
     assert line.endswith("; keep the name that the values have")
+
+
+def test_ports_of_one_server_hide_no_other_name_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    targets = '["orders.example.com", "orders.example.com:9",\n"orders"]'
+    lines = warned(tmp_path, capsys, changed({"secrets": '["orders-db"]', "targets": targets}))
+    assert {line.partition("may be")[0] for line in lines} == {"6: warning: rule 1: orders.example.com and orders "}
 
 
 @pytest.mark.parametrize(

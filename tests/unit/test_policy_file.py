@@ -127,6 +127,14 @@ def test_the_apps_own_identity_may_be_the_administrator() -> None:
     assert policy.rules[0].terms.admin == Admin("identity", None, "keyturn")
 
 
+def test_a_host_without_a_port_permits_those_of_the_rules_rotators() -> None:
+    text = '[[rule]]\nvaults = ["a"]\nsecrets = ["b"]\nrotators = ["cache", "generated"]\ntargets = ["x.example.com"]\n'
+    policy, wrong = check(text, Known(("cache", "generated"), ports={"cache": (6380,), "other": (9,)}))
+    assert wrong == []
+    (target,) = policy.rules[0].targets
+    assert [port for port in (9, 5432, 6380, 6432) if target.permits(f"x.example.com:{port}")] == [6380]
+
+
 def test_rules_are_numbered_in_the_order_of_the_file() -> None:
     assert [rule.terms.rule for rule in sound(SOUND * 3).rules] == [1, 2, 3]
 
@@ -172,6 +180,8 @@ def test_rules_may_be_written_as_one_array() -> None:
         ("pairs = []", "not empty"),
         ('pairs = "orders_a"', 'pairs = [["a", "b"], ["c", "d"]]'),
         ('pairs = ["orders_a"]', "a list of two different slots"),
+        ("pairs = [5]", "a list of two different slots"),
+        ('pairs = ["ab"]', "a list of two different slots"),
         ('pairs = [["orders_a"]]', "a list of two different slots"),
         ('pairs = [["orders_a", "orders_a"]]', "a list of two different slots"),
         ('pairs = [["orders_a", "b", "c"]]', "a list of two different slots"),
@@ -184,6 +194,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('admin = "secret:PG-admin--STAGED"', "staged values"),
         ('admin = "secret:"', '"identity"'),
         ('admin = "secret:a/b"', '"identity"'),
+        ('admin = "file:pg-admin"', '"identity"'),
         ('admin = "Identity"', '"identity"'),
         ('admin = ""', "not blank"),
         ("admin = true", "text in quotes"),
@@ -216,6 +227,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('tls = "require"', "disable, verify-full"),
         ("tls = false", "text in quotes"),
         ('target = ["db.example.com"]', "write `targets`"),
+        ("max-grace-hour = 24", "write `max-grace-hours`"),
         ("colour = 1", "known are vaults, secrets"),
     ],
 )
@@ -247,6 +259,18 @@ def test_a_bound_on_the_grace_period_that_bounds_nothing_is_told(lines: str, sai
     finding = only(SOUND + lines + "\n")
     assert said in finding.message
     assert finding.line == (len(SOUND.splitlines()) + number if number else 1)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ('retire = "unread"\nmax-grace-hours = 24', "`retire` 'unread'"),
+        ('retire = "when-unread"\nmin-grace-hours = "24"', "`min-grace-hours` must be a whole number"),
+        ('retire = "when-unread"\nmin-grace-hours = 169.5', "`min-grace-hours` must be a whole number"),
+    ],
+)
+def test_a_bound_is_not_held_against_a_term_that_is_wrong_itself(lines: str, said: str) -> None:
+    assert only(SOUND + lines + "\n").message.startswith(said)
 
 
 def test_an_old_slot_waits_for_readers_only_where_the_rule_says_so() -> None:
@@ -281,6 +305,18 @@ def test_a_rotator_that_needs_slots_or_targets_is_not_left_wide_open(key: str) -
 def test_a_wrong_element_of_a_long_list_is_told_with_its_own_line() -> None:
     finding = only(SOUND.replace('["db.example.com"]', '[\n  "db.example.com",\n\n  "db.*.com", # here\n]'))
     assert finding.line == 8
+
+
+def test_a_wrong_element_moves_no_mistake_after_it_to_another_line() -> None:
+    def lines(key: str, *elements: str) -> list[int]:
+        kept = [line for line in SOUND.splitlines() if not line.startswith(f"{key} ")]
+        listed = "".join(f'"{element}",\n' for element in elements)
+        return [finding.line - len(kept) - 1 for finding in findings("\n".join([*kept, f"{key} = [\n{listed}]\n"]))]
+
+    assert lines("targets", "db.*.com", "db.example.com", "db.example.com") == [1, 3]
+    assert lines("followers", "db-url", "kv-b/db-url", "KV-B/DB-URL") == [1, 3]
+    without = SOUND.replace('targets = ["db.example.com"]\n', "").replace('["postgres"]', '[\n"mysql",\n"postgres",\n]')
+    assert [finding.line for finding in findings(without)] == [5, 6]
 
 
 @pytest.mark.parametrize("targets", ['["localhost", "127.0.0.1:*", "[::1]:5432"]', '["127.3.2.1"]'])
@@ -361,6 +397,9 @@ def test_load_tells_the_first_mistake_and_how_many_more_there_are(tmp_path: Path
     assert raised.value.field == "ROTATION_POLICY"
     assert raised.value.message.startswith(f"{path}:7: unknown key 'colour'")
     assert raised.value.message.endswith(" (and 2 more)")
+    path.write_text(SOUND + "colour = 1\nshape = 2\n", "utf-8")
+    with pytest.raises(Misconfigured, match=r" \(and 1 more\)$"):
+        load(path, Known(KNOWN))
     path.write_text(SOUND + "colour = 1\n", "utf-8")
     with pytest.raises(Misconfigured, match=r":7: (?!.*more\)$)"):
         load(path, Known(KNOWN))
@@ -385,7 +424,7 @@ def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "latin").write_bytes(b"a = 1\nb = '\xe9'\n")
+    (tmp_path / "latin").write_bytes(b"\nb = '\xe9'\n")
     for path, said in [
         (str(tmp_path / "none.toml"), "No such file"),
         (str(tmp_path), "directory"),

@@ -79,6 +79,7 @@ def test_what_is_not_there_is_told_by_what_is_around_it() -> None:
     assert lines.of(("rule", 0, "vaults", 7)) == 4
     assert lines.of(("nothing",)) == 1
     assert lines.of(()) == 1
+    assert Lines("").of(("rule", 0)) == 1
 
 
 def test_rules_written_as_one_array_are_found_by_their_elements() -> None:

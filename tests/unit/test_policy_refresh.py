@@ -124,6 +124,11 @@ PROJECT = "https://dev.azure.com/shop/web"
 HOOK = '{{ webhook = "{}", key = "{}" }}'
 
 
+@pytest.mark.parametrize("number", [1, 2**31 - 1])
+def test_a_pipelines_number_is_one_of_azure_devops(number: int) -> None:
+    assert read(DEVOPS.format("shop/web", number, "main"))[0].options[0] == ("pipeline", str(number))
+
+
 @pytest.mark.parametrize(
     ("entry", "says"),
     [
@@ -141,6 +146,7 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (f'{{ aks = "{SITE}", deployment = "shop/web" }}', "not the resource id of an AKS cluster"),
         (f'{{ aks = "{CLUSTER}" }}', "`deployment` is missing"),
         (f'{{ aks = "{CLUSTER}", deployment = "web" }}', "is not a deployment"),
+        (f'{{ aks = "{CLUSTER}", deployment = 5 }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "shop/../web" }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "Shop/web" }}', "is not a deployment"),
         (f'{{ aks = "{CLUSTER}", deployment = "shop/web/scale" }}', "is not a deployment"),
@@ -149,6 +155,7 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (DEVOPS.format("shop/../x", 12, "main"), "not the address of a project"),
         (DEVOPS.format("shop/web/_apis", 12, "main"), "not the address of a project"),
         (DEVOPS.format("shop/web", 0, "main"), "is the number of the pipeline"),
+        (DEVOPS.format("shop/web", 2**31, "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", '"12"', "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", "true", "main"), "is the number of the pipeline"),
         (DEVOPS.format("shop/web", 12, "../main"), "is not a branch"),
@@ -191,9 +198,12 @@ HOOK = '{{ webhook = "{}", key = "{}" }}'
         (HOOK.format("https://127.1/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com:0/", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/?a=b", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/?", "kv-a/hook"), "an address is https://"),
+        (HOOK.format("https://hooks.example.com/#", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/#a", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/a b", "kv-a/hook"), "an address is https://"),
         (HOOK.format("https://hooks.example.com/a/../b", "kv-a/hook"), "no `.` or `..`"),
+        (HOOK.format("https://hooks.example.com/a/./b", "kv-a/hook"), "no `.` or `..`"),
         (HOOK.format("https://hooks.example.com/", "whsec_c29tZXRoaW5n"), "names a secret"),
         ('{ webhook = "https://hooks.example.com/" }', "`key` is missing"),
     ],
@@ -218,16 +228,19 @@ def test_the_same_twice_is_told_at_the_second() -> None:
     assert "is asked already" in message
 
 
-@pytest.mark.parametrize("text", ["refresh = []", 'refresh = "x"', "refresh = [{}]\nrefresh-more = 1"])
-def test_an_empty_list_is_a_mistake(text: str) -> None:
+@pytest.mark.parametrize("text", ["refresh = []", 'refresh = "x"', "refresh = 5", "refresh = {}"])
+def test_what_is_no_list_or_an_empty_one_is_one_mistake(text: str) -> None:
     _, findings = check(policy("{}").partition("refresh")[0] + text, known_names())
-    assert findings
+    assert [one.line for one in findings] == [7]
+    assert f"must be a list of 1 to {MAX_ENTRIES} tables" in findings[0].message
 
 
 def test_there_is_a_limit_to_how_many() -> None:
     many = [f'{{ app-settings = "{SITE}-{number}" }}' for number in range(MAX_ENTRIES + 1)]
     assert len(read(*many[:-1])) == MAX_ENTRIES
-    assert f"1 to {MAX_ENTRIES} tables" in wrong(*many)[0][1]
+    ((line, message),) = wrong(*many)
+    assert line == 7
+    assert "1 to 20 tables" in message
 
 
 def test_an_administrators_secret_signs_for_nobody() -> None:
@@ -287,6 +300,7 @@ def test_the_apps_own_site_can_not_be_refreshed() -> None:
     """It would restart the app in the middle of what it does."""
     found, _ = check(policy(f'{{ app-settings = "{SITE}/slots/next" }}'), known_names())
     assert isinstance(protect(found, OwnResources(site="other")), Policy)
+    assert isinstance(protect(found, OwnResources(site=None)), Policy)
     with pytest.raises(Misconfigured, match=r"rule 1 .* this app itself") as refused:
         protect(found, OwnResources(site="SHOP-web"))
     assert refused.value.field == "ROTATION_POLICY"

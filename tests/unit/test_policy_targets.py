@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -145,6 +147,8 @@ def test_a_glob_over_host_names_is_refused_with_the_reason(rule: str) -> None:
         "a" * 64 + ".example.com",
         "a." * 127 + "a",
         "b\u00fccher.example",
+        "p\u212a.example",  # the Kelvin sign is a k in lower case
+        f"{SUBSCRIPTION}/resourceGroups/p\u212a/*",
         "db.example.com\0",
         "db.example.com:0",
         "db.example.com:65536",
@@ -183,6 +187,32 @@ def test_what_is_no_target_is_refused_with_a_line_that_helps(rule: str) -> None:
     with pytest.raises(ValueError, match=r"[a-z]") as raised:
         parse_target(rule)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [
+        (" db.example.com", "without spaces"),
+        ("db.example.com\n", "without spaces"),
+        ("db\0.example.com", "without spaces"),
+        ("b\u00fccher.example", "xn-- form"),
+        ("/*", 'end the id with "/*"'),
+        (f"{SUBSCRIPTION}/resourceGroups/rg-*/*", 'end the id with "/*"'),
+        (f"{ACCOUNT}?api-version=1", 'copy it from "Resource ID"'),
+        ("/providers/Microsoft.Storage/x/y", "name a subscription and a resource group"),
+        (f"{SUBSCRIPTION}/*", "name a subscription and a resource group"),
+        (f"{SUBSCRIPTION}/resourceGroups/rg-orders", 'end it with "/*"'),
+        ("db.example.com:0", "host:port"),
+        ("::1", "host:port"),
+        ("[::1%lo]", "no IP address"),
+        ("[db.example.com]:5432", "no IP address"),
+        ("127.1", "no IP address"),
+        ("db.example.com.", "no host name"),
+    ],
+)
+def test_the_line_says_what_is_wrong_with_this_one(rule: str, says: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(says)):
+        parse_target(rule)
 
 
 def test_targets_are_told_apart_by_their_form() -> None:

@@ -83,6 +83,12 @@ def test_no_slot_takes_turns_with_two_others(pairs: str, said: str) -> None:
     assert said in finding.message
 
 
+def test_a_slot_that_is_no_text_is_told_in_its_list_and_in_its_pair() -> None:
+    text = SOUND.replace('"orders_a"', '"a", ["b"]') + 'pairs = [["a", ["b"]]]\n'
+    said = [(finding.line, finding.message.partition(":")[0]) for finding in check(text, known_names())[1]]
+    assert said == [(6, "`slots` ['b']"), (7, "`pairs` ['b']")]
+
+
 def test_any_slot_is_in_no_pair() -> None:
     text = SOUND.replace("db.example.com", "localhost").replace('"orders_a"', '"*", "a"')
     assert "`slots`, which must list it by name" in only(text + 'pairs = [["*", "a"]]\n').message
@@ -112,6 +118,11 @@ def test_a_server_that_is_certainly_named_twice_is_refused(targets: str, index: 
     assert f"`targets` names one server or resource twice, before as {before}" in finding.message
 
 
+def test_a_server_named_three_times_is_told_twice() -> None:
+    text = SOUND.replace('"db.example.com"', '"db.example.com",\n"db.example.com:5432",\n"DB.example.com"')
+    assert [finding.line for finding in check(text, known_names())[1]] == [6, 7]
+
+
 @pytest.mark.parametrize(
     "targets",
     [
@@ -130,6 +141,7 @@ def test_names_that_may_stand_side_by_side_are_no_mistake(targets: str) -> None:
 # administrators
 
 SECRET = 'admin = "secret:pg-admin"\n'
+APPLICATION = "aaaaaaaa-2222-3333-4444-555555555555"
 ACCOUNTS = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage"
 
 
@@ -150,6 +162,7 @@ def test_an_administrator_is_not_among_the_slots(slots: str) -> None:
         ("db.example.com", "DB.example.com:5433", True),
         ("localhost", "127.0.0.1", True),
         (SERVER, SERVER.upper(), True),
+        (SERVER, f"{SERVER}-2", False),
         ("db.example.com", "db2.example.com", False),
     ],
 )
@@ -164,7 +177,31 @@ def test_nor_among_the_slots_of_another_rule_on_the_same_server(mine: str, their
     assert "'orders_b', `admin-user` of rule 2 on the same server" in finding.message
 
 
-@pytest.mark.parametrize("targets", ['"localhost"', '"127.0.0.1", "[::1]:9"', f'"localhost", "{ACCOUNTS}/*"'])
+def test_an_administrator_of_two_rules_is_told_once() -> None:
+    other = SOUND.replace("kv-a", "kv-b") + SECRET + 'admin-user = "boss"\n'
+    finding = only(SOUND.replace('"orders_a"', '"boss"') + SECRET + 'admin-user = "boss"\n' + other)
+    assert finding.line == 6
+    assert "'boss', `admin-user`;" in finding.message
+
+
+def test_each_administrator_and_each_server_that_is_not_azures_is_told_at_once() -> None:
+    mine = SOUND.replace('"orders_a"', '"boss",\n"chief"').replace(
+        '"db.example.com"', '"a.example.com",\n"b.example.com"'
+    )
+    other = SOUND.replace("kv-a", "kv-b").replace("db.example", "b.example") + SECRET + 'admin-user = "chief"\n'
+    wrong = check(mine + 'admin = "identity"\nadmin-user = "boss"\n' + other, known_names())[1]
+    assert [(finding.line, finding.message.partition(",")[0]) for finding in wrong] == [
+        (5, "`targets` a.example.com is no server of Azure's"),
+        (6, "`targets` b.example.com is no server of Azure's"),
+        (7, "`slots` names the administrator 'boss'"),
+        (8, "`slots` names the administrator 'chief'"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "targets",
+    ['"localhost"', '"127.0.0.1", "[::1]:9"', f'"localhost", "{ACCOUNTS}/*"', f'"localhost", "{APPLICATION}"'],
+)
 @pytest.mark.parametrize("tls", ["disable", "verify-full"])
 def test_on_this_machine_an_administrator_needs_no_tls(targets: str, tls: str) -> None:
     text = SOUND.replace('"db.example.com"', targets) + SECRET

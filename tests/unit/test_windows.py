@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rotation.policy import windows as windows_module
 from rotation.policy.windows import parse_window
 
 relaxed = settings(deadline=None, database=None, max_examples=60)
@@ -42,8 +44,16 @@ def test_a_window_past_midnight_belongs_to_the_day_on_which_it_opens() -> None:
     assert not window.contains(datetime(2026, 6, 7, 23, 0, tzinfo=UTC))
 
 
+def test_a_window_past_sundays_midnight_goes_on_on_monday() -> None:
+    window = parse_window("Sun 23:00-02:00 UTC")
+    assert window.contains(datetime(2026, 6, 8, 1, 59, tzinfo=UTC))
+    assert not window.contains(datetime(2026, 6, 8, 2, 0, tzinfo=UTC))
+    assert not parse_window("Sat 23:00-02:00 UTC").contains(datetime(2026, 6, 8, 1, 59, tzinfo=UTC))
+
+
 def test_without_days_a_window_opens_every_day() -> None:
     window = parse_window("22:00-04:00 utc")
+    assert window.days == set(range(7))
     assert all(window.contains(datetime(2026, 6, day, 23, tzinfo=UTC)) for day in range(1, 8))
 
 
@@ -90,6 +100,8 @@ def test_days_are_lists_and_ranges_that_may_go_round_the_weekend(text: str, days
         "Sat 01:00-05:00 Mars/Base",
         "Sat 01:00-05:00 /etc/passwd",
         "Sat 01:00-05:00 ../../etc/passwd",
+        "Sat 01:00-05:00 /Europe/Berlin",
+        "Sat 01:00-05:00 Europe//Berlin",
         "Sat 01:00-05:00 Europe/Berlin extra",
         "Sat \u0660\u0661:00-05:00 UTC",
     ],
@@ -98,6 +110,21 @@ def test_what_is_no_window_is_refused_with_a_line_that_helps(text: str) -> None:
     with pytest.raises(ValueError, match=r"write|window") as raised:
         parse_window(text)
     assert "\n" not in str(raised.value)
+
+
+def test_a_zone_is_a_file_of_zones_where_the_library_looks_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(windows_module, "SYSTEM_ZONES", str(tmp_path))
+    (tmp_path / "leapseconds").write_text("# no zone")
+    (tmp_path / "Ours").write_bytes(b"TZif2")
+    assert parse_window("01:00-05:00 Ours").zone_name == "Ours"
+    for zone in ("leapseconds", "Theirs"):
+        with pytest.raises(ValueError, match=f"there is no time zone {zone}"):
+            parse_window(f"01:00-05:00 {zone}")
+    monkeypatch.setenv("PYTHONTZPATH", "/elsewhere")
+    with pytest.raises(ValueError, match="there is no time zone Ours"):
+        parse_window("01:00-05:00 Ours")
 
 
 # clocks that change: in Berlin on 29 March 2026 from 2 to 3 h, on 25 October 2026 from 3 back to 2 h
@@ -119,10 +146,29 @@ def test_when_the_clocks_jump_into_a_window_it_opens_at_that_moment() -> None:
     assert window.next_open(berlin(29, 1, month=3)) == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
 
 
+def test_it_opens_at_that_moment_whenever_somebody_asks_before() -> None:
+    window = parse_window("Sun 02:30-04:00 Europe/Berlin")
+    asked = [berlin(28, hour, minute, month=3) for hour in (0, 12, 23) for minute in range(60)]
+    assert {window.next_open(moment) for moment in asked} == {datetime(2026, 3, 29, 1, 0, tzinfo=UTC)}
+
+
 def test_a_window_wholly_in_the_hour_left_out_does_not_open_that_night() -> None:
     window = parse_window("Sun 02:15-02:45 Europe/Berlin")
     opens = window.next_open(berlin(28, 12, month=3))
     assert opens == datetime(2026, 4, 5, 0, 15, tzinfo=UTC)
+    # asked when the one of the week before has just closed
+    assert window.next_open(berlin(22, 2, 45, month=3)) == opens
+
+
+def test_the_last_minute_of_a_day_may_be_the_first_of_a_window() -> None:
+    window = parse_window("23:59-04:00 UTC")
+    assert window.next_open(datetime(2026, 6, 6, 4, 0, tzinfo=UTC)) == datetime(2026, 6, 6, 23, 59, tzinfo=UTC)
+
+
+def test_a_window_opens_on_the_minute_whatever_the_second_at_which_somebody_asks() -> None:
+    window = parse_window("Sat 01:00-05:00 Europe/Berlin")
+    asked = berlin(6, 0, 30).replace(second=17, microsecond=123456)
+    assert window.next_open(asked) == datetime(2026, 6, 5, 23, 0, tzinfo=UTC)
 
 
 def test_an_open_window_is_open_now() -> None:
