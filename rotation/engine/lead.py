@@ -135,7 +135,7 @@ class Followed:
     def waits(self, replaced: Mapping[str, str]) -> bool:
         """Whether none of the versions that were to be replaced is, and they are to be replaced still.
 
-        replaced: by "vault/secret", as records name them. Who is gone waits for nothing; where nobody could look, all do.
+        replaced: by "vault/secret", as records name them. Who is gone waits for nothing; if nobody could look, all do.
         """
         if not self.found:
             return self.failed

@@ -1,4 +1,4 @@
-"""A follower that is written after its leader's refresh targets were asked: they are asked again, or for the first time."""
+"""Of a follower that is written after its leader's refresh targets were asked: they are asked again."""
 
 from datetime import timedelta
 
@@ -27,7 +27,7 @@ async def world_of(*refresh_targets: Refresh, variant: str = "alternating") -> F
 
 
 async def rotated_without(world: FollowedWorld) -> None:
-    """Two roles: the rotation goes on while a follower can't be read, so that its refresh targets are asked too early."""
+    """Two roles: the rotation goes on while a follower can't be read, so that refresh targets are asked too early."""
     await world.second.set_enabled(ELSEWHERE.name, world.of(ELSEWHERE).version, enabled=False)
     assert (await world.rotate()).result is Result.ROTATED
     assert not world.lets_in(ELSEWHERE) or world.login_of(ELSEWHERE) != world.login_of(URL)
