@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotation.engine.engine import Engine, EngineDependencies
 from rotation.engine.followers import Followers
 from rotation.engine.sweep import Sweeper
 from rotation.errors import Denied, RotationError, Transient
@@ -17,7 +16,6 @@ from rotation.formats import read
 from rotation.ledger.history import History
 from rotation.ledger.records import AboutTo, Step
 from rotation.model import Force, Reason, Result, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.policy import Policy
 from rotation.ports import LEASE_S, RotatorDependencies
 from rotation.spec import companion, is_companion
 from tests.proof.simulation.promises import GRACE, Promise, Violation
@@ -67,14 +65,9 @@ class Yard(Setting):
         """Another policy is deployed."""
         self.leader = leader
         self.followers = tuple(ref for ref in (REF, URL, ELSEWHERE) if ref != leader)
-        fields = {name: getattr(self.terms, name) for name in type(self.terms).__annotations__}
-        self.terms = type(self.terms)(**(fields | {"followers": tuple(map(str, self.followers))}))
-        rule = self.policy.rules[0]
-        self.policy = Policy((type(rule)(rule.vaults, rule.secrets, rule.rotators, self.terms, rule.targets),))
-        self.dependencies = EngineDependencies(
-            self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.rng
-        )  # fmt: skip
-        self.engine = Engine(self.dependencies)
+        rule = self.with_terms(self.policy.rules[0], followers=tuple(map(str, self.followers)))
+        self.terms = rule.terms
+        self.deploy(rule)
 
     async def put(self, ref: SecretRef, new: SecretValue) -> None:
         """By hand, in its own form."""
