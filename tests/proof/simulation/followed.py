@@ -20,8 +20,11 @@ from rotation.ports import LEASE_S, RotatorDependencies
 from rotation.spec import companion, is_companion
 from tests.proof.simulation.promises import GRACE, Promise, Violation
 from tests.proof.simulation.providers import ADMIN, SERVER, in_another_form, parts, value
+from tests.proof.simulation.pushed import Pushed
 from tests.proof.simulation.scheduler import Plan, Scheduler, Stop
-from tests.proof.simulation.setting import ADMIN_SECRET, NAME, REF, VAULT, Setting, SkewedClock, WatchedVault
+from tests.proof.simulation.setting import (
+    ADMIN_SECRET, NAME, REF, THURSDAY, VAULT, Also, Setting, SkewedClock, WatchedVault,
+)  # fmt: skip
 from tests.proof.simulation.story import Story
 from tests.proof.simulation.street import SECOND_VAULT, Asking, WatchedLedger, asking
 
@@ -39,6 +42,7 @@ BETWEEN = (  # leader and followers, and a little before and after
     ("before", "append", Step.ROTATED),
 )  # fmt: skip
 UNPUBLISHED = BETWEEN[:2]
+SHARE = 0.4  # of the stories that have refresh targets
 SOUND = frozenset({Result.ROTATED, Result.REPAIRED, Result.RESUMED})
 
 
@@ -95,7 +99,12 @@ class Following(Story):
         rng = self.random = random.Random(self.seed)
         self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
         kinds = PLOTS[self.seed % len(PLOTS)].kinds
-        self.world = Yard(kinds[self.seed // len(PLOTS) % len(kinds)], rng, self.offset, None, lambda _staged: None)
+        also = Also()
+        self.pushed = Pushed.drawn(f"of a leader {self.seed}", SHARE, self.facts.told, THURSDAY)
+        if self.pushed is not None:
+            self.pushed.add_to(also)
+        kind = kinds[self.seed // len(PLOTS) % len(kinds)]
+        self.world = Yard(kind, rng, self.offset, None, lambda _staged: None, also)
         self.again = False
         self.touched: dict[SecretRef, datetime] = {}
         self.by_hand: set[str] = set()
@@ -106,6 +115,8 @@ class Following(Story):
         world = self.world
         await world.start()
         world.provider.on_change = self._changing_in_place
+        if self.pushed is not None:
+            await self.pushed.begin(world, lambda: world.leader)
         world.vault.on_written = world.second.on_written = self._written
         plot = PLOTS[self.seed % len(PLOTS)].play
         self.facts.told.append(f"plot: {plot.__name__.strip('_')}")
@@ -330,6 +341,7 @@ class Following(Story):
         token = asking.set(Asking(request, self.world.now))
         told = self.facts.told
         told.append(f"{self.world.time.monotonic():.1f} {request.actor} asks for {request.ref} ({request.reason})")
+        before = len(self.world.ledger.records(self.world.leader))
         try:
             outcome = await self.world.engine.handle(request)
         except RotationError as error:
@@ -343,6 +355,8 @@ class Following(Story):
             self._check_always()
         if request.ref == STRANGER:
             raise Violation(Promise.PROVEN, "a follower that nobody named was listened to")
+        if self.pushed is not None:
+            self.pushed.heard(outcome, before)
         self.again = False
         told.append(f"{request.actor}: {outcome.result} {outcome.detail}")
         return outcome.result
@@ -354,6 +368,8 @@ class Following(Story):
     async def _hours(self, between: Sequence[float]) -> None:
         for hours in between:
             self.world.time.ahead(hours=hours)
+            for request in self.pushed.delivered() if self.pushed is not None else ():
+                await self._ask(request)
             await self._sweep()
             self._check_always()
 
@@ -372,6 +388,8 @@ class Following(Story):
         if world.ledger.holder(world.leader) is not who:
             raise Violation(Promise.OWNED, f"{ref} was written without its leader's lease")
         self._check_value(before, secret)
+        if self.pushed is not None:
+            self.pushed.follower_written = world.now
         if ref not in self.touched or self.touched[ref] < who.began:
             self._check_step(before, secret)
 
@@ -439,9 +457,12 @@ class Following(Story):
 
     async def _check_end(self) -> None:
         world = self.world
+        if self.pushed is not None:
+            self.pushed.at_rest = True
         await self._hours((0.1, 1, 1))
         if not self.broken:
             self._check_followers("hours later")
+            self._check_taken()
         await self._hours((25, 25, 25, 25))
         for ref in world.followers:
             if FOREIGN in world.newest(ref).value.reveal():
@@ -457,6 +478,10 @@ class Following(Story):
         copies = [*world.all(world.leader), *(one for one in self._staged() if one.version in named)]
         known = all(world.provider.known_by(slot, copies) for slot in world.provider.slots)
         return self.broken and world.terms.admin is None and not known
+
+    def _check_taken(self) -> None:
+        if self.pushed is not None:
+            self.pushed.check_end()
 
     async def _check_goes_on(self) -> None:
         """What is rotated now is rotated for all."""
@@ -478,6 +503,7 @@ class Following(Story):
                 raise Violation(Promise.ASKED, f"{ref} does not end with its leader")
             if any(world.ledger.records(one) for one in (URL, STRANGER)):
                 raise Violation(Promise.HISTORY, "a follower has a history")
+        self._check_taken()
 
 
 HARMLESS_DEEDS = ("typo", "old-login", "same")

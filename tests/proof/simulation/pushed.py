@@ -276,13 +276,18 @@ class Pushed:
                 found.append((name, since, len(states)))
         return found
 
+    @property
+    def _follows(self) -> bool:
+        """Whether a follower was written later, which begins the tries anew; the records alone don't tell when."""
+        return any(one.about_to == AboutTo.FOLLOW and one.refresh for one in self.records)
+
     def _took(self, name: str, version: str | None) -> bool:
         return any(one.order.refresh.name == name and one.order.version == version for one in self.targets.arrived)
 
     def check_end(self) -> None:
         """Days later: each took the newest version and what followers got after it, or was given up after its tries."""
         for name, _, tries in self._owed():
-            if self.targets.answers(name) or tries >= TRIES:
+            if self.targets.answers(name) or (tries >= TRIES and not self._follows):
                 raise Violation(Promise.TAKEN, f"{name} was never asked to take the latest version")
         self._check_given_up()
         if self.follower_written is None:
@@ -296,8 +301,8 @@ class Pushed:
 
     def _check_given_up(self) -> None:
         """After the last try, and not before; but for who wanted that."""
-        if any(one.about_to == AboutTo.FOLLOW and one.refresh for one in self.records):
-            return  # whose tries these were, the records alone don't tell
+        if self._follows:
+            return
         failed: dict[str, int] = {}
         for record in self.records:
             if _lists(record):
