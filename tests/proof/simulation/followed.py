@@ -23,7 +23,15 @@ from tests.proof.simulation.providers import ADMIN, SERVER, in_another_form, par
 from tests.proof.simulation.pushed import Pushed
 from tests.proof.simulation.scheduler import Plan, Scheduler, Stop
 from tests.proof.simulation.setting import (
-    ADMIN_SECRET, NAME, REF, THURSDAY, VAULT, Also, Setting, SkewedClock, WatchedVault,
+    ADMIN_SECRET,
+    NAME,
+    REF,
+    THURSDAY,
+    VAULT,
+    Also,
+    Setting,
+    SkewedClock,
+    WatchedVault,
 )  # fmt: skip
 from tests.proof.simulation.story import Story
 from tests.proof.simulation.street import SECOND_VAULT, Asking, WatchedLedger, asking

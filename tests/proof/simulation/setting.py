@@ -74,7 +74,7 @@ class WatchedVault(InMemoryVault):
 
 @dataclass
 class Also:
-    """What some stories have besides. terms: of the rule. parts: of the engine. listeners: who else waits for a hook."""
+    """What some stories have besides. terms: of the rule. parts: of the engine. listeners: they have a hook, too."""
 
     terms: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, Any] = field(default_factory=dict)

@@ -1,5 +1,6 @@
 """One story: a setting, up to four engines, faults, an owner who acts by hand, and what must hold in the end."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -7,9 +8,11 @@ from datetime import timedelta
 
 from rotation.engine.sweep import Sweeper
 from rotation.errors import RotationError, Transient
+from rotation.ledger.history import History
 from rotation.model import Adopt, Force, Reason, Result, RotationRequest, Secret
 from rotation.policy.windows import parse_window
-from tests.proof.simulation.promises import Facts, Promise, Promises, Violation
+from tests.proof.simulation.audited import AuditLog
+from tests.proof.simulation.promises import GRACE, Facts, Promise, Promises, Violation
 from tests.proof.simulation.providers import FOUL, Weather
 from tests.proof.simulation.pushed import Pushed, check_changes_nothing
 from tests.proof.simulation.scheduler import Plan, Scheduler
@@ -29,6 +32,7 @@ class Story:
     seed: int
     facts: Facts = field(default_factory=Facts)
     pushed: Pushed | None = None
+    audited: AuditLog | None = None
     failed: bool = False  # the last request
 
     async def run(self) -> None:
@@ -44,6 +48,8 @@ class Story:
         self.facts.first = frozenset(version.version for version in self.world.versions)
         if self.pushed is not None:
             await self.pushed.begin(self.world)
+        if self.audited is not None:
+            self.audited.begin(self.world)
         self.world.listen(self.scheduler.hook)
         self.world.provider.on_change = self._changing
         self.world.vault.on_write = self.promises.recorded.written
@@ -72,6 +78,9 @@ class Story:
         if self.pushed is not None:
             self.pushed.add_to(also)
             self.pushed.at_once = self._add_message
+        self.audited = AuditLog.drawn(f"{self.seed}", SHARE, kind, self.facts.told, self.offset)
+        if self.audited is not None:
+            self.audited.add_to(also)
         self.world = Setting(kind, rng, self.offset, window, self._unstaged, also)
         self.promises = Promises(self.world, self.facts)
         self.plan = Plan(
@@ -89,6 +98,19 @@ class Story:
 
     def _check_always(self) -> None:
         self.promises.check_always()
+        if self.audited is not None and not self.facts.disturbed:
+            self.audited.check_always()
+
+    def _check_waits_for_nobody(self) -> None:
+        if self.audited is None or self.facts.disturbed:
+            return
+        versions, now = self.world.versions, self.world.vault._clock.now()
+        history = History(self.world.ledger.records(REF))
+        known = history.versions()
+        left = history.unretired(known.get(versions[-1].version, ""))
+        ends = itertools.pairwise(versions)
+        in_grace = {known.get(one.version) for one, after in ends if now < after.created_on + GRACE}
+        self.audited.check_waits_for_nobody(frozenset(left - in_grace))
 
     def _quiet_begins(self) -> None:
         """No run meets another any more."""
@@ -232,6 +254,8 @@ class Story:
         await self._sweep()
         if self.pushed is not None and not self.failed:
             self.pushed.check_caught_up()
+        if not self.failed:
+            self._check_waits_for_nobody()
         await self._do_as_told()
         self._check_always()
 
