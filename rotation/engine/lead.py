@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rotation.engine.decision import Deferral, Looked
 from rotation.errors import Unusable
-from rotation.formats import Value, read
+from rotation.formats import FORMATS, Value, read
 from rotation.formats.places import place_of, places_of
 from rotation.model import RequestedAccess, Secret, SecretRef, SecretValue
 from rotation.policy import Policy
@@ -38,12 +38,12 @@ class Lead:
     def of(
         cls, value: SecretValue, form: str | None, access: RequestedAccess, version: str, expires_on: datetime | None
     ) -> Lead:
-        """form: the leader's tag `format`.
+        """form: the leader's tag `format`. Words that only its rotator knows are of values that are a key alone.
 
         Raises:
             Unusable: its value is of no form in which the login can be found.
         """
-        found = read(value, form)
+        found = read(value, form if form is None or form in FORMATS else "plain")
         only = access.slots[0] if len(access.slots) == 1 else None
         places = places_of(found) | {place_of(target) for target in access.targets}
         turns = len(access.slots) > 1 and found.user in access.slots
