@@ -127,7 +127,7 @@ class AuditLog:
         begins = self.begins if newest is None or newest >= self.begins else None
         heard = Heard(readers_of(lines, question), self._now, begins, newest if begins is not None else None)
         await self.hook("after", "readers", question.secret.name)
-        if not heard.holders and self._tells(heard, question):
+        if all(one.last_new is not None for one in heard.readers) and self._tells(heard, question):
             self.heard_sound = True
         return heard
 

@@ -36,6 +36,8 @@ from tests.proof.simulation.setting import (
 from tests.proof.simulation.story import Story
 from tests.proof.simulation.street import SECOND_VAULT, Asking, WatchedLedger, asking
 
+OTHER_KINDS = ("storage-key", "generated")  # whose credentials name no server that could be another
+OTHERS = 0.3  # of the stories that may be of one of these
 KINDS = ("postgres", "postgres+admin", "postgres-alternating", "postgres-alternating+admin")
 URL, ELSEWHERE, STRANGER = (
     SecretRef(VAULT, f"{NAME}-url"),
@@ -44,6 +46,8 @@ URL, ELSEWHERE, STRANGER = (
 )
 TEAM = {"team": "reports"}
 FOREIGN = "evil.example:5432"
+STORAGE = "DefaultEndpointsProtocol=https;AccountName=storders;AccountKey={};EndpointSuffix=core.windows.net"
+TYPO_KEY = f"{'Typo' * 21}AA=="
 BETWEEN = (  # leader and followers, and a little before and after
     ("after", "change", None), ("before", "set", NAME), ("after", "set", NAME), ("before", "set", URL.name),
     ("after", "set", URL.name), ("after", "append", Step.PUBLISHED), ("before", "append", Step.PUBLISHED),
@@ -84,8 +88,33 @@ class Yard(Setting):
     async def put(self, ref: SecretRef, new: SecretValue) -> None:
         """By hand, in its own form."""
         tags = {**TEAM, "follows": str(self.leader)}
-        form = in_another_form(new) if ref == URL and "://" in new.reveal() else new
-        await self.vaults[ref.vault].set(ref.name, form, tags=tags)
+        await self.vaults[ref.vault].set(ref.name, self.like(ref, new), tags=tags)
+
+    def like(self, ref: SecretRef, new: SecretValue) -> SecretValue:
+        """A value in the form that a secret's readers know."""
+        if ref != URL or self.rotator == "generated":
+            return new
+        if self.rotator == "storage-key":
+            return SecretValue(STORAGE.format(self.login(new)[1]))
+        return in_another_form(new) if "://" in new.reveal() else new
+
+    def login(self, text: SecretValue) -> tuple[str, str]:
+        """-> (role, password or key); no role where there is none."""
+        return ("", read(text).password.reveal()) if self.rotator in OTHER_KINDS else parts(text)
+
+    def typo(self) -> SecretValue:
+        """What never was a login, in the leader's form."""
+        if self.rotator in OTHER_KINDS:
+            return SecretValue(TYPO_KEY if self.rotator == "storage-key" else TYPO_KEY.lower().replace("=", ""))
+        return value(self.provider.slot(self.newest(self.leader)), "typo")
+
+    def works(self, secret: Secret) -> bool:
+        """What is made here works as long as its leader has a version of it that is enabled."""
+        if self.rotator == "generated":
+            return any(one.enabled and one.value == secret.value for one in self.all(self.leader))
+        if self.rotator == "storage-key":
+            return super().works(replace(secret, value=SecretValue(self.login(secret.value)[1])))
+        return super().works(secret)
 
     def all(self, ref: SecretRef) -> list[Secret]:
         return self.vaults[ref.vault].all(ref.name)
@@ -112,6 +141,11 @@ class Following(Story):
         if self.pushed is not None:
             self.pushed.add_to(also)
         kind = kinds[self.seed // len(PLOTS) % len(kinds)]
+        # By a generator of its own, so that stories of database roles stay as they are.
+        another = random.Random(f"kind of a leader {self.seed}")
+        others = PLOTS[self.seed % len(PLOTS)].others
+        if others and another.random() < OTHERS:
+            kind = another.choice(others)
         self.world = Yard(kind, rng, self.offset, None, lambda _staged: None, also)
         self.again = False
         self.touched: dict[SecretRef, datetime] = {}
@@ -286,10 +320,9 @@ class Following(Story):
     async def _to_follower(self, deed: str, ref: SecretRef) -> None:
         world = self.world
         now, first = world.newest(ref).value, world.all(world.leader)[0].value
-        typo = value(world.provider.slot(world.newest(world.leader)), "typo")
         writes = {
-            "typo": self._like(ref, typo),
-            "old-login": self._like(ref, first),
+            "typo": world.like(ref, world.typo()),
+            "old-login": world.like(ref, first),
             "same": now,
             "foreign": SecretValue(now.reveal().replace(SERVER, FOREIGN)),
         }
@@ -307,14 +340,11 @@ class Following(Story):
                 new = world.provider.changed(latest)
                 await self._write(leader, new, latest.tags)
                 for one in world.followers if deed.endswith("all") else ():
-                    await self._write(one, self._like(one, new))
+                    await self._write(one, world.like(one, new))
             case "unmanage":
                 await self._tag(leader, TEAM)
             case "manage":
                 await self._tag(leader, {**latest.tags, **world.tags})
-
-    def _like(self, ref: SecretRef, new: SecretValue) -> SecretValue:
-        return in_another_form(new) if ref == URL else new
 
     async def _write(self, ref: SecretRef, new: SecretValue, tags: object = None) -> None:
         told = self.world.newest(ref).tags if tags is None else tags
@@ -373,6 +403,15 @@ class Following(Story):
         ref = self.world.leader
         return await self._ask(RotationRequest(ref, None, Reason.OPERATOR, "owner", Force.YES, demanded=True))
 
+    async def _demand_patiently(self) -> Result | None:
+        """A new key is not accepted everywhere at once."""
+        result = await self._demand()
+        for _ in range(2 if self.world.rotator in OTHER_KINDS else 0):
+            if result is Result.DEFERRED:
+                self.world.time.ahead(seconds=50)
+                result = await self._demand()
+        return result
+
     async def _hours(self, between: Sequence[float]) -> None:
         for hours in between:
             self.world.time.ahead(hours=hours)
@@ -408,9 +447,9 @@ class Following(Story):
         records = world.ledger.records(world.leader)
         named = {record.version for record in records if record.version and record.slot}
         staged = {record.staged_version for record in records}
-        logins = {parts(one.value) for one in world.all(world.leader) if one.version in named}
-        logins |= {parts(one.value) for one in self._staged() if one.version in staged}
-        if parts(secret.value) not in logins:
+        logins = {world.login(one.value) for one in world.all(world.leader) if one.version in named}
+        logins |= {world.login(one.value) for one in self._staged() if one.version in staged}
+        if world.login(secret.value) not in logins:
             raise Violation(Promise.PROVEN, f"{ref} was written with a login that the ledger does not name")
         if secret.tags != before.tags or read(secret.value).others() != read(before.value).others():
             raise Violation(Promise.CONSUMERS, f"{ref} was written, and more than its login was changed")
@@ -494,18 +533,18 @@ class Following(Story):
     async def _check_goes_on(self) -> None:
         """What is rotated now is rotated for all."""
         world = self.world
-        result = await self._demand()
+        result = await self._demand_patiently()
         for _ in range(6):  # what was rotated just now waits for its grace, and perhaps for a follower's
             if result not in SOUND:
                 await self._hours((25,))
-                result = await self._demand()
+                result = await self._demand_patiently()
         latest = world.newest(world.leader)
         if result not in SOUND and self._is_closed():
             return
         if result not in SOUND or not world.works(latest):
             raise Violation(Promise.GOES_ON, f"a rotation in the end came to {result}")
         for ref in world.followers:
-            if parts(world.newest(ref).value) != parts(latest.value):
+            if world.login(world.newest(ref).value) != world.login(latest.value):
                 raise Violation(Promise.WORKS, f"{ref} has another login than its leader")
             if world.newest(ref).expires_on != latest.expires_on:
                 raise Violation(Promise.ASKED, f"{ref} does not end with its leader")
@@ -520,15 +559,18 @@ TO_FOLLOWERS = frozenset({*HARMLESS_DEEDS, "foreign"})
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
+    """others: of `OTHER_KINDS`, those that it may be of instead."""
+
     kinds: Sequence[str]
     play: Callable[[Following], Awaitable[None]]
+    others: Sequence[str] = ()
 
 
 PLOTS = (
-    _Plot(KINDS, Following._anything),
-    _Plot(KINDS, Following._comes_again),
-    _Plot(KINDS, Following._held_back),
-    _Plot(KINDS, Following._written_wrongly),
-    _Plot(KINDS, Following._by_people),
+    _Plot(KINDS, Following._anything, OTHER_KINDS),
+    _Plot(KINDS, Following._comes_again, OTHER_KINDS),
+    _Plot(KINDS, Following._held_back, OTHER_KINDS),
+    _Plot(KINDS, Following._written_wrongly, OTHER_KINDS),
+    _Plot(KINDS, Following._by_people, OTHER_KINDS[:1]),  # nobody but us makes the values of `generated`
     _Plot((*KINDS[:2], KINDS[3]), Following._turned),  # else the new leader does not know the other role's password
 )
