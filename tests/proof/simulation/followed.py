@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rotation.engine.followers import Followers
 from rotation.engine.sweep import Sweeper
-from rotation.errors import Denied, RotationError, Transient
+from rotation.errors import Denied, RotationError, Transient, Unreachable
 from rotation.formats import read
 from rotation.ledger.history import History
 from rotation.ledger.records import AboutTo, Step
@@ -216,8 +216,27 @@ class Following(Story):
             self._add_run(1, LEASE_S + 1.0)
             await self.scheduler.run()
             self.world.time.ahead(seconds=LEASE_S + 1)
+        if self.pushed is not None and self.pushed.rng.random() < 0.5:
+            await self._refused_for_a_sweep()
         await self._hours((0.1,))
         self._check_followers("by the sweep")
+
+    async def _refused_for_a_sweep(self) -> None:
+        """No follower can be written for a while."""
+        followers = {ref.name for ref in self.world.followers if ref != REF}
+
+        async def refuses(when: str, call: str, name: str) -> None:
+            if (when, call) == ("before", "set") and name in followers:
+                raise Unreachable("the vault does not answer")
+
+        vaults = (self.world.vault, self.world.second)
+        hooks = [vault.hook for vault in vaults]
+        for vault in vaults:
+            vault.hook = refuses
+        self.facts.told.append("followers can't be written")
+        await self._hours((0.1,))
+        for vault, hook in zip(vaults, hooks, strict=True):
+            vault.hook = hook
 
     async def _held_back(self) -> None:
         """A follower can't be read while its leader is rotated, or would be; perhaps one is killed meanwhile."""
