@@ -90,7 +90,8 @@ class Followers:
         if spec is None or leader_of(secret.tags) is not None:
             return Followed()
         managed = self._managed_secrets.of(replace(source, tags=tags), spec, redactor)
-        followed = Followed(found=await self.read(managed, redactor))
+        found, refresh = await self.read(managed, redactor), tuple(one.name for one in managed.terms.refresh)
+        followed = Followed(found=found, refresh=refresh)
         try:
             followed.lead = self.lead(managed)
         except Unusable as unusable:

@@ -19,7 +19,7 @@ from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.errors import LeaseLost, NotYet, RotationError, Throttled, Unusable
 from rotation.formats import read
-from rotation.ledger.records import AboutTo
+from rotation.ledger.records import AboutTo, Record
 from rotation.model import Credential, Draft, Secret, SecretRef, SecretValue
 from rotation.spec import format_of
 
@@ -57,13 +57,12 @@ class Following:
                 _tell(run, one.ref, why)
             lead, behind = run.followed.lead, run.followed.behind()
             if lead is not None and behind:
-                operation = operation_id(latest.ref, lead.version, "follow")
-                act = run.about_to(AboutTo.FOLLOW, operation, version=lead.version)
-                await run.announce(replace(act, followers=versions_of(behind)))
+                await run.announce(_about_to_write(run, behind, lead.version))
                 await self._write(run, behind, lead)
         except LeaseLost:
             raise
         except RotationError as error:
+            run.followed.failed = True
             run.remarks.append(run.redactor.scrub(f"its followers were not looked at: {error.message}"))
 
     async def ready(self, run: Run, managed: ManagedSecret, draft: Draft, *, in_place: bool) -> None:
@@ -170,6 +169,17 @@ class Following:
 def _lead(managed: ManagedSecret, value: SecretValue, expires_on: datetime | None) -> Lead:
     """Of a version that is to be written; errors as `Lead.of`."""
     return Lead.of(value, managed.spec.format, managed.access, "", expires_on)
+
+
+def _about_to_write(run: Run, behind: Sequence[Follower], version: str) -> Record:
+    """Who reads one of them may have been asked to take `version` already: so the record says who is asked again.
+
+    Each time it is another operation, since a receiver passes over an order that it has had.
+    """
+    replaced = versions_of(behind)
+    operation = operation_id(run.request.ref, version, f"follow {' '.join(replaced.values())}")
+    act = run.about_to(AboutTo.FOLLOW, operation, version=version)
+    return replace(act, followers=replaced, refresh=list(run.followed.refresh) or None)
 
 
 def versions_of(followers: Iterable[Follower]) -> dict[str, str]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from rotation.engine.decision import Deferral, Looked
 from rotation.errors import Unusable
-from rotation.formats import Value, read
+from rotation.formats import FORMATS, Value, read
 from rotation.formats.places import place_of, places_of
 from rotation.model import RequestedAccess, Secret, SecretRef, SecretValue
 from rotation.policy import Policy
@@ -37,12 +38,12 @@ class Lead:
     def of(
         cls, value: SecretValue, form: str | None, access: RequestedAccess, version: str, expires_on: datetime | None
     ) -> Lead:
-        """form: the leader's tag `format`.
+        """form: the leader's tag `format`. Words that only its rotator knows are of values that are a key alone.
 
         Raises:
             Unusable: its value is of no form in which the login can be found.
         """
-        found = read(value, form)
+        found = read(value, form if form is None or form in FORMATS else "plain")
         only = access.slots[0] if len(access.slots) == 1 else None
         places = places_of(found) | {place_of(target) for target in access.targets}
         turns = len(access.slots) > 1 and found.user in access.slots
@@ -104,20 +105,24 @@ class Followed:
     """What a run knows of its secret's followers.
 
     lead: what they were held against last; None: nothing yet, or no login was found in its value: `unread`.
+    failed: they could not be looked at.
     spare: the login of a latest version that the ledger does not name yet; who has it already keeps it.
     urgent: the change can't wait for them: it was begun, somebody is locked out, or an operator wants it all the same.
     waiting: they wait for a change in place to be published to them.
     room: those for whose next version there is room in the vault. written: versions of this run's rotation.
+    refresh: names of those who are asked to take a new version, by the leader's rule.
     """
 
     lead: Lead | None = None
     spare: Lead | None = None
     unread: str | None = None
+    failed: bool = False
     found: list[Follower] = field(default_factory=list)
     urgent: bool = False
     waiting: bool = False
     room: set[SecretRef] = field(default_factory=set)
     written: dict[str, str] = field(default_factory=dict)
+    refresh: tuple[str, ...] = ()
 
     def behind(self) -> list[Follower]:
         """Those that can have the leader's login, and have not got it."""
@@ -126,6 +131,22 @@ class Followed:
             return []
         late = [one for one in self.found if not one.has(lead) and one.objection(lead) is None]
         return [one for one in late if spare is None or not one.has(spare)]
+
+    def waits(self, replaced: Mapping[str, str]) -> bool:
+        """Whether none of the versions that were to be replaced is, and they are to be replaced still.
+
+        replaced: by "vault/secret", as records name them. Who is gone waits for nothing; if nobody could look, all do.
+        """
+        if not self.found:
+            return self.failed
+        found = {str(one.ref): one for one in self.found}
+        return all(name in found and self._is_still(found[name], version) for name, version in replaced.items())
+
+    def _is_still(self, follower: Follower, version: str) -> bool:
+        """Nobody can read a follower that we can't read: until that passes it needs nothing."""
+        if follower.secret is None:
+            return True
+        return follower.secret.version == version and not (self.lead is not None and follower.has(self.lead))
 
     def seen(self, looked: Looked, grace: timedelta, now: datetime) -> Looked:
         """What was looked at, with what they hold back. grace: of any slot that the leader's versions hold."""

@@ -1,6 +1,7 @@
 """Asks refresh targets to take the version that was published last: the last thing in a run. It never fails a run.
 
-The record that names the version lists who is asked (`owing`); what came of it is written after the calls. Each call
+The record that names the version lists who is asked (`owing`), and so does the one that says that followers will be
+written (`rotation.engine.following`), once they are; what came of it is written after the calls. Each call
 may be repeated, so a run that is killed anywhere, or an answer that is lost, means one call more. What fails is asked
 again by a message in the queue, at longer and longer intervals, and by the sweep where there is no queue.
 See docs/adr/0050-push-after-a-rotation.md.
@@ -48,7 +49,7 @@ class Refreshing:
 
         Never raises: it is written down what failed, or else it is still owed at the next look.
         """
-        owed = run.history.owed()
+        owed = run.history.owed(run.followed.waits)
         now = self._dependencies.clock.now() + EARLY
         due = [] if owed is None else [name for name in owed.tries if now >= owed.due_at(name)]
         if owed is None or not due:
@@ -141,7 +142,7 @@ class Refreshing:
         return True
 
     async def _ask_again(self, run: Run, *, at_least: int = 0) -> None:
-        left = run.history.owed()
+        left = run.history.owed(run.followed.waits)
         if left is None:
             return
         soonest = max(WAITS[0], timedelta(seconds=min(at_least, LONGEST_S)))

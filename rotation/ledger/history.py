@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import Record, Step
-from rotation.ledger.refreshes import Owed, owed
+from rotation.ledger.refreshes import Owed, Waits, owed
 from rotation.model import Secret
 from rotation.spec import DEFAULT_GRACE_HOURS
 
@@ -223,9 +223,12 @@ class History:
         """The newest record of something that was done, or that failed."""
         return next((r for r in reversed(self._records) if not r.announces and r.refreshed is None), None)
 
-    def owed(self) -> Owed | None:
-        """Who is still to be asked to take the version that was published last; None: nobody."""
-        return owed(self._records)
+    def owed(self, waits: Waits | None = None) -> Owed | None:
+        """Who is still to be asked to take the version that was published last; None: nobody.
+
+        waits: as in `refreshes.owed`; None: as far as anybody knows no follower waits.
+        """
+        return owed(self._records) if waits is None else owed(self._records, waits)
 
     def announced(self, act: Record) -> bool:
         """Whether this was announced within a day, and nothing has come of it since but failures."""

@@ -60,7 +60,8 @@ class Record:
         that one, and `staged_version` is what will be disabled. Else it is in a record of its own (`announces`).
     followers: by "vault/secret" a version of each: in `APPLYING` and with `AboutTo.FOLLOW` the one that will be
         replaced, in `ROTATED` the one that was written.
-    refresh: where a version is named, who will be asked to take it: names of `Refresh`. Nobody is asked without it.
+    refresh: where a version is named, who will be asked to take it: names of `Refresh`. With `AboutTo.FOLLOW`, who will
+        be asked once followers have that version's login. Nobody is asked without it.
     refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
     """
 
@@ -135,7 +136,7 @@ class Record:
 
 def _gist(record: Record) -> tuple[object, ...]:
     said = (record.step, record.operation_id, record.detail, record.about_to, record.version, record.slot)
-    return (*said, record.reason, record.actor, record.followers)
+    return (*said, record.reason, record.actor, record.followers, record.refresh)
 
 
 def parse_lines(text: str) -> tuple[Record, ...]:

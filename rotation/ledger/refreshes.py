@@ -1,16 +1,17 @@
 """Who is still to be asked to take the version that was published last, by a secret's records. Pure.
 
-The record that names the published version lists who will be asked, in the same append. What came of it is written
+The record that names the published version lists who will be asked, in the same append. So does the record that says
+that followers will be written, since those who read a follower are to take that one. What came of it is written
 afterwards. So a run that is killed in between leaves the list behind, and the next look asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rotation.ledger.records import Record, Step
+from rotation.ledger.records import AboutTo, Record, Step
 
 PUBLISHES = frozenset({Step.PUBLISHED, Step.REPAIRED})
 PROVES = frozenset({Step.VERIFIED, Step.ADOPTED, Step.ROTATED, Step.REPAIRED})
@@ -31,7 +32,10 @@ AT_MOST = len(WAITS) + 1  # tries for one version
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """tries: by name, how many tries have failed. since: when the last of them did, or when it was published."""
+    """tries: by name, how many tries have failed. since: when the last of them did, or when it was published.
+
+    published_at, operation_id: of the publication, or of the record that followers would be written.
+    """
 
     version: str
     operation_id: str
@@ -50,31 +54,42 @@ class Owed:
         return min(map(self.due_at, self.tries))
 
 
-def owed(records: Sequence[Record]) -> Owed | None:
+Waits = Callable[[Mapping[str, str]], bool]
+
+
+def _nothing_waits(_replaced: Mapping[str, str]) -> bool:
+    return False
+
+
+def owed(records: Sequence[Record], waits: Waits = _nothing_waits) -> Owed | None:
     """None: nobody is to be asked. Also while it is not proven yet that the version works: the next look does that.
 
-    The newest publication counts. A version that a person wrote since does not take the duty away: that one
-    should be taken as well.
+    The newest publication counts, or followers that were to be written since. A version that a person wrote since does
+    not take the duty away: that one should be taken as well.
+    waits: whether followers wait to be written still; it gets the versions that were to be replaced, by
+    "vault/secret". Then nobody is asked for their sake, and what was owed before them counts.
     """
     tries: dict[str, int] = {}
     since: dict[str, datetime] = {}
     ended: set[str] = set()
-    proven: set[str | None] = set()
     for record in reversed(records):
-        if record.step in PROVES:
-            proven.add(record.version)
         for name, state in (record.refreshed or {}).items():
             if state != FAILED:
                 ended.add(name)
                 continue
             tries[name] = tries.get(name, 0) + 1
             since.setdefault(name, record.at)
-        if record.step in PUBLISHES and record.version is not None:
+        follows = record.about_to == AboutTo.FOLLOW and bool(record.refresh) and not waits(record.followers or {})
+        if (follows or record.step in PUBLISHES) and record.version is not None:
             left = [name for name in record.refresh or () if name not in ended]
-            if not left or record.version not in proven:
+            if not left or not _is_proven(records, record.version):
                 return None
             return Owed(
                 record.version, record.operation_id, record.at,
                 {name: tries.get(name, 0) for name in left}, {name: since.get(name, record.at) for name in left},
             )  # fmt: skip
     return None
+
+
+def _is_proven(records: Sequence[Record], version: str) -> bool:
+    return any(record.step in PROVES and record.version == version for record in records)

@@ -57,7 +57,7 @@ WRITTEN = [
     record(Step.STAGED, 39, previous_version="v1", slot="b", tags=TAGS, about_to=AboutTo.PUBLISH),
     record(Step.REPAIRED, 40, version="v2", previous_version="v1", slot="b", tags=TAGS, grace_hours=72),
     record(Step.STAGED, 50, staged_version="s5", slot="a"),
-    record(Step.STAGED, 50, version="v2", about_to=AboutTo.FOLLOW, followers=FOLLOWERS),
+    record(Step.STAGED, 50, version="v2", about_to=AboutTo.FOLLOW, followers=FOLLOWERS, refresh=["webhook https://h/"]),
     record(Step.APPLYING, 51, previous_version="v2", slot="a", asked=ASKED, grace_hours=72, followers=FOLLOWERS),
 ]
 NEW_FIELDS = {one.name for one in fields(Record)} - {one.name for one in fields(old_records.Record)}

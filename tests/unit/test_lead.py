@@ -10,6 +10,7 @@ from rotation.engine.lead import Followed, Follower, Lead
 from rotation.errors import Unusable
 from rotation.formats import read
 from rotation.model import RequestedAccess, Secret, SecretRef, SecretValue
+from rotation.rotators.generated import FORMS as MADE_FORMS
 
 REF = SecretRef("kv", "f")
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -62,6 +63,15 @@ def test_a_follower_gets_the_login_in_its_own_form(leads: str, access: Requested
     assert not follower(old).has(by)
     assert follower(new).has(by)
     assert follower(new).objection(by) is None
+
+
+@pytest.mark.parametrize("form", [*MADE_FORMS, None])
+def test_what_is_made_here_leads_in_whichever_of_its_own_forms_the_tag_names(form: str | None) -> None:
+    """The tag `format` of `generated` has words of its own, which mean nothing to those who read connection strings."""
+    made = "ab" * 32
+    by = lead(made, MADE, form)
+    assert written("key-of-before", by) == made
+    assert follower(made).has(by)
 
 
 @pytest.mark.parametrize(

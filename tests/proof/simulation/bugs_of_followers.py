@@ -23,7 +23,7 @@ from rotation.policy import Policy
 from tests.proof.simulation.bugs import bug
 
 
-@bug("followers written from a version that the ledger does not name", seed=39)
+@bug("followers written from a version that the ledger does not name", seed=111)
 def _() -> AbstractContextManager[Any]:
     async def source(_self: Followers, secret: Secret, _history: History, _redactor: Redactor) -> Secret:
         return secret
@@ -31,7 +31,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Followers, "_source", source)
 
 
-@bug("followers given the old login while a change in place is open", seed=39)
+@bug("followers given the old login while a change in place is open", seed=759)
 def _() -> AbstractContextManager[Any]:
     whole = Followers._source
 
@@ -127,7 +127,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Run, "announce", announce)
 
 
-@bug("the sweep looks at no follower", seed=87)
+@bug("the sweep looks at no follower", seed=519)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Sweeper, "_leads", lambda *_all: False)
 
@@ -142,7 +142,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Follower, "with_login_of", with_login_of)
 
 
-@bug("a secret that says that it follows is believed", seed=15)
+@bug("a secret that says that it follows is believed", seed=303)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Policy, "lets_follow", lambda *_all: True)
 

@@ -9,24 +9,35 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rotation.engine.engine import Engine, EngineDependencies
 from rotation.engine.followers import Followers
 from rotation.engine.sweep import Sweeper
-from rotation.errors import Denied, RotationError, Transient
+from rotation.errors import Denied, RotationError, Transient, Unreachable
 from rotation.formats import read
 from rotation.ledger.history import History
 from rotation.ledger.records import AboutTo, Step
 from rotation.model import Force, Reason, Result, RotationRequest, Secret, SecretRef, SecretValue
-from rotation.policy import Policy
 from rotation.ports import LEASE_S, RotatorDependencies
 from rotation.spec import companion, is_companion
 from tests.proof.simulation.promises import GRACE, Promise, Violation
 from tests.proof.simulation.providers import ADMIN, SERVER, in_another_form, parts, value
+from tests.proof.simulation.pushed import Pushed
 from tests.proof.simulation.scheduler import Plan, Scheduler, Stop
-from tests.proof.simulation.setting import ADMIN_SECRET, NAME, REF, VAULT, Setting, SkewedClock, WatchedVault
+from tests.proof.simulation.setting import (
+    ADMIN_SECRET,
+    NAME,
+    REF,
+    THURSDAY,
+    VAULT,
+    Also,
+    Setting,
+    SkewedClock,
+    WatchedVault,
+)  # fmt: skip
 from tests.proof.simulation.story import Story
 from tests.proof.simulation.street import SECOND_VAULT, Asking, WatchedLedger, asking
 
+OTHER_KINDS = ("storage-key", "generated")  # whose credentials name no server that could be another
+OTHERS = 0.3  # of the stories that may be of one of these
 KINDS = ("postgres", "postgres+admin", "postgres-alternating", "postgres-alternating+admin")
 URL, ELSEWHERE, STRANGER = (
     SecretRef(VAULT, f"{NAME}-url"),
@@ -35,12 +46,15 @@ URL, ELSEWHERE, STRANGER = (
 )
 TEAM = {"team": "reports"}
 FOREIGN = "evil.example:5432"
+STORAGE = "DefaultEndpointsProtocol=https;AccountName=storders;AccountKey={};EndpointSuffix=core.windows.net"
+TYPO_KEY = f"{'Typo' * 21}AA=="
 BETWEEN = (  # leader and followers, and a little before and after
     ("after", "change", None), ("before", "set", NAME), ("after", "set", NAME), ("before", "set", URL.name),
     ("after", "set", URL.name), ("after", "append", Step.PUBLISHED), ("before", "append", Step.PUBLISHED),
     ("before", "append", Step.ROTATED),
 )  # fmt: skip
 UNPUBLISHED = BETWEEN[:2]
+SHARE = 0.4  # of the stories that have refresh targets
 SOUND = frozenset({Result.ROTATED, Result.REPAIRED, Result.RESUMED})
 
 
@@ -67,20 +81,40 @@ class Yard(Setting):
         """Another policy is deployed."""
         self.leader = leader
         self.followers = tuple(ref for ref in (REF, URL, ELSEWHERE) if ref != leader)
-        fields = {name: getattr(self.terms, name) for name in type(self.terms).__annotations__}
-        self.terms = type(self.terms)(**(fields | {"followers": tuple(map(str, self.followers))}))
-        rule = self.policy.rules[0]
-        self.policy = Policy((type(rule)(rule.vaults, rule.secrets, rule.rotators, self.terms, rule.targets),))
-        self.dependencies = EngineDependencies(
-            self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.rng
-        )  # fmt: skip
-        self.engine = Engine(self.dependencies)
+        rule = self.with_terms(self.policy.rules[0], followers=tuple(map(str, self.followers)))
+        self.terms = rule.terms
+        self.deploy(rule)
 
     async def put(self, ref: SecretRef, new: SecretValue) -> None:
         """By hand, in its own form."""
         tags = {**TEAM, "follows": str(self.leader)}
-        form = in_another_form(new) if ref == URL and "://" in new.reveal() else new
-        await self.vaults[ref.vault].set(ref.name, form, tags=tags)
+        await self.vaults[ref.vault].set(ref.name, self.like(ref, new), tags=tags)
+
+    def like(self, ref: SecretRef, new: SecretValue) -> SecretValue:
+        """A value in the form that a secret's readers know."""
+        if ref != URL or self.rotator == "generated":
+            return new
+        if self.rotator == "storage-key":
+            return SecretValue(STORAGE.format(self.login(new)[1]))
+        return in_another_form(new) if "://" in new.reveal() else new
+
+    def login(self, text: SecretValue) -> tuple[str, str]:
+        """-> (role, password or key); no role where there is none."""
+        return ("", read(text).password.reveal()) if self.rotator in OTHER_KINDS else parts(text)
+
+    def typo(self) -> SecretValue:
+        """What never was a login, in the leader's form."""
+        if self.rotator in OTHER_KINDS:
+            return SecretValue(TYPO_KEY if self.rotator == "storage-key" else TYPO_KEY.lower().replace("=", ""))
+        return value(self.provider.slot(self.newest(self.leader)), "typo")
+
+    def works(self, secret: Secret) -> bool:
+        """What is made here works as long as its leader has a version of it that is enabled."""
+        if self.rotator == "generated":
+            return any(one.enabled and one.value == secret.value for one in self.all(self.leader))
+        if self.rotator == "storage-key":
+            return super().works(replace(secret, value=SecretValue(self.login(secret.value)[1])))
+        return super().works(secret)
 
     def all(self, ref: SecretRef) -> list[Secret]:
         return self.vaults[ref.vault].all(ref.name)
@@ -102,7 +136,17 @@ class Following(Story):
         rng = self.random = random.Random(self.seed)
         self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
         kinds = PLOTS[self.seed % len(PLOTS)].kinds
-        self.world = Yard(kinds[self.seed // len(PLOTS) % len(kinds)], rng, self.offset, None, lambda _staged: None)
+        also = Also()
+        self.pushed = Pushed.drawn(f"of a leader {self.seed}", SHARE, self.facts.told, THURSDAY)
+        if self.pushed is not None:
+            self.pushed.add_to(also)
+        kind = kinds[self.seed // len(PLOTS) % len(kinds)]
+        # By a generator of its own, so that stories of database roles stay as they are.
+        another = random.Random(f"kind of a leader {self.seed}")
+        others = PLOTS[self.seed % len(PLOTS)].others
+        if others and another.random() < OTHERS:
+            kind = another.choice(others)
+        self.world = Yard(kind, rng, self.offset, None, lambda _staged: None, also)
         self.again = False
         self.touched: dict[SecretRef, datetime] = {}
         self.by_hand: set[str] = set()
@@ -113,6 +157,8 @@ class Following(Story):
         world = self.world
         await world.start()
         world.provider.on_change = self._changing_in_place
+        if self.pushed is not None:
+            await self.pushed.begin(world, lambda: world.leader)
         world.vault.on_written = world.second.on_written = self._written
         plot = PLOTS[self.seed % len(PLOTS)].play
         self.facts.told.append(f"plot: {plot.__name__.strip('_')}")
@@ -170,8 +216,27 @@ class Following(Story):
             self._add_run(1, LEASE_S + 1.0)
             await self.scheduler.run()
             self.world.time.ahead(seconds=LEASE_S + 1)
+        if self.pushed is not None and self.pushed.rng.random() < 0.5:
+            await self._refused_for_a_sweep()
         await self._hours((0.1,))
         self._check_followers("by the sweep")
+
+    async def _refused_for_a_sweep(self) -> None:
+        """No follower can be written for a while."""
+        followers = {ref.name for ref in self.world.followers if ref != REF}
+
+        async def refuses(when: str, call: str, name: str) -> None:
+            if (when, call) == ("before", "set") and name in followers:
+                raise Unreachable("the vault does not answer")
+
+        vaults = (self.world.vault, self.world.second)
+        hooks = [vault.hook for vault in vaults]
+        for vault in vaults:
+            vault.hook = refuses
+        self.facts.told.append("followers can't be written")
+        await self._hours((0.1,))
+        for vault, hook in zip(vaults, hooks, strict=True):
+            vault.hook = hook
 
     async def _held_back(self) -> None:
         """A follower can't be read while its leader is rotated, or would be; perhaps one is killed meanwhile."""
@@ -274,10 +339,9 @@ class Following(Story):
     async def _to_follower(self, deed: str, ref: SecretRef) -> None:
         world = self.world
         now, first = world.newest(ref).value, world.all(world.leader)[0].value
-        typo = value(world.provider.slot(world.newest(world.leader)), "typo")
         writes = {
-            "typo": self._like(ref, typo),
-            "old-login": self._like(ref, first),
+            "typo": world.like(ref, world.typo()),
+            "old-login": world.like(ref, first),
             "same": now,
             "foreign": SecretValue(now.reveal().replace(SERVER, FOREIGN)),
         }
@@ -295,14 +359,11 @@ class Following(Story):
                 new = world.provider.changed(latest)
                 await self._write(leader, new, latest.tags)
                 for one in world.followers if deed.endswith("all") else ():
-                    await self._write(one, self._like(one, new))
+                    await self._write(one, world.like(one, new))
             case "unmanage":
                 await self._tag(leader, TEAM)
             case "manage":
                 await self._tag(leader, {**latest.tags, **world.tags})
-
-    def _like(self, ref: SecretRef, new: SecretValue) -> SecretValue:
-        return in_another_form(new) if ref == URL else new
 
     async def _write(self, ref: SecretRef, new: SecretValue, tags: object = None) -> None:
         told = self.world.newest(ref).tags if tags is None else tags
@@ -337,6 +398,7 @@ class Following(Story):
         token = asking.set(Asking(request, self.world.now))
         told = self.facts.told
         told.append(f"{self.world.time.monotonic():.1f} {request.actor} asks for {request.ref} ({request.reason})")
+        before = len(self.world.ledger.records(self.world.leader))
         try:
             outcome = await self.world.engine.handle(request)
         except RotationError as error:
@@ -350,6 +412,8 @@ class Following(Story):
             self._check_always()
         if request.ref == STRANGER:
             raise Violation(Promise.PROVEN, "a follower that nobody named was listened to")
+        if self.pushed is not None:
+            self.pushed.heard(outcome, before)
         self.again = False
         told.append(f"{request.actor}: {outcome.result} {outcome.detail}")
         return outcome.result
@@ -358,9 +422,20 @@ class Following(Story):
         ref = self.world.leader
         return await self._ask(RotationRequest(ref, None, Reason.OPERATOR, "owner", Force.YES, demanded=True))
 
+    async def _demand_patiently(self) -> Result | None:
+        """A new key is not accepted everywhere at once."""
+        result = await self._demand()
+        for _ in range(2 if self.world.rotator in OTHER_KINDS else 0):
+            if result is Result.DEFERRED:
+                self.world.time.ahead(seconds=50)
+                result = await self._demand()
+        return result
+
     async def _hours(self, between: Sequence[float]) -> None:
         for hours in between:
             self.world.time.ahead(hours=hours)
+            for request in self.pushed.delivered() if self.pushed is not None else ():
+                await self._ask(request)
             await self._sweep()
             self._check_always()
 
@@ -379,6 +454,8 @@ class Following(Story):
         if world.ledger.holder(world.leader) is not who:
             raise Violation(Promise.OWNED, f"{ref} was written without its leader's lease")
         self._check_value(before, secret)
+        if self.pushed is not None:
+            self.pushed.follower_written = world.now
         if ref not in self.touched or self.touched[ref] < who.began:
             self._check_step(before, secret)
 
@@ -389,9 +466,9 @@ class Following(Story):
         records = world.ledger.records(world.leader)
         named = {record.version for record in records if record.version and record.slot}
         staged = {record.staged_version for record in records}
-        logins = {parts(one.value) for one in world.all(world.leader) if one.version in named}
-        logins |= {parts(one.value) for one in self._staged() if one.version in staged}
-        if parts(secret.value) not in logins:
+        logins = {world.login(one.value) for one in world.all(world.leader) if one.version in named}
+        logins |= {world.login(one.value) for one in self._staged() if one.version in staged}
+        if world.login(secret.value) not in logins:
             raise Violation(Promise.PROVEN, f"{ref} was written with a login that the ledger does not name")
         if secret.tags != before.tags or read(secret.value).others() != read(before.value).others():
             raise Violation(Promise.CONSUMERS, f"{ref} was written, and more than its login was changed")
@@ -446,9 +523,12 @@ class Following(Story):
 
     async def _check_end(self) -> None:
         world = self.world
+        if self.pushed is not None:
+            self.pushed.at_rest = True
         await self._hours((0.1, 1, 1))
         if not self.broken:
             self._check_followers("hours later")
+            self._check_taken()
         await self._hours((25, 25, 25, 25))
         for ref in world.followers:
             if FOREIGN in world.newest(ref).value.reveal():
@@ -465,26 +545,31 @@ class Following(Story):
         known = all(world.provider.known_by(slot, copies) for slot in world.provider.slots)
         return self.broken and world.terms.admin is None and not known
 
+    def _check_taken(self) -> None:
+        if self.pushed is not None:
+            self.pushed.check_end()
+
     async def _check_goes_on(self) -> None:
         """What is rotated now is rotated for all."""
         world = self.world
-        result = await self._demand()
+        result = await self._demand_patiently()
         for _ in range(6):  # what was rotated just now waits for its grace, and perhaps for a follower's
             if result not in SOUND:
                 await self._hours((25,))
-                result = await self._demand()
+                result = await self._demand_patiently()
         latest = world.newest(world.leader)
         if result not in SOUND and self._is_closed():
             return
         if result not in SOUND or not world.works(latest):
             raise Violation(Promise.GOES_ON, f"a rotation in the end came to {result}")
         for ref in world.followers:
-            if parts(world.newest(ref).value) != parts(latest.value):
+            if world.login(world.newest(ref).value) != world.login(latest.value):
                 raise Violation(Promise.WORKS, f"{ref} has another login than its leader")
             if world.newest(ref).expires_on != latest.expires_on:
                 raise Violation(Promise.ASKED, f"{ref} does not end with its leader")
             if any(world.ledger.records(one) for one in (URL, STRANGER)):
                 raise Violation(Promise.HISTORY, "a follower has a history")
+        self._check_taken()
 
 
 HARMLESS_DEEDS = ("typo", "old-login", "same")
@@ -493,15 +578,18 @@ TO_FOLLOWERS = frozenset({*HARMLESS_DEEDS, "foreign"})
 
 @dataclass(frozen=True, slots=True)
 class _Plot:
+    """others: of `OTHER_KINDS`, those that it may be of instead."""
+
     kinds: Sequence[str]
     play: Callable[[Following], Awaitable[None]]
+    others: Sequence[str] = ()
 
 
 PLOTS = (
-    _Plot(KINDS, Following._anything),
-    _Plot(KINDS, Following._comes_again),
-    _Plot(KINDS, Following._held_back),
-    _Plot(KINDS, Following._written_wrongly),
-    _Plot(KINDS, Following._by_people),
+    _Plot(KINDS, Following._anything, OTHER_KINDS),
+    _Plot(KINDS, Following._comes_again, OTHER_KINDS),
+    _Plot(KINDS, Following._held_back, OTHER_KINDS),
+    _Plot(KINDS, Following._written_wrongly, OTHER_KINDS),
+    _Plot(KINDS, Following._by_people, OTHER_KINDS[:1]),  # nobody but us makes the values of `generated`
     _Plot((*KINDS[:2], KINDS[3]), Following._turned),  # else the new leader does not know the other role's password
 )

@@ -30,6 +30,8 @@ class Promise(StrEnum):
     OTHERS = "nothing planted is believed, and nothing of others' taken away"
     TIDY = "nothing staged stays readable, nothing old stays alive"
     RECORDED = "nothing is done to the vault or a provider before a record says that it will be"
+    TAKEN = "each refresh target is asked to take the latest version, at no price; nobody else is, and none for ever"
+    UNREAD = "no old credential ends while a reader is known to hold it, and none waits for nobody"
     HISTORY = "the history is whole and in order"
     SECRET = "no value in an outcome, a history or a log"
 

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rotation.engine.fence import Limits
+from rotation.engine.unread import PATIENCE_S
 from rotation.errors import RotationError, Throttled, Unreachable
 from tests.fakes import FakeClock
 
 LIMITS = Limits()
 CALL_LIMITS_S = {
     **dict.fromkeys(("get", "versions", "list", "set", "set_enabled", "set_tags"), LIMITS.vault_call),
-    **dict.fromkeys(("change", "login"), LIMITS.provider_call),
+    **dict.fromkeys(("change", "login", "refresh"), LIMITS.provider_call),
+    "readers": PATIENCE_S,
     "bind": LIMITS.ledger_call,
 }
 NEVER_FAILS = frozenset({"release", "rest"})

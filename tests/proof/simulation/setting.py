@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from rotation.engine.engine import Engine, EngineDependencies
 from rotation.errors import Unusable
@@ -72,6 +73,15 @@ class WatchedVault(InMemoryVault):
 
 
 @dataclass
+class Also:
+    """What some stories have besides. terms: of the rule. parts: of the engine. listeners: they have a hook, too."""
+
+    terms: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, Any] = field(default_factory=dict)
+    listeners: list[Any] = field(default_factory=list)
+
+
+@dataclass
 class Setting:
     """One secret of a kind in `KINDS`; offset: by how much the vault's clock is ahead of ours."""
 
@@ -80,6 +90,7 @@ class Setting:
     offset: timedelta
     window: Window | None
     on_unstage: Callable[[Secret], None]
+    also: Also = field(default_factory=Also)
     time: FakeClock = field(default_factory=lambda: FakeClock(THURSDAY - timedelta(days=30)))
 
     def __post_init__(self) -> None:
@@ -99,13 +110,25 @@ class Setting:
             min_interval=timedelta(),
             jitter_percent=0,
             window=self.window,
+            **self.also.terms,
         )
         self._set_up(services)
         targets = tuple(parse_target(target) for target in self.provider.targets)
-        rule = Rule(tuple(self.vaults), ("orders*",), tuple(self.rotators), self.terms, targets)
-        self.policy = Policy((rule,))
-        parts = EngineDependencies(self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.rng)
-        self.engine = Engine(parts)
+        self.deploy(Rule(tuple(self.vaults), ("orders*",), tuple(self.rotators), self.terms, targets))
+
+    def deploy(self, *rules: Rule) -> None:
+        """Another policy is deployed: it holds for runs that begin later."""
+        self.policy = Policy(rules)
+        self.dependencies = EngineDependencies(
+            self.vaults, self.ledger, self.policy, self._built, self.time.clock, self.rng, **self.also.parts
+        )
+        self.engine = Engine(self.dependencies)
+
+    def with_terms(self, rule: Rule, **terms: Any) -> Rule:
+        """The same rule on other terms."""
+        fields = {name: getattr(rule.terms, name) for name in type(rule.terms).__annotations__}
+        kept = type(rule.terms)(**(fields | terms))
+        return Rule(rule.vaults, rule.secrets, rule.rotators, kept, rule.targets)
 
     def _set_up(self, _services: RotatorDependencies) -> None:
         self.rotators = {self.rotator: self.provider.rotator}
@@ -157,5 +180,5 @@ class Setting:
     def listen(self, hook: Hook) -> None:
         """Have every call of every part wait for `hook`."""
         self.ledger.hook = self.provider.hook = hook
-        for vault in self.vaults.values():
-            vault.hook = hook
+        for one in (*self.vaults.values(), *self.also.listeners):
+            one.hook = hook

@@ -1,5 +1,6 @@
 """One story: a setting, up to four engines, faults, an owner who acts by hand, and what must hold in the end."""
 
+import itertools
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -7,16 +8,20 @@ from datetime import timedelta
 
 from rotation.engine.sweep import Sweeper
 from rotation.errors import RotationError, Transient
+from rotation.ledger.history import History
 from rotation.model import Adopt, Force, Reason, Result, RotationRequest, Secret
 from rotation.policy.windows import parse_window
-from tests.proof.simulation.promises import Facts, Promise, Promises, Violation
+from tests.proof.simulation.audited import AuditLog
+from tests.proof.simulation.promises import GRACE, Facts, Promise, Promises, Violation
 from tests.proof.simulation.providers import FOUL, Weather
+from tests.proof.simulation.pushed import Pushed, check_changes_nothing
 from tests.proof.simulation.scheduler import Plan, Scheduler
-from tests.proof.simulation.setting import KINDS, NAME, REF, STAGED, Setting
+from tests.proof.simulation.setting import KINDS, NAME, REF, STAGED, THURSDAY, Also, Setting
 
 # Hours from sweep to sweep: those near the end of 72 hours tell one clock from another.
 NEAR_THE_GRACE_PERIODS_END = (32, 32, 1, 1, 1, 1, 1, 1, 1, 25, 25, 25, 25, 50)
 PAST_THE_GRACE_PERIOD = (60, 25, 25, 60)
+SHARE = 0.2  # of the stories that have refresh targets
 DELIVERIES_S = (31.0, 62.0)  # how long a message waits in the queue before each time that it comes again
 
 
@@ -26,16 +31,25 @@ class Story:
 
     seed: int
     facts: Facts = field(default_factory=Facts)
+    pushed: Pushed | None = None
+    audited: AuditLog | None = None
+    failed: bool = False  # the last request
 
     async def run(self) -> None:
         """Raises Violation."""
         self._set_up()
         with self.world.provider.simulated():
             await self._run()
+        if self.pushed is not None and self.seed % 3 == 0:
+            await check_changes_nothing(self.world.kind, self.offset, self.seed)
 
     async def _run(self) -> None:
         await self.world.start()
         self.facts.first = frozenset(version.version for version in self.world.versions)
+        if self.pushed is not None:
+            await self.pushed.begin(self.world)
+        if self.audited is not None:
+            self.audited.begin(self.world)
         self.world.listen(self.scheduler.hook)
         self.world.provider.on_change = self._changing
         self.world.vault.on_write = self.promises.recorded.written
@@ -44,8 +58,11 @@ class Story:
         if self.facts.act:
             self.scheduler.add(f"owner: {self.facts.act}", self.random.uniform(0, 60), self._by_hand)
         await self.scheduler.run()
+        self._quiet_begins()
         await self._settle()
         self.promises.check_end()
+        if self.pushed is not None and not self.failed:
+            self.pushed.check_end()
         await self._check_goes_on()
 
     # the beginning
@@ -56,7 +73,15 @@ class Story:
         self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
         # On Thursday at midnight, when it all begins, the window is open for ten minutes.
         window = parse_window("Thu,Sat 00:00-00:10 UTC") if rng.random() < 0.2 else None
-        self.world = Setting(kind, rng, self.offset, window, self._unstaged)
+        also = Also()
+        self.pushed = Pushed.drawn(f"{self.seed}", SHARE, self.facts.told, THURSDAY)
+        if self.pushed is not None:
+            self.pushed.add_to(also)
+            self.pushed.at_once = self._add_message
+        self.audited = AuditLog.drawn(f"{self.seed}", SHARE, kind, self.facts.told, self.offset)
+        if self.audited is not None:
+            self.audited.add_to(also)
+        self.world = Setting(kind, rng, self.offset, window, self._unstaged, also)
         self.promises = Promises(self.world, self.facts)
         self.plan = Plan(
             kills=rng.choice((0, 0, 1, 2)),
@@ -68,8 +93,36 @@ class Story:
         self.facts.act = rng.choice(self.world.provider.acts) if rng.random() < 0.4 else None
         self.again = False
         self.facts.told.append(f"{kind}, {self.plan}, {self.facts.act} by hand, offset {self.offset}")
-        check, told = self.promises.check_always, self.facts.told
+        check, told = self._check_always, self.facts.told
         self.scheduler = Scheduler(rng, self.world.time, self.plan, check, self._outage, told)
+
+    def _check_always(self) -> None:
+        self.promises.check_always()
+        if self.audited is not None and not self.facts.disturbed:
+            self.audited.check_always()
+
+    def _check_waits_for_nobody(self) -> None:
+        if self.audited is None or self.facts.disturbed:
+            return
+        versions, now = self.world.versions, self.world.vault._clock.now()
+        history = History(self.world.ledger.records(REF))
+        known = history.versions()
+        left = history.unretired(known.get(versions[-1].version, ""))
+        ends = itertools.pairwise(versions)
+        in_grace = {known.get(one.version) for one, after in ends if now < after.created_on + GRACE}
+        self.audited.check_waits_for_nobody(frozenset(left - in_grace))
+
+    def _quiet_begins(self) -> None:
+        """No run meets another any more."""
+        if self.pushed is not None:
+            self.pushed.at_rest, self.pushed.at_once = True, None
+            self.pushed.deploy_another()
+
+    def _add_message(self, request: RotationRequest, after_s: int) -> None:
+        async def work() -> None:
+            await self._deliver(request)
+
+        self.scheduler.add(f"message {request.reason}", after_s, work)
 
     def _changing(self, slot: str) -> None:
         self.facts.changed.append(slot)
@@ -129,6 +182,7 @@ class Story:
 
     async def _ask(self, request: RotationRequest) -> Result | None:
         self.facts.told.append(f"{self.world.time.monotonic():.1f} {request.actor} asks ({request.reason})")
+        before, self.failed = len(self.world.ledger.records(request.ref)), True
         try:
             outcome = await self.world.engine.handle(request)
         except RotationError as error:
@@ -136,7 +190,9 @@ class Story:
             self.again = isinstance(error, Transient)
             self.facts.told.append(f"{request.actor}: {type(error).__name__} {error.message}")
             return None
-        self.facts.last = outcome.detail
+        self.failed, self.facts.last = False, outcome.detail
+        if self.pushed is not None:
+            self.pushed.heard(outcome, before)
         self.facts.told.append(f"{request.actor}: {outcome.result} {outcome.detail}")
         return outcome.result
 
@@ -170,9 +226,7 @@ class Story:
         """Faults are over; sweeps come as they do."""
         for minutes in (2, 31, 31, 31, 61, 61):
             self.world.time.ahead(minutes=minutes)
-            await self._sweep()
-            await self._do_as_told()
-            self.promises.check_always()
+            await self._quiet_sweep()
         self.promises.check_settled()
         await self._days_pass(NEAR_THE_GRACE_PERIODS_END)
 
@@ -193,11 +247,22 @@ class Story:
                 await world.write(world.provider.working())
                 self.facts.last = ""
 
+    async def _quiet_sweep(self) -> None:
+        for request in self.pushed.delivered() if self.pushed is not None else ():
+            await self._ask(request)
+        self.failed = False
+        await self._sweep()
+        if self.pushed is not None and not self.failed:
+            self.pushed.check_caught_up()
+        if not self.failed:
+            self._check_waits_for_nobody()
+        await self._do_as_told()
+        self._check_always()
+
     async def _days_pass(self, hours_between: Sequence[int]) -> None:
         for hours in hours_between:
             self.world.time.ahead(hours=hours)
-            await self._sweep()
-            await self._do_as_told()
+            await self._quiet_sweep()
             if hours == 1:  # a copy of a sweep's message that comes late
                 await self._ask(RotationRequest(REF, self.world.latest.version, Reason.SWEEP, "late-copy"))
             self.promises.check_always()
@@ -218,6 +283,8 @@ class Story:
             result = await self._ask(request)
         if self.promises.blocked:
             return
+        if self.pushed is not None and not self.failed:
+            self.pushed.check_end()
         if result not in {Result.ROTATED, Result.REPAIRED, Result.RESUMED} or not self.world.works(self.world.latest):
             raise Violation(Promise.WORKS, f"a rotation in the end came to {result}: {self.facts.last}")
         await self._days_pass(PAST_THE_GRACE_PERIOD)

@@ -9,7 +9,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 from tests.proof.rows import Row
-from tests.proof.simulation import bugs_of_followers, bugs_of_ownership, lockouts
+from tests.proof.simulation import bugs_of_followers, bugs_of_ownership, bugs_of_readers, bugs_of_refreshes, lockouts
 from tests.proof.simulation.bugs import BUGS
 from tests.proof.simulation.followed import Following
 from tests.proof.simulation.neighbours import Neighbours
@@ -24,6 +24,8 @@ _PLOT = 5  # of eight seeds, the one whose story follows a plot
 _FOLLOWED, _OF = 15, 24  # of twenty-four seeds, the one that tells of followers
 assert bugs_of_ownership, "on the list by being read"
 assert bugs_of_followers, "likewise"
+assert bugs_of_readers, "likewise"
+assert bugs_of_refreshes, "likewise"
 
 
 @dataclass(frozen=True, slots=True)
