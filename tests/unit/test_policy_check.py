@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 
 from app.bootstrap import load_policy
 from app.settings import from_environment
-from rotation.passwords import ALPHABETS
+from rotation.passwords import ALPHABETS, CLASSES
 from rotation.policy.check import main
 from rotation.policy.known import known_names
+from rotation.policy.rule_reader import PASSWORD_KEYS
 from rotation.rotators import ROTATORS
 
 ROOT = Path(__file__).parents[2]
@@ -100,9 +102,19 @@ def test_a_term_that_does_nothing_for_a_rotator_is_warned_of(
     assert "does nothing" not in capsys.readouterr().err
 
 
-def test_the_alphabets_stand_in_the_sample() -> None:
+def test_the_alphabets_and_classes_stand_in_the_sample() -> None:
     told = " ".join(line for line in (ROOT / "policy.toml").read_text("utf-8").splitlines() if line.startswith("#"))
-    assert not [name for name in ALPHABETS if f'"{name}"' not in told]
+    assert not [name for name in (*ALPHABETS, *CLASSES) if f'"{name}"' not in told]
+
+
+def test_the_page_says_what_a_password_may_be_and_its_example_is_sound(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "using.md").read_text("utf-8").partition("### A server that is particular")[2]
+    section = section.partition("\n## ")[0]
+    assert re.findall(r"^\| `([a-z]+)`", section, re.MULTILINE) == list(PASSWORD_KEYS)
+    assert not [name for name in (*ALPHABETS, *CLASSES) if f"`{name}`" not in section]
+    path = tmp_path / "policy.toml"
+    path.write_text(RULE + re.findall(r"```toml\n(.*?)```", section, re.DOTALL)[0], "utf-8")
+    assert main(["check", str(path)]) == 0
 
 
 # what a sound policy may mean otherwise than it says
