@@ -1,27 +1,21 @@
-"""Values made here: API keys and signing keys that no provider knows. Consumers of both sides read them from the vault.
-
-Nothing outside is changed. A new version is the new credential; the old one ends when the engine disables the versions
-that hold its slot, after the grace period in which verifiers accept both.
-"""
+"""Keys made here: API keys and signing keys that no provider knows. See `rotation.rotators.made_here`."""
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
 from rotation.errors import Rejected, Unusable
-from rotation.model import Applied, Credential, Draft, Job, Proof, RequestedAccess, Secret, SecretValue, Spec
-from rotation.ports import RotatorDependencies
+from rotation.model import Credential, Job, RequestedAccess, Secret, Spec
 from rotation.rotators.bare import has_the_shape_of_a_key, other_thing
+from rotation.rotators.made_here import MadeHere
 
 KEY_BYTES = 32  # 256 bits, in every form but the longest
 LONG_KEY_BYTES = 64  # the key of HMAC-SHA-512, as long as its hash (RFC 7518, section 3.2)
-SLOT_LENGTH = 12
 
 _HEX = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
@@ -61,11 +55,8 @@ FORMS = {
 }
 
 
-class Generated:
-    """Each version is a slot of its own, named after the operation that made it."""
-
-    def __init__(self, services: RotatorDependencies) -> None:
-        self._services = services
+class Generated(MadeHere):
+    """A key alone."""
 
     def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         if spec.format is not None and spec.format not in FORMS:
@@ -77,24 +68,8 @@ class Generated:
         form = _form_of(secret.value.reveal(), spec)
         return RequestedAccess(targets=(), slots=(), current_slot=secret.version, form=form)
 
-    def draft(self, job: Job) -> Draft:
-        form = FORMS[_form_of(job.current.value.reveal(), job.spec)]
-        slot = hashlib.sha256(f"slot {job.operation_id}".encode()).hexdigest()[:SLOT_LENGTH]
-        return Draft(slot, SecretValue(form.make(self._services.random)))
-
-    async def apply(self, job: Job, draft: Draft) -> Applied:  # noqa: ARG002  the port's signature
-        assert draft.value is not None  # noqa: S101  every draft of ours has both
-        assert draft.slot is not None  # noqa: S101
-        return Applied(Credential(draft.value, draft.slot))
-
-    async def prove(self, job: Job) -> Proof:
-        """Nobody but the vault knows the value, so it is whatever the vault has it for."""
-        await self.verify(job, job.current)
-        return Proof(job.current.slot, None)
-
-    async def realm(self, job: Job, slot: str) -> str | None:  # noqa: ARG002  the port's signature
-        """Nobody holds it but the vault."""
-        return None
+    def new_value(self, job: Job) -> str:
+        return FORMS[_form_of(job.current.value.reveal(), job.spec)].make(self._services.random)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         """A value of the form that the tag names, or any that is not blank: nobody else can say what is right.
@@ -106,9 +81,6 @@ class Generated:
             raise Rejected("the value is blank")
         if job.spec.format is not None and not FORMS[job.spec.format].usable(text):
             raise Rejected(f"the value is no {job.spec.format}, as the tag format says")
-
-    async def retire(self, job: Job, slot: str) -> None:
-        """No provider holds it; the engine disables the versions."""
 
 
 def _form_of(text: str, spec: Spec) -> str:
