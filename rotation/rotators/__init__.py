@@ -118,7 +118,7 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
         ),
         "generated": Kind(
             _generated,
-            changes="an API key, hex, base64 or a signing key, made here",
+            changes="an API key, hex, base64, a signing key or a key file, made here",
             holders="reads the new version at its next read",
             targets=(),
             needs_slots=False,

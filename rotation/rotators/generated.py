@@ -12,6 +12,17 @@ from random import Random
 from rotation.errors import Rejected, Unusable
 from rotation.model import Credential, Job, RequestedAccess, Secret, Spec
 from rotation.rotators.bare import has_the_shape_of_a_key, other_thing
+from rotation.rotators.checksummed_key import is_prefixed_key, like
+from rotation.rotators.key_pairs import (
+    PrivateKey,
+    as_openssh,
+    as_pkcs8,
+    ed25519_key,
+    is_openssh,
+    is_pkcs8,
+    p256_key,
+    rsa_key,
+)
 from rotation.rotators.made_here import MadeHere
 
 KEY_BYTES = 32  # 256 bits, in every form but the longest
@@ -23,15 +34,19 @@ _HEX_KEY = re.compile(r"[0-9a-fA-F]{64}")
 
 @dataclass(frozen=True, slots=True)
 class _Form:
-    """make: a new value. usable: whether a consumer who expects this form can read a value."""
+    """make: a new value for the present one. usable: whether a consumer who expects this form can read a value.
 
-    make: Callable[[Random], str]
+    is_file: a value is a key file, and so looks like one.
+    """
+
+    make: Callable[[Random, str], str]
     usable: Callable[[str], bool]
+    is_file: bool = False
 
 
-def generate_base64(length: int) -> Callable[[Random], str]:
+def generate_base64(length: int) -> Callable[[Random, str], str]:
     """Makes the base64 of `length` random bytes."""
-    return lambda random: base64.b64encode(random.randbytes(length)).decode()
+    return lambda random, _present: base64.b64encode(random.randbytes(length)).decode()
 
 
 def decoded_length(text: str) -> int:
@@ -42,16 +57,30 @@ def decoded_length(text: str) -> int:
         return 0
 
 
+def _file(
+    key: Callable[[Random], PrivateKey], form: Callable[[PrivateKey], str], is_one: Callable[[str], bool]
+) -> _Form:
+    return _Form(lambda random, _present: form(key(random)), is_one, is_file=True)
+
+
 FORMS = {
     # 43 characters that need no escaping in a URL or a header
     "api-key": _Form(
-        lambda random: base64.urlsafe_b64encode(random.randbytes(KEY_BYTES)).decode().rstrip("="),
+        lambda random, _present: base64.urlsafe_b64encode(random.randbytes(KEY_BYTES)).decode().rstrip("="),
         lambda text: text.isascii() and text.isprintable() and " " not in text,
     ),
-    "hex": _Form(lambda random: random.randbytes(KEY_BYTES).hex(), lambda text: _HEX.fullmatch(text) is not None),
+    "hex": _Form(
+        lambda random, _present: random.randbytes(KEY_BYTES).hex(), lambda text: _HEX.fullmatch(text) is not None
+    ),
     "base64": _Form(generate_base64(KEY_BYTES), lambda text: decoded_length(text) > 0),
     "signing-key-256": _Form(generate_base64(KEY_BYTES), lambda text: decoded_length(text) >= KEY_BYTES),
     "signing-key-512": _Form(generate_base64(LONG_KEY_BYTES), lambda text: decoded_length(text) >= LONG_KEY_BYTES),
+    "api-key-crc32": _Form(lambda random, present: like(present, random), is_prefixed_key),
+    "ssh-ed25519": _file(ed25519_key, as_openssh, is_openssh),
+    "ssh-rsa": _file(rsa_key, as_openssh, is_openssh),
+    "pem-ed25519": _file(ed25519_key, as_pkcs8, is_pkcs8),
+    "pem-p256": _file(p256_key, as_pkcs8, is_pkcs8),
+    "pem-rsa": _file(rsa_key, as_pkcs8, is_pkcs8),
 }
 
 
@@ -69,7 +98,8 @@ class Generated(MadeHere):
         return RequestedAccess(targets=(), slots=(), current_slot=secret.version, form=form)
 
     def new_value(self, job: Job) -> str:
-        return FORMS[_form_of(job.current.value.reveal(), job.spec)].make(self._services.random)
+        text = job.current.value.reveal()
+        return FORMS[_form_of(text, job.spec)].make(self._services.random, text)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         """A value of the form that the tag names, or any that is not blank: nobody else can say what is right.
@@ -91,7 +121,10 @@ def _form_of(text: str, spec: Spec) -> str:
     """
     other = other_thing(text)
     if spec.format is not None:
-        if other is not None or not FORMS[spec.format].usable(text):
+        form = FORMS[spec.format]
+        if form.is_file:
+            other = None  # which a file is, but for one whose form it is
+        if other is not None or not form.usable(text):
             raise Unusable(
                 f"the value is {other or 'another thing'} and no {spec.format}, which the tag format says it is, and "
                 "would be replaced whole: correct the tag, or keep the value in another secret",

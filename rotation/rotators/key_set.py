@@ -49,7 +49,7 @@ class KeySet:
         """
         for role, key in self.keys.items():
             if not is_sound(key):
-                raise _unusable(f"its numbers of the key that it has as {role} do not fit one another")
+                raise _unusable(f"the numbers of its key {role!r} do not fit one another")
 
     def following(self, algorithm: str, random: Random) -> KeySet:
         """The next key signs, the one that signed is kept, and a new next key of the algorithm is published.

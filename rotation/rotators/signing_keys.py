@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import Algorithm, ECAlgorithm, HMACAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.exceptions import PyJWTError
+
+from rotation.rotators.key_pairs import ed25519_key, p256_key, rsa_key
 
 Jwk = Mapping[str, str]
 
@@ -34,28 +36,17 @@ class Signing:
     curve: str | None = None
 
 
-def _rsa(_random: Random) -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=RSA_BITS)  # primes by OpenSSL's own randomness
-
-
-def _p256(random: Random) -> ec.EllipticCurvePrivateKey:
-    curve = ec.SECP256R1()
-    return ec.derive_private_key(random.randrange(1, curve.group_order), curve)
-
-
-def _ed25519(random: Random) -> ed25519.Ed25519PrivateKey:
-    return ed25519.Ed25519PrivateKey.from_private_bytes(random.randbytes(32))
-
-
 def _symmetric(length: int) -> Signing:
     return Signing("oct", frozenset({"k"}), HMACAlgorithm, lambda random: random.randbytes(length))
 
 
 # By the names of RFC 7518, section 3.1, and RFC 8037. A symmetric key is as long as its hash (RFC 7518, section 3.2).
 ALGORITHMS: Mapping[str, Signing] = {
-    "RS256": Signing("RSA", frozenset({"n", "e", "d", "p", "q", "dp", "dq", "qi"}), RSAAlgorithm, _rsa),
-    "ES256": Signing("EC", frozenset({"crv", "x", "y", "d"}), ECAlgorithm, _p256, "P-256"),
-    "EdDSA": Signing("OKP", frozenset({"crv", "x", "d"}), OKPAlgorithm, _ed25519, "Ed25519"),
+    "RS256": Signing(
+        "RSA", frozenset({"n", "e", "d", "p", "q", "dp", "dq", "qi"}), RSAAlgorithm, partial(rsa_key, bits=RSA_BITS)
+    ),
+    "ES256": Signing("EC", frozenset({"crv", "x", "y", "d"}), ECAlgorithm, p256_key, "P-256"),
+    "EdDSA": Signing("OKP", frozenset({"crv", "x", "d"}), OKPAlgorithm, ed25519_key, "Ed25519"),
     "HS256": _symmetric(32),
     "HS384": _symmetric(48),
     "HS512": _symmetric(64),

@@ -208,6 +208,9 @@ REFUSED: dict[str, Callable[[Rotator], str]] = {
     "a blank kid": edited(lambda one: one["keys"][0].update(kid=" ")),
     "a kid that is a number": edited(lambda one: one["keys"][0].update(kid=1)),
     "one kid twice": edited(lambda one: one["keys"][1].update(kid=one["keys"][0]["kid"]), keys=3),
+    "one kid in two roles": lambda _: json.dumps(
+        {"keys": [KEY, P256 | {"kid": KEY["kid"]}], "keyturn": {"signs": KEY["kid"], "next": KEY["kid"]}}
+    ),
     "a public half alone": edited(lambda one: one["keys"][0].pop("d")),
     "a public half among others": edited(lambda one: one["keys"][2].pop("d"), keys=3),
     "RSA without its primes": lambda _: json.dumps({"keys": [{n: t for n, t in RSA.items() if n != "p"}]}),
@@ -247,6 +250,9 @@ async def test_what_is_not_understood_is_refused_before_anything_changes(rotator
         lambda one: one["keys"][0].update(d=one["keys"][1]["d"]),
         lambda one: one["keys"][2].update(x=one["keys"][1]["x"]),
         lambda one: one["keys"][1].update(x=one["keys"][1]["x"][:-2]),
+        # Bits behind the last byte: strict readers refuse them.
+        lambda one: one["keys"][0].update(d=one["keys"][0]["d"] + "B"),
+        lambda one: one["keys"][2].update(d=ED25519["d"].removesuffix("A") + "B"),
     ],
 )
 async def test_halves_that_do_not_fit_are_rejected_and_never_carried_over(
