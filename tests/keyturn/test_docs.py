@@ -158,7 +158,7 @@ def test_the_manifests_for_aks_fit_together() -> None:
 
 
 def test_no_example_is_left_out() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 def secret_of(vault: PlayedVault) -> RotatingSecret:
