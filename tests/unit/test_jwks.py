@@ -103,6 +103,15 @@ def test_the_next_key_signs_the_one_that_signed_is_kept_and_the_one_before_goes(
     assert ED25519 not in third["keys"]
 
 
+def test_after_three_rotations_a_set_that_got_out_is_worth_nothing(rotator: Rotator) -> None:
+    whole = out = rotated(rotator, json.dumps(rotated(rotator, ONE)))
+    kept = []
+    for _ in range(3):
+        whole = rotated(rotator, json.dumps(whole))
+        kept.append(len([key for key in whole["keys"] if key in out["keys"]]))
+    assert kept == [2, 1, 0]
+
+
 def test_a_previous_key_stays_while_a_set_gets_its_first_next_one(rotator: Rotator) -> None:
     given = {"keys": [ED25519, P256], "keyturn": {"signs": ED25519["kid"], "previous": P256["kid"]}}
     first = rotated(rotator, given)
