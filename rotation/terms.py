@@ -52,10 +52,16 @@ class SecretValue:
 
 
 class PasswordRules(Frozen):
-    """How long and of which alphabet a new password is; see `rotation.passwords`."""
+    """How long and of which alphabet a new password is; see `rotation.passwords`.
+
+    exclude: characters that it must not have. require: classes of characters that it must have, such as "symbol"; none:
+    upper and lower case and digits, as far as the alphabet has them.
+    """
 
     length: int = 40
     alphabet: str = "url-safe"
+    exclude: str = ""
+    require: tuple[str, ...] = ()
 
 
 class Tls(StrEnum):

@@ -6,6 +6,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from rotation.errors import Misconfigured
 from rotation.frozen import Frozen
 from rotation.policy import ANY_SLOT, MAX_VALIDITY_DAYS, TWO, VERIFY_EVERY, Rule, RuleTerms
 from rotation.policy.table import Table
@@ -22,7 +23,7 @@ KEYS = (
     "followers", "retire", "max-grace-hours",
     "refresh",
 )  # fmt: skip
-PASSWORD_KEYS = ("length", "alphabet")
+PASSWORD_KEYS = ("length", "alphabet", "exclude", "require")
 SHORTEST_PASSWORD, LONGEST_PASSWORD = 16, 256
 
 _NAME = r"[A-Za-z0-9-]{1,127}"
@@ -213,7 +214,18 @@ def _password(table: Table, alphabets: Collection[str]) -> PasswordRules:
     inner = Table(values, (*table.place, "password"), table.problems, "password.")
     inner.refuse_unknown(PASSWORD_KEYS)
     default = PasswordRules()
-    return PasswordRules(
+    rules = PasswordRules(
         length=inner.number("length", SHORTEST_PASSWORD, LONGEST_PASSWORD, default.length),
         alphabet=inner.parsed("alphabet", lambda name: _one_of(name, alphabets)) or default.alphabet,
+        exclude=inner.text("exclude") or default.exclude,
+        require=inner.each("require", str),
     )
+    if rules.exclude or rules.require:
+        from rotation.passwords import check  # noqa: PLC0415  most rules have neither, as with pairs
+
+        try:
+            check(rules)
+        except Misconfigured as error:
+            key = str(error.field).removeprefix(inner.within)
+            table.problems.add((*inner.place, key), error.message)
+    return rules

@@ -72,17 +72,20 @@ class Table(Frozen):
         values = self.values.get(key)
         if values is None:
             if required:
-                self.problems.add(self.place, f"`{key}` is missing; a rule names its vaults, secrets and rotators")
+                self.problems.add(
+                    self.place, f"`{self.within}{key}` is missing; a rule names its vaults, secrets and rotators"
+                )
             return ()
         if not isinstance(values, list) or not values:
-            self.problems.add(place, f'`{key}` must be a list that is not empty, such as {key} = ["..."]')
+            message = f'`{self.within}{key}` must be a list that is not empty, such as {key} = ["..."]'
+            self.problems.add(place, message)
             return ()
         result = []
         for index, value in enumerate(values):
             try:
                 result.append((index, parse(text_of(value))))
             except ValueError as error:
-                self.problems.add((*place, index), f"`{key}` {value!a:.80}: {error}")
+                self.problems.add((*place, index), f"`{self.within}{key}` {value!a:.80}: {error}")
         return tuple(result)
 
 

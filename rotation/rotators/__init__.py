@@ -73,6 +73,12 @@ def _generated(services: "RotatorDependencies") -> "Rotator":
     return Generated(services)
 
 
+def _jwks(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.jwks import Jwks  # noqa: PLC0415  imported when used
+
+    return Jwks(services)
+
+
 _POSTGRES_PORTS = (5432, 6432)  # the server's own, and PgBouncer's
 
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
@@ -112,8 +118,15 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
         ),
         "generated": Kind(
             _generated,
-            changes="an API key, hex, base64 or a signing key, made here",
+            changes="an API key, hex, base64, a signing key or a key file, made here",
             holders="reads the new version at its next read",
+            targets=(),
+            needs_slots=False,
+        ),
+        "jwks": Kind(
+            _jwks,
+            changes="a JSON Web Key Set: the next key signs, a new next key is published",
+            holders="still verifies: it knows the key that signs now, which was published one rotation before",
             targets=(),
             needs_slots=False,
         ),

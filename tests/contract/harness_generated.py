@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from functools import partial
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from rotation.model import Admin, Credential, Endpoints, Login, Secret, SecretValue, Spec, Tls
 from rotation.ports import Rotator, RotatorDependencies, TokenProvider
@@ -34,15 +36,16 @@ class GeneratedHarness:
     admin_login: Login | None = None
     earlier: Sequence[Credential] = ()
 
-    def __init__(self, form: str | None) -> None:
+    def __init__(self, form: str | None, first: str = "00112233445566778899aabbccddeeff" * 4) -> None:
         self.rotator: Rotator = ROTATORS["generated"].build(SERVICES)
         self._form = form
+        self._value = first
 
     async def fresh(self) -> tuple[Spec, Secret]:
-        return make_spec("generated", form=self._form), make_secret("00112233445566778899aabbccddeeff" * 4)
+        return make_spec("generated", form=self._form), make_secret(self._value)
 
     async def works(self, value: SecretValue, slot: str) -> bool:
-        return len(value.reveal()) >= 43 and bool(slot)
+        return len(value.reveal()) >= 41 and bool(slot)
 
     def wrong(self, value: SecretValue) -> SecretValue:
         return SecretValue(" " * len(value.reveal()))
@@ -66,10 +69,17 @@ class GeneratedHarness:
 
 @contextlib.asynccontextmanager
 async def _opened(form: str | None, _request: pytest.FixtureRequest) -> AsyncIterator[Harness]:
-    yield GeneratedHarness(form)
+    yield GeneratedHarness(form, *filter(None, [FIRST.get(form or "")]))
 
 
+_KEY = ed25519.Ed25519PrivateKey.generate()
+FIRST = {
+    "api-key-crc32": "acme_live_" + "00112233445566778899" * 2,
+    "ssh-ed25519": _KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode(),
+    "pem-p256": _KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode(),
+}
 HARNESSES: Mapping[str, Variant] = {
     "generated": Variant(GeneratedHarness.traits, partial(_opened, None)),
     "generated-base64": Variant(GeneratedHarness.traits, partial(_opened, "base64")),
+    **{f"generated-{form}": Variant(GeneratedHarness.traits, partial(_opened, form)) for form in FIRST},
 }

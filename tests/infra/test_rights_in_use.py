@@ -10,6 +10,7 @@ import pytest
 
 from local.rights import LOG_SETTING
 from local.stack import Stack
+from tests.contract.harness_jwks import P256
 from tests.e2e.deployment import Deployment, opened
 from tests.rights_used import ledger_calls, read
 
@@ -62,7 +63,8 @@ async def rotate_all(app: Deployment) -> None:
     tags = {"rotator": "entra-app-secret", "target": APPLICATION, "slot": first["keyId"]}
     await app.put("app-1", first["secretText"], tags)
     await app.put("made-1", "0" * 64, {"rotator": "generated", "format": "hex"})
-    for name in ("place-1", "turns-1", "key-1", "app-1", "made-1"):
+    await app.put("made-2", json.dumps({"keys": [P256]}), {"rotator": "jwks"})
+    for name in ("place-1", "turns-1", "key-1", "app-1", "made-1", "made-2"):
         for query in ({}, {"force": "grace"}):
             answer = await app.rotate(name, **query)
             assert answer.json["outcome"] == "rotated", answer.text

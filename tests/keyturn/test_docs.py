@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jwt
 import psycopg
 import pytest
 import yaml
@@ -14,6 +17,8 @@ import yaml
 import keyturn
 from keyturn import RotatingSecret
 from local.azurite import LocalAzurite
+from rotation.rotators.key_set import read
+from rotation.rotators.signing_keys import new_key
 from tests.integration.postgres_fixtures import Owner, running
 from tests.keyturn.played import PlayedVault, Time
 from tests.keyturn.redis_server import Cache
@@ -112,6 +117,23 @@ def test_in_the_recipe_a_refused_login_is_tried_again_and_nothing_else_is(
         assert asked == ["the-old-password"]
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
+def test_tokens_are_signed_with_the_key_that_signs_and_the_public_half_has_nothing_else_of_it(algorithm: str) -> None:
+    source = random.Random(4)
+    keys = read(json.dumps({"keys": [dict(new_key(algorithm, source))]})).following(algorithm, source)
+    page = run("def public_half(")
+    token = page["sign"]({"sub": "orders"}, keys.text())
+    served = page["public_half"](keys.text())
+    assert not [text for text in keys.private_texts() if text in json.dumps(served)]
+    assert len(jwt.PyJWKSet.from_dict(served).keys) == 2
+    after = page["public_half"](keys.following(algorithm, source).text())
+    for known in (served, after):
+        key = jwt.PyJWKSet.from_dict(known)[jwt.get_unverified_header(token)["kid"]]
+        assert jwt.decode(token, key, [algorithm]) == {"sub": "orders"}
+    symmetric = read(json.dumps({"keys": [dict(new_key("HS256", source))]}))
+    assert page["public_half"](symmetric.text()) == {"keys": []}
+
+
 def test_the_example_for_the_start_names_what_the_library_has(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[tuple[tuple[str, ...], str]] = []
     monkeypatch.setattr(keyturn, "require", lambda *names, vault: asked.append((names, vault)))
@@ -136,7 +158,7 @@ def test_the_manifests_for_aks_fit_together() -> None:
 
 
 def test_no_example_is_left_out() -> None:
-    assert len(EXAMPLES) == 7
+    assert len(EXAMPLES) == 8
 
 
 def secret_of(vault: PlayedVault) -> RotatingSecret:

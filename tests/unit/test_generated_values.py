@@ -152,10 +152,15 @@ def test_a_key_alone_is_claimed_with_its_form(rotator: Rotator, form: str | None
 
 @pytest.mark.parametrize("form", FORMS)
 def test_whatever_is_made_here_can_be_replaced_again_with_the_tag_and_without(rotator: Rotator, form: str) -> None:
-    for _ in range(200):
-        made = make_secret(FORMS[form].make(SERVICES.random))
+    is_file = FORMS[form].is_file
+    for _ in range(2 if is_file else 200):
+        made = make_secret(FORMS[form].make(SERVICES.random, "acme_begin"))
         assert rotator.requested_access(make_spec("generated", form=form), made).form == form
-        assert rotator.requested_access(make_spec("generated"), made).form
+        if is_file:
+            with pytest.raises(Unusable, match="a PEM block"):
+                rotator.requested_access(make_spec("generated"), made)
+        else:
+            assert rotator.requested_access(make_spec("generated"), made).form
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,10 @@ import pytest
 
 from app.bootstrap import load_policy
 from app.settings import from_environment
-from rotation.passwords import ALPHABETS
+from rotation.passwords import ALPHABETS, CLASSES
 from rotation.policy.check import main
 from rotation.policy.known import known_names
+from rotation.policy.rule_reader import PASSWORD_KEYS
 from rotation.rotators import ROTATORS
 
 ROOT = Path(__file__).parents[2]
@@ -46,7 +48,7 @@ def test_every_mistake_is_one_line_on_stderr_and_the_answer_is_2(
     assert shown.out == ""
     lines = shown.err.splitlines()
     assert [line.split(" ")[0] for line in lines] == [f"{path}:4:"] * 3 + [f"{path}:5:"]
-    assert any("generated, postgres, postgres-alternating" in line for line in lines)
+    assert any("generated, jwks, postgres, postgres-alternating" in line for line in lines)
 
 
 @pytest.mark.parametrize("arguments", [(), ("check",), ("load", "x"), ("check", "x", "y")])
@@ -66,7 +68,7 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     known = known_names()
     assert set(known.rotators) == set(ROTATORS)
     assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
-    assert set(known.needs_target) == set(ROTATORS) - {"generated"}
+    assert set(known.needs_target) == set(ROTATORS) - {"generated", "jwks"}
     assert set(known.takes_turns) == {"postgres-alternating"}
     assert set(known.logs_in) == {"postgres", "postgres-alternating"}
     assert known.ports == dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432))
@@ -102,9 +104,19 @@ def test_a_term_that_does_nothing_for_a_rotator_is_warned_of(
     assert "does nothing" not in capsys.readouterr().err
 
 
-def test_the_alphabets_stand_in_the_sample() -> None:
+def test_the_alphabets_and_classes_stand_in_the_sample() -> None:
     told = " ".join(line for line in (ROOT / "policy.toml").read_text("utf-8").splitlines() if line.startswith("#"))
-    assert not [name for name in ALPHABETS if f'"{name}"' not in told]
+    assert not [name for name in (*ALPHABETS, *CLASSES) if f'"{name}"' not in told]
+
+
+def test_the_page_says_what_a_password_may_be_and_its_example_is_sound(tmp_path: Path) -> None:
+    section = (ROOT / "docs" / "using.md").read_text("utf-8").partition("### A server that is particular")[2]
+    section = section.partition("\n## ")[0]
+    assert re.findall(r"^\| `([a-z]+)`", section, re.MULTILINE) == list(PASSWORD_KEYS)
+    assert not [name for name in (*ALPHABETS, *CLASSES) if f"`{name}`" not in section]
+    path = tmp_path / "policy.toml"
+    path.write_text(RULE + re.findall(r"```toml\n(.*?)```", section, re.DOTALL)[0], "utf-8")
+    assert main(["check", str(path)]) == 0
 
 
 # what a sound policy may mean otherwise than it says

@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, timedelta
 from pathlib import Path
+from string import ascii_letters
 
 import pytest
 from hypothesis import given, settings
@@ -224,6 +225,18 @@ def test_rules_may_be_written_as_one_array() -> None:
         ("password = { length = 257 }", "16 to 256"),
         ('password = { alphabet = "emoji" }', "url-safe"),
         ("password = { lenght = 40 }", "write `length`"),
+        ("password = { exclude = 5 }", "`password.exclude` must be text"),
+        ('password = { require = "symbol" }', "`password.require` must be a list"),
+        ("password = { require = [] }", "`password.require` must be a list"),
+        ("password = { require = [1] }", "`password.require` 1: this must be text"),
+        ('password = { require = ["vowel"] }', "some of upper, lower, digit, symbol"),
+        ('password = { require = ["digit", "digit"] }', "each once"),
+        ('password = { exclude = "-_", require = ["symbol"] }', "no symbol is left in the alphabet url-safe"),
+        ('password = { exclude = "-_", require = ["symbol"] }', "exclude fewer"),
+        (
+            f'password = {{ length = 16, exclude = "{ascii_letters}" }}',
+            "leaves 57 bits of randomness, fewer than 16 hex",
+        ),
         ('tls = "require"', "disable, verify-full"),
         ("tls = false", "text in quotes"),
         ('target = ["db.example.com"]', "write `targets`"),
@@ -421,6 +434,13 @@ def test_load_hands_on_what_rules_must_list(tmp_path: Path) -> None:
         load(path, Known(KNOWN, takes_turns=("postgres-alternating",)))
     path.write_text(SOUND + 'password = { alphabet = "hex" }\n', "utf-8")
     assert load(path, Known(KNOWN, alphabets=("hex",))).rules[0].terms.password.alphabet == "hex"
+
+
+def test_a_rule_says_which_characters_a_password_must_and_must_not_have(tmp_path: Path) -> None:
+    path = tmp_path / "p.toml"
+    path.write_text(SOUND + 'password = { exclude = "0O1lI", require = ["digit", "symbol"] }\n', "utf-8")
+    password = load(path, Known(KNOWN)).rules[0].terms.password
+    assert password == PasswordRules(40, "url-safe", "0O1lI", ("digit", "symbol"))
 
 
 def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rotation.rotators import ROTATORS
+
 REFUSALS = frozenset({"denied", "unusable", "malformed", "not_found", "ignored"})
 
 
@@ -25,7 +27,7 @@ class Seen:
     def broken(self) -> bool:
         """Whether the identity was led where it must not go; of a control, whether it went nowhere at all."""
         if self.kind == "control":
-            return self.canaries > 0 or (self.permitted == 0) != (self.rotator == "generated")
+            return self.canaries > 0 or (self.permitted == 0) != (not ROTATORS[self.rotator].targets)
         if self.kind == "planted":
             return self.canaries > 0 or any("127.0.0.1" not in event for event in self.python)
         quiet = not self.python and not self.permitted and not self.canaries and not self.tokens

@@ -52,7 +52,7 @@ targets = ["{APPLICATION}"]
 [[rule]]
 vaults = ["kv"]
 secrets = ["*", "!pg-admin"]
-rotators = ["generated"]
+rotators = ["generated", "jwks"]
 """
 
 

@@ -104,7 +104,7 @@ READINGS = (
         {}, {}, {"format": "azure-storage"}, {"format": "json"}, {"format": "plain"})),
     *(Reading("entra-app-secret", {"target": inputs.APPLICATION} | told) for told in (
         {}, {}, {"format": "json"}, {"format": "plain"}, {"format": "key-value"})),
-    Reading("generated", {}), *(Reading("generated", {"format": name}) for name in FORMS),
+    Reading("jwks", {}), Reading("generated", {}), *(Reading("generated", {"format": name}) for name in FORMS),
     Reading("postgres", {}), Reading("postgres", {}), Reading("postgres", TARGETED), Reading("postgres", TARGETED),
     Reading(ADMINISTRATOR, {}), Reading(OLDER, {}), Reading(OLDER, TARGETED),
 )  # fmt: skip

@@ -53,7 +53,7 @@ tls = "disable"
 [[rule]]
 vaults = ["{VAULT}"]
 secrets = ["hostile-*"]
-rotators = ["storage-key", "entra-app-secret", "generated"]
+rotators = ["storage-key", "entra-app-secret", "generated", "jwks"]
 targets = ["{ACCOUNT}", "{inputs.APPLICATION}"]
 min-interval-hours = 0
 """

@@ -106,7 +106,7 @@ def _claim(one: tuple[str, str, dict[str, str]]) -> bool:
     except RotationError as error:
         told_well(error)
         return False
-    assert access.targets or name == "generated", "nothing was asked for"
+    assert access.targets or not ROTATORS[name].targets, "nothing was asked for"
     assert {target.lower() for target in access.targets} <= EXACTLY, "a target that no rule names is permitted"
     assert set(access.slots) <= set(inputs.PERMITTED_SLOTS), "a slot that no rule names is permitted"
     return True

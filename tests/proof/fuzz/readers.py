@@ -185,7 +185,7 @@ def _alone(hostile: Hostile, secret: Secret, spec: Spec, rotator: Rotator, datab
 
     def latest() -> None:
         access = rotator.requested_access(spec, secret)
-        if hostile.rotator != "generated":  # which no form has
+        if ROTATORS[hostile.rotator].targets:  # what is made here has no form
             form = read(value, spec.format if spec.format in FORMATS else None)
             client_ids(form)
             form.with_login(NEW, "b" if form.user_places else None)

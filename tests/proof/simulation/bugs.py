@@ -170,7 +170,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("write fence removed", seed=14)
+@bug("write fence removed", seed=285)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     async def write(_self: Fence, call: Any, limit: float, whom: str, _others: Any = ()) -> Any:
@@ -180,7 +180,7 @@ def _() -> Iterator[None]:
         yield
 
 
-@bug("not re-read under the lease", seed=1526)
+@bug("not re-read under the lease", seed=3040)
 @contextlib.contextmanager
 def _() -> Iterator[None]:
     handle, read = Engine._handle, Run.read
@@ -211,7 +211,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_handle", handle)
 
 
-@bug("open operation held back by the window", seed=36)
+@bug("open operation held back by the window", seed=72)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._under_lease
 
@@ -225,7 +225,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Engine, "_under_lease", under_lease)
 
 
-@bug("latest not verified when foreign or unfinished", seed=990)
+@bug("latest not verified when foreign or unfinished", seed=18154)
 def _() -> AbstractContextManager[Any]:
     whole = Engine._proven
 
@@ -303,7 +303,7 @@ def _() -> AbstractContextManager[Any]:
     )
 
 
-@bug("grace by the local clock", seed=18)
+@bug("grace by the local clock", seed=22)
 def _() -> AbstractContextManager[Any]:
     whole = retirement.retire_due
 
@@ -357,7 +357,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Alternating, "retire", retire)
 
 
-@bug("apply dropping an orphan", seed=374)
+@bug("apply dropping an orphan", seed=42)
 def _() -> AbstractContextManager[Any]:
     whole = EntraAppSecret.apply
 
@@ -414,12 +414,12 @@ def _() -> AbstractContextManager[Any]:
     return _unannounced(AboutTo.UNSTAGE)
 
 
-@bug("a repair published without a record", seed=64)
+@bug("a repair published without a record", seed=352)
 def _() -> AbstractContextManager[Any]:
     return _unannounced(AboutTo.PUBLISH)
 
 
-@bug("a staged value enabled without a record", seed=1376)
+@bug("a staged value enabled without a record", seed=1844)
 def _() -> AbstractContextManager[Any]:
     return _unannounced(AboutTo.READ_STAGED)
 

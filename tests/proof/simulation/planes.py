@@ -18,6 +18,7 @@ from rotation.ports import Rotator, RotatorDependencies
 from rotation.rotators import ROTATORS
 from rotation.rotators.azure import entra_app_secret, storage_key
 from rotation.rotators.azure.rest import ApiClient, ApiResponse
+from rotation.rotators.signing_keys import new_key
 from tests.fakes import Hook, no_hook
 from tests.proof.simulation.providers import Watcher, Weather, no_watcher
 
@@ -353,3 +354,18 @@ class Nobody(_Planes):
 
     def simulated(self) -> Context[None]:
         return nullcontext()
+
+
+class KeySets(Nobody):
+    """Sets of signing keys of the app's rotator `jwks`: each is moved on by one place."""
+
+    def __init__(self, services: RotatorDependencies, rng: random.Random) -> None:
+        super().__init__(services, rng)
+        self.rotator: Rotator = ROTATORS["jwks"].build(services)
+        self.tags = {"rotator": "jwks"}
+
+    def first(self) -> Sequence[SecretValue]:
+        return [SecretValue(json.dumps({"keys": [dict(new_key("EdDSA", self._dice))]}))]
+
+    def planted(self, _secret: Secret) -> SecretValue:
+        return self.first()[0]

@@ -30,6 +30,7 @@ PROVIDERS: Mapping[str, Callable[[str, RotatorDependencies, random.Random], Prov
     "storage-key": lambda _name, services, rng: planes.StorageAccount(services, rng),
     "entra-app-secret": lambda _name, services, rng: planes.Directory(services, rng),
     "generated": lambda _name, services, rng: planes.Nobody(services, rng),
+    "jwks": lambda _name, services, rng: planes.KeySets(services, rng),
 }
 KINDS = tuple(
     f"{name}{by}"

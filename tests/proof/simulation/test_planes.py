@@ -40,6 +40,9 @@ async def test_a_value_is_proven_to_be_whose_the_plane_has_it_for(
         await proven(plane, plane.planted(secret))
 
 
-async def test_a_value_that_nobody_made_is_the_slot_that_the_vault_has_it_for() -> None:
-    plane, secret = made(planes.Nobody, 1)
+@pytest.mark.parametrize("kind", [planes.Nobody, planes.KeySets])
+async def test_a_value_that_nobody_made_is_the_slot_that_the_vault_has_it_for(
+    kind: Callable[[RotatorDependencies, random.Random], Made],
+) -> None:
+    plane, secret = made(kind, 1)
     assert await proven(plane, secret.value) == "its own"
