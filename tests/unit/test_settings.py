@@ -171,6 +171,7 @@ def test_whatever_stops_the_start_is_told_where_the_functions_host_logs_it(
     See ParseErrorMessageAndLog in WorkerProcess.cs of Azure/azure-functions-host. The exception of a failed start
     stands nowhere above the host's level Debug.
     """
+    (tmp_path / "policy.toml").write_text("")
     with pytest.raises(Misconfigured) as refused:
         started(library, ENOUGH | dict(wrong), tmp_path)
     told = capsys.readouterr()
