@@ -27,6 +27,7 @@ def settings(more: Mapping[str, str], root: Path = Path()) -> Settings:
         ({"AzureWebJobsStorage__blobServiceUri": "https://stapp.blob.core.windows.net"}, "stapp"),
         ({"AzureWebJobsStorage__queueServiceUri": "https://stapp.queue.core.chinacloudapi.cn/"}, "stapp"),
         ({"AzureWebJobsStorage__queueServiceUri": "https://localhost:10001/devstoreaccount1"}, None),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://blobs.example.com"}, None),  # a name of its own, by a proxy
     ],
 )
 def test_the_app_knows_its_own_storage_account_by_a_name_or_by_an_address(
