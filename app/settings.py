@@ -171,8 +171,8 @@ def _storage_account(environment: Mapping[str, str]) -> str | None:
         return named
     for service in ("blob", "queue"):
         host = urlsplit(environment.get(f"AzureWebJobsStorage__{service}ServiceUri", "")).hostname or ""
-        account, dot, rest = host.partition(".")
-        if dot and rest.startswith(f"{service}."):
+        account, _, rest = host.partition(".")
+        if rest.startswith(f"{service}."):
             return account
     return None
 

@@ -71,8 +71,9 @@ async def test_a_call_that_is_given_up_does_not_end_the_building_that_others_wai
 async def test_that_http_is_closed_is_an_error_in_the_log_once(build: Any, caplog: pytest.LogCaptureFixture) -> None:
     running = lazy({"ROTATION_HTTP_AUTH": "entra"})
     await running.app()
-    await running.app()
     [line] = caplog.records
+    await running.app()
+    assert caplog.records == [line]
     assert (line.levelname, getattr(line, "keyturn.event")) == ("ERROR", "http_closed")
     assert "WEBSITE_AUTH_ENABLED" in line.getMessage()
     caplog.clear()
@@ -103,6 +104,13 @@ def test_one_in_a_vault_that_is_not_ours_stops_the_start(tmp_path: Path, secrets
     with pytest.raises(Misconfigured, match=r"^rule 1 of the policy: `refresh` names a secret of vault 'kv-b'") as told:
         policy_of(tmp_path, "kv-a", secrets, "kv-a")
     assert told.value.field == "ROTATION_POLICY"
+
+
+def test_a_refresh_target_that_needs_no_secret_may_stand_in_any_rule(tmp_path: Path) -> None:
+    site = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Microsoft.Web/sites/shop"
+    text = RULE.replace("VAULT", "kv-a").replace("HOOKS", f'{{ app-settings = "{site}" }}')
+    (tmp_path / "policy.toml").write_text(text)
+    assert load_policy(from_environment(ENOUGH, tmp_path)).rules[0].terms.refresh[0].secret is None
 
 
 def policy_of(root: Path, vault: str, secrets: list[str], vaults: str) -> Policy:

@@ -27,6 +27,7 @@ def settings(more: Mapping[str, str], root: Path = Path()) -> Settings:
         ({"AzureWebJobsStorage__blobServiceUri": "https://stapp.blob.core.windows.net"}, "stapp"),
         ({"AzureWebJobsStorage__queueServiceUri": "https://stapp.queue.core.chinacloudapi.cn/"}, "stapp"),
         ({"AzureWebJobsStorage__queueServiceUri": "https://localhost:10001/devstoreaccount1"}, None),
+        ({"AzureWebJobsStorage__blobServiceUri": "https://blobs.example.com"}, None),  # a name of its own, by a proxy
     ],
 )
 def test_the_app_knows_its_own_storage_account_by_a_name_or_by_an_address(
@@ -171,6 +172,7 @@ def test_whatever_stops_the_start_is_told_where_the_functions_host_logs_it(
     See ParseErrorMessageAndLog in WorkerProcess.cs of Azure/azure-functions-host. The exception of a failed start
     stands nowhere above the host's level Debug.
     """
+    (tmp_path / "policy.toml").write_text("")
     with pytest.raises(Misconfigured) as refused:
         started(library, ENOUGH | dict(wrong), tmp_path)
     told = capsys.readouterr()
