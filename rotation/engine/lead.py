@@ -143,7 +143,7 @@ class Followed:
         return all(name in found and self._is_still(found[name], version) for name, version in replaced.items())
 
     def _is_still(self, follower: Follower, version: str) -> bool:
-        """Nobody can read a follower that we can't read: until that passes it needs nothing."""
+        """One that can't be read can't be written either; what it holds is looked at once it can."""
         if follower.secret is None:
             return True
         return follower.secret.version == version and not (self.lead is not None and follower.has(self.lead))

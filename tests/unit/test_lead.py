@@ -136,3 +136,17 @@ def test_what_may_pass_by_itself_is_left_to_the_sweep_and_not_to_a_message_that_
     assert blocked.due
     assert blocked.until is not None
     assert blocked.until > NOW + timedelta(seconds=SOON_S)
+
+
+def test_what_was_to_be_replaced_waits_as_long_as_it_is_there_and_has_another_login() -> None:
+    """Of a follower that can't be read nobody knows; where nobody could look, it is taken to wait."""
+    behind = follower("postgresql://app:old-password@db.example/r")
+    by, was, name = lead(URI, ONE_ROLE), {str(REF): "f1"}, str(REF)
+    assert Followed(by, found=[behind]).waits(was)
+    assert Followed(found=[behind]).waits(was)
+    assert not Followed(by, found=[behind]).waits({name: "f0"})
+    assert not Followed(by, found=[follower(URI)]).waits(was), "it needs no other login any more"
+    assert not Followed(by, found=[behind]).waits({**was, "kv/gone": "g1"}), "one of two is gone"
+    assert Followed(by, found=[Follower(REF, unread="disabled")]).waits(was)
+    assert not Followed(by).waits(was)
+    assert Followed(failed=True).waits(was)

@@ -215,6 +215,25 @@ async def test_a_follower_that_needs_no_new_login_any_more_is_not_waited_for() -
         assert await world.swept() == [], deed
 
 
+async def test_after_a_kill_whoever_the_policy_names_by_then_is_asked() -> None:
+    world = await world_of(SITE)
+    await rotated_without(world)
+    (request,) = await world.sweep()
+
+    async def killed(when: str, call: str, name: str) -> None:
+        if (when, call, name) == ("before", "set", ELSEWHERE.name):
+            raise Killed
+
+    world.second.hook = killed
+    with pytest.raises(Killed):
+        await world.engine.handle(request)
+    world.second.hook = quiet
+    world.allow(refresh=(SITE, JOB))
+    world.time.ahead(hours=1)
+    await world.swept()
+    assert asked(world) == [SITE.name, SITE.name, JOB.name]
+
+
 async def test_nobody_is_asked_for_a_leader_that_is_not_proven_yet() -> None:
     world = await world_of(SITE, variant="in-place")
     first = world.latest.version
