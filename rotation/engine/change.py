@@ -27,6 +27,7 @@ from rotation.errors import (
     Refused,
     RotationError,
     Transient,
+    UnderWay,
 )
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import Step
@@ -94,8 +95,15 @@ class Change:
         except MovedElsewhere as moved:
             await run.give_up(secret, operation, draft.slot, moved.message)
             raise
-        except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
+        except NotYet as not_yet:  # the provider is not through, or what an earlier run made is not seen everywhere
+            if isinstance(not_yet, UnderWay) and not_yet.mark != draft.mark:
+                note = run.note(
+                    Step.APPLYING, operation, previous_version=secret.version, slot=draft.slot, grace_hours=grace
+                )
+                await run.append(replace(note, mark=not_yet.mark))  # no run waits; the next knows that it was begun
             return _deferred(not_yet, secret, slot, operation)
+        if applied.remark is not None:
+            run.remarks.append(applied.remark)
         credential = applied.credential
         remember(run.redactor, managed, credential.value)
         check_slot(managed, credential.slot)
@@ -155,7 +163,7 @@ class Change:
             await run.reserve_writes(1)
             _remind(run, job, managed, draft)
         else:
-            draft, staged_version = managed.rotator.draft(job), None
+            draft, staged_version = _with_mark(run, managed.rotator.draft(job), operation), None
             check_slot(managed, draft.slot)
             _check_bound(run, managed, asked, draft.slot)
             await self._following.ready(run, managed, draft, in_place=draft.slot == job.current.slot)
@@ -256,6 +264,12 @@ def _remind(run: Run, job: Job, managed: ManagedSecret, draft: Draft) -> None:
     """
     if draft.slot == job.current.slot:
         run.remind(managed.secret.version)
+
+
+def _with_mark(run: Run, draft: Draft, operation: str) -> Draft:
+    """What the provider makes already is not asked for anew."""
+    left = run.history.marked(operation, draft.slot)
+    return draft if left is None else replace(draft, mark=left.mark, since=left.at)
 
 
 def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:
