@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rotation.addresses import POSTGRES_SERVERS, STORAGE_ACCOUNTS
 from rotation.frozen import Frozen
+from rotation.rotators.azure.rows import ROWS
 
 if TYPE_CHECKING:
     from rotation.ports import Rotator, RotatorDependencies
@@ -29,6 +30,7 @@ class Kind(Frozen):
     takes_turns: a secret names two of the slots, so a rule that lists more must say which two (`pairs`).
     logs_in: it sets passwords at a server, so that a rule's `admin`, `password` and `tls` mean something.
     ports: those that a target without one permits; the first is what a value or a tag without one means.
+    row: it is a row of the table of Azure resources with two keys, which README has in one line.
     """
 
     build: "Callable[[RotatorDependencies], Rotator]"
@@ -39,6 +41,7 @@ class Kind(Frozen):
     takes_turns: bool = False
     logs_in: bool = False
     ports: tuple[int, ...] = ()
+    row: bool = False
 
 
 def _postgres(services: "RotatorDependencies") -> "Rotator":
@@ -59,6 +62,15 @@ def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
     return StorageKey(services)
+
+
+def _arm_key(name: str) -> "Callable[[RotatorDependencies], Rotator]":
+    def build(services: "RotatorDependencies") -> "Rotator":
+        from rotation.rotators.azure.arm_key import ArmKey  # noqa: PLC0415  imported when used
+
+        return ArmKey(ROWS[name], services)
+
+    return build
 
 
 def _entra_app_secret(services: "RotatorDependencies") -> "Rotator":
@@ -103,6 +115,17 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             targets=(STORAGE_ACCOUNTS,),
             needs_slots=False,
         ),
+        **{
+            name: Kind(
+                _arm_key(name),
+                changes=f"of the two keys of one {row.what}, the one that is not in use",
+                holders=_LIVES_ON,
+                targets=tuple(row.types),
+                needs_slots=False,
+                row=True,
+            )
+            for name, row in ROWS.items()
+        },
         "entra-app-secret": Kind(
             _entra_app_secret,
             changes="adds a client secret to an app registration",

@@ -61,23 +61,33 @@ class Form(Frozen):
 class Address(Frozen):
     """A host, its port, and settings behind commas, as StackExchange.Redis reads them: no quotes, names in any case.
 
-    hosts, port: as in `Form`. key: the name of the key's setting.
+    hosts, port, others: as in `Form`. key: the name of the key's setting.
     """
 
     hosts: tuple[str, ...]
     port: str
     key: str = "password"
+    others: tuple[str, ...] = ()
 
 
 class Switch(Frozen):
-    """What says that a resource takes no keys. property: its path, as `pick` reads it. off: the texts (of JSON, in
-    lower case) that say so. absent: whether it says so where it is not there. outermost: it is a property of the
-    resource that this one is within, so that reading it is a right on that one.
+    """What says that a resource takes no keys.
+
+    property: its path below `properties`, as `pick` reads it. off: the texts (of JSON, in lower case) that say so.
+    without: it is a list, and says so where this is not in it. outermost: it is a property of the resource that this
+    one is within, so that reading it is a right on that one.
     """
 
     property: str
     off: tuple[str, ...] = ("true",)
+    without: str = ""
     outermost: bool = False
+
+    def is_off(self, found: object) -> bool:
+        """Whether what stands there says so."""
+        if self.without:
+            return isinstance(found, list) and self.without not in found
+        return str(found).lower() in self.off
 
 
 class Keyed(Frozen):
