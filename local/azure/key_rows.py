@@ -20,6 +20,9 @@ def _base64(size: int) -> Callable[[], str]:
     return lambda: base64.b64encode(secrets.token_bytes(size)).decode()
 
 
+_key_256 = _base64(32)
+
+
 def _hex() -> str:
     return secrets.token_hex(16)
 
@@ -44,10 +47,10 @@ def _policy(keys: Keys) -> dict[str, Any]:
 
 def _store(keys: Keys) -> dict[str, Any]:
     named = [("Primary", False), ("Secondary", False), ("Primary Read Only", True), ("Secondary Read Only", True)]
-    return {"value": [_of_store(name, keys[name], reads) for name, reads in named]}
+    return {"value": [_of_store(name, keys[name], read_only=reads) for name, reads in named]}
 
 
-def _of_store(name: str, key: Mapping[str, str], read_only: bool) -> dict[str, Any]:
+def _of_store(name: str, key: Mapping[str, str], *, read_only: bool) -> dict[str, Any]:
     shown = {"id": key["id"], "name": name, "value": key["value"], "lastModified": key["created"]}
     return {**shown, "connectionString": f"Endpoint=local;Id={key['id']};Secret={key['value']}", "readOnly": read_only}
 
@@ -81,7 +84,7 @@ class Row:
     versions: tuple[str, ...]
     keys: tuple[str, ...]
     shown: Callable[[Keys], dict[str, Any]]
-    new: Callable[[], str] = _base64(32)
+    new: Callable[[], str] = _key_256
     lists: tuple[str, str] = ("POST", "listKeys")
     anew: Mapping[str, str | None] = field(default_factory=lambda: {"regenerateKey": None})
     says: str = "keyType"
@@ -147,7 +150,10 @@ ROWS: tuple[Row, ...] = (
         ),
         new=_base64(64), says="keyKind", answer="nothing", status=200, long_running=True,
     ),
-    Row(types=("Microsoft.Cache/redis",), versions=("2024-11-01",), off={"disableAccessKeyAuthentication": True}, **_TWO),
+    Row(
+        types=("Microsoft.Cache/redis",),
+        versions=("2024-11-01",), off={"disableAccessKeyAuthentication": True}, **_TWO,
+    ),
     Row(
         types=("Microsoft.Cache/redisEnterprise/databases",),
         versions=("2025-07-01",), long_running=True, off={"accessKeysAuthentication": "Disabled"}, **_TWO,

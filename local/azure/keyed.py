@@ -140,7 +140,9 @@ class Keyed:
         """A resource, or one that others are within, whose properties are those that were set for any of them."""
         if request.method != "GET":
             raise answer(405, "MethodNotAllowed", "The requested resource does not support this method.")
-        within = [one for one in self._plane.store.all("keyed") if f"{one['id']}/".lower().startswith(f"{resource}/".lower())]
+        within = [
+            one for one in self._plane.store.all("keyed") if f"{one['id']}/".lower().startswith(f"{resource}/".lower())
+        ]
         if not within:
             raise answer(404, "ResourceNotFound", f"The Resource '{resource}' was not found.")
         properties: dict[str, Any] = {"provisioningState": "Succeeded"}

@@ -73,7 +73,7 @@ class Change:
         promised: int = 0,
     ) -> Outcome:
         """asked: what is bound to this secret. promised: hours of grace, if an operation is resumed."""
-        secret, rotator = managed.secret, managed.rotator
+        secret = managed.secret
         operation = operation_id(secret.ref, secret.version)
         current = Credential(secret.value, slot)
         job = job_of(run, managed, current, operation, resumed=resumed, realm=asked.provider)
@@ -90,20 +90,9 @@ class Change:
         # 6. Another writer may have used the vault's limit up; then nothing changes that could not be written there.
         await run.reserve_writes(0)
         try:
-            with run.observer.step("apply"):
-                applied = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
-        except MovedElsewhere as moved:
-            await run.give_up(secret, operation, draft.slot, moved.message)
-            raise
-        except NotYet as not_yet:  # the provider is not through, or what an earlier run made is not seen everywhere
-            if isinstance(not_yet, UnderWay) and not_yet.mark != draft.mark:
-                note = run.note(
-                    Step.APPLYING, operation, previous_version=secret.version, slot=draft.slot, grace_hours=grace
-                )
-                await run.append(replace(note, mark=not_yet.mark))  # no run waits; the next knows that it was begun
+            applied = await self._apply(run, managed, applying, draft, grace)
+        except NotYet as not_yet:
             return _deferred(not_yet, secret, slot, operation)
-        if applied.remark is not None:
-            run.remarks.append(applied.remark)
         credential = applied.credential
         remember(run.redactor, managed, credential.value)
         check_slot(managed, credential.slot)
@@ -191,6 +180,30 @@ class Change:
         """What was begun already goes on to its publication: its consumers may be locked out."""
         if not job.resumed:
             self._managed_secrets.check_going_on()
+
+    async def _apply(self, run: Run, managed: ManagedSecret, job: Job, draft: Draft, grace: int) -> Applied:
+        """Step 6.
+
+        Raises:
+            NotYet: the provider is not through, or what an earlier run made and staged is not seen everywhere.
+        """
+        operation, previous = job.operation_id, managed.secret.version
+        try:
+            with run.observer.step("apply"):
+                applied = await run.fence.provider_write(lambda: managed.rotator.apply(job, draft))
+        except MovedElsewhere as moved:
+            await run.give_up(managed.secret, operation, draft.slot, moved.message)
+            raise
+        except UnderWay as under_way:
+            if under_way.mark != draft.mark:  # no run waits for it, and the next one must know that it was begun
+                note = run.note(
+                    Step.APPLYING, operation, previous_version=previous, slot=draft.slot, grace_hours=grace
+                )  # fmt: skip
+                await run.append(replace(note, mark=under_way.mark))
+            raise
+        if applied.remark is not None:
+            run.remarks.append(applied.remark)
+        return applied
 
     async def _verify(self, run: Run, managed: ManagedSecret, job: Job, credential: Credential) -> None:
         call = managed.rotator.verify(job, credential)

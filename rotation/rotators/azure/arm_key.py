@@ -81,17 +81,12 @@ class ArmKey:
                 if before is not None and drafted.holds(before):
                     return Applied(Credential(draft.value, slot), remark=COMPARED)
                 if self._keyed.chosen is not None:
-                    made = await self._two.regenerate(over, job, slot, chosen=drafted.key)
-                    if made is not None and not drafted.holds(made):
-                        raise Refused(f"{self._two.called(job)} made another key than it was given; look at its keys")
+                    await self._send(over, job, slot, drafted)
                     return Applied(Credential(draft.value, slot), remark=COMPARED)
                 if self._is_recent(draft, SETTLES_AFTER):
                     raise self._two.not_listed(job)
-            if draft.mark is not None and before is not None:
-                if _mark(job, slot, before) != draft.mark:
-                    return self._made(job, slot, before)
-                if self._is_recent(draft, timedelta(hours=self._keyed.patience_h)):
-                    raise self._under_way(job, slot, draft.mark)
+            if draft.mark is not None and before is not None and self._is_over(job, slot, before, draft):
+                return self._made(job, slot, before)
             made = await self._two.regenerate(over, job, slot, id_of=before.id if before else "")
             if made is None:
                 made = (await self._two.listed(over, job)).get(slot)
@@ -150,6 +145,24 @@ class ArmKey:
                         f"{self._two.called(job)} ends its old {slot}, and is not through",
                         retry_after_s=self._keyed.look_again_s,
                     )
+
+    async def _send(self, over: ClientSession, job: Job, slot: str, drafted: ArmValue) -> None:
+        """Set the key that we chose."""
+        made = await self._two.regenerate(over, job, slot, chosen=drafted.key)
+        if made is not None and not drafted.holds(made):
+            raise Refused(f"{self._two.called(job)} made another key than it was given; look at its keys")
+
+    def _is_over(self, job: Job, slot: str, listed: Key, draft: Draft) -> bool:
+        """Whether the change is through that an earlier run began; False: it is to be begun once more.
+
+        Raises:
+            UnderWay: it may still come.
+        """
+        if _mark(job, slot, listed) != draft.mark:
+            return True
+        if self._is_recent(draft, timedelta(hours=self._keyed.patience_h)):
+            raise self._under_way(job, slot, draft.mark)
+        return False
 
     @property
     def _uses_ids(self) -> bool:

@@ -17,8 +17,8 @@ APPS = (
         body={"keyName": "{slot}"},
         switches=(_NO_LOCAL_AUTH,),
     ),
-    # azure-mgmt-apimanagement 5.0.0: two calls, each with an empty answer (204). A key of one's own would take the right
-    # to write the whole subscription.
+    # azure-mgmt-apimanagement 5.0.0: two calls, each with an empty answer (204). A key of one's own would take the
+    # right to write the whole subscription.
     Keyed(
         name="api-management-key",
         what="API Management subscription",

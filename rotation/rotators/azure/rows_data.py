@@ -76,7 +76,11 @@ DATA = (
         body={"keyType": "{slot}"},
         forms=(
             Address(
-                ("{0}.redis.cache.windows.net", "{0}.redis.cache.usgovcloudapi.net", "{0}.redis.cache.chinacloudapi.cn"),
+                (
+                    "{0}.redis.cache.windows.net",
+                    "{0}.redis.cache.usgovcloudapi.net",
+                    "{0}.redis.cache.chinacloudapi.cn",
+                ),
                 "6380",
                 others=_REDIS_SETTINGS,
             ),

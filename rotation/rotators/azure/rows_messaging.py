@@ -13,7 +13,8 @@ _OF_NAMESPACE = Switch("disableLocalAuth", outermost=True)
 _KEY1_KEY2 = (Slot("key1", "key1", "key1"), Slot("key2", "key2", "key2"))
 _PRIMARY_SECONDARY = (Slot("primary", "primaryKey", "Primary"), Slot("secondary", "secondaryKey", "Secondary"))
 _OF_POLICY = (Slot("primary", "primaryKey", "PrimaryKey"), Slot("secondary", "secondaryKey", "SecondaryKey"))
-# azure-servicebus 7.15.0, `_base_handler.py`, has the names. The zones: "Azure Private Endpoint private DNS zone values".
+# azure-servicebus 7.15.0, `_base_handler.py`, has the names; the zones are in "Azure Private Endpoint private DNS zone
+# values".
 _SHARED_ACCESS = Form(
     key="SharedAccessKey",
     address="Endpoint",

@@ -63,9 +63,7 @@ class TwoKeys:
             Unusable: with neither known to be in use, either might be.
         """
         if job.current.slot not in job.access.slots:
-            raise Unusable(
-                f"nothing proved yet which key of {self.called(job)} the value is: ask again", field="value"
-            )
+            raise Unusable(f"nothing proved yet which key of {self.called(job)} the value is: ask again", field="value")
         return next(slot for slot in job.access.slots if slot != job.current.slot)
 
     async def listed(self, over: ClientSession, job: Job) -> Mapping[str, Key]:
@@ -166,7 +164,7 @@ class TwoKeys:
         except (KeyError, TypeError, ValueError):
             found = {}
         if not found:
-            raise Refused(f"the list of keys of {self.called(job)} can't be understood") from None
+            raise Refused(f"the list of keys of {self.called(job)} can't be understood")
         return found
 
     def _judge(self, answer: ApiResponse, job: Job) -> Mapping[str, Any]:
