@@ -27,11 +27,15 @@ def _pattern(kind: str) -> str:
 
 
 class Keyed:
-    """Serves them. takes_s: how long a call takes that is answered 202; 0: it is done by the next one."""
+    """Serves them. takes_s: how long a call takes that is answered 202; 0: it is done by the next one.
+
+    shows_early: the list has the new key from the start of that on.
+    """
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self.takes_s = 0.0
+        self.shows_early = False
         self._rows = [(re.compile(_pattern(kind) + r"(?:/(?P<action>.+))?", re.IGNORECASE), kind, row)
                       for row in ROWS for kind in row.types]  # fmt: skip
         self._rows.sort(key=lambda one: -one[1].count("/"))  # the inner types first
@@ -107,6 +111,8 @@ class Keyed:
         if row.long_running:
             ends = moment(self._plane.now() + timedelta(seconds=self.takes_s))
             held["ends"] = {"at": ends, "name": meant, "key": new}
+            if self.shows_early:
+                held["keys"][meant] = new
             self._plane.store.put("keyed", resource, held)
             url = f"{self._plane.url}/arm{resource.partition('/resourceGroups')[0]}/operations/{uuid.uuid4()}"
             headers = {"Azure-AsyncOperation": url, "Location": url, "Retry-After": "15"}
@@ -140,12 +146,12 @@ class Keyed:
         """A resource, or one that others are within, whose properties are those that were set for any of them."""
         if request.method != "GET":
             raise answer(405, "MethodNotAllowed", "The requested resource does not support this method.")
-        within = [
-            one for one in self._plane.store.all("keyed") if f"{one['id']}/".lower().startswith(f"{resource}/".lower())
-        ]
+        inside = f"{resource}/".lower()
+        within = [one for one in self._plane.store.all("keyed") if f"{one['id']}/".lower().startswith(inside)]
         if not within:
             raise answer(404, "ResourceNotFound", f"The Resource '{resource}' was not found.")
-        properties: dict[str, Any] = {"provisioningState": "Succeeded"}
+        changing = any(self._settled(one["id"])["ends"] for one in within)
+        properties: dict[str, Any] = {"provisioningState": "Updating" if changing else "Succeeded"}
         for one in within:
             properties |= one["properties"]
         return web.json_response({"id": resource, "location": "local", "properties": properties})

@@ -17,6 +17,7 @@ from rotation.engine.fence import within
 from rotation.engine.following import Following, NotReady, versions_of
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
+from rotation.engine.marks import leave_mark, with_mark
 from rotation.engine.outcomes import outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.refreshing import owing
@@ -152,7 +153,7 @@ class Change:
             await run.reserve_writes(1)
             _remind(run, job, managed, draft)
         else:
-            draft, staged_version = _with_mark(run, managed.rotator.draft(job), operation), None
+            draft, staged_version = with_mark(run, managed.rotator.draft(job), operation), None
             check_slot(managed, draft.slot)
             _check_bound(run, managed, asked, draft.slot)
             await self._following.ready(run, managed, draft, in_place=draft.slot == job.current.slot)
@@ -187,7 +188,7 @@ class Change:
         Raises:
             NotYet: the provider is not through, or what an earlier run made and staged is not seen everywhere.
         """
-        operation, previous = job.operation_id, managed.secret.version
+        operation = job.operation_id
         try:
             with run.observer.step("apply"):
                 applied = await run.fence.provider_write(lambda: managed.rotator.apply(job, draft))
@@ -195,11 +196,7 @@ class Change:
             await run.give_up(managed.secret, operation, draft.slot, moved.message)
             raise
         except UnderWay as under_way:
-            if under_way.mark != draft.mark:  # no run waits for it, and the next one must know that it was begun
-                note = run.note(
-                    Step.APPLYING, operation, previous_version=previous, slot=draft.slot, grace_hours=grace
-                )  # fmt: skip
-                await run.append(replace(note, mark=under_way.mark))
+            await leave_mark(run, under_way, draft, operation, managed.secret.version, grace)
             raise
         if applied.remark is not None:
             run.remarks.append(applied.remark)
@@ -277,12 +274,6 @@ def _remind(run: Run, job: Job, managed: ManagedSecret, draft: Draft) -> None:
     """
     if draft.slot == job.current.slot:
         run.remind(managed.secret.version)
-
-
-def _with_mark(run: Run, draft: Draft, operation: str) -> Draft:
-    """What the provider makes already is not asked for anew."""
-    left = run.history.marked(operation, draft.slot)
-    return draft if left is None else replace(draft, mark=left.mark, since=left.at)
 
 
 def _deferred(not_yet: NotYet, secret: Secret, slot: str, operation: str) -> Outcome:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
 _LIVES_ON = "goes on working until the grace period (72 hours) is over"
+_LOGIN, _REAL_SERVER = "a login with it, at every server that the value names", "real PostgreSQL 15 to 18"
+_STAND_IN = "a strict stand-in of the resource manager"
 
 
 class Kind(Frozen):
@@ -24,6 +26,9 @@ class Kind(Frozen):
 
     build: how it is made; the only place that imports it.
     changes, holders: README's words for what it changes, and for what becomes of those who hold the old value.
+    proves, ends, rights, tested: likewise docs/rotators.md's, for what `verify` shows, what `retire` does, what the app
+        must be given, and what tests have at the other end.
+    tags: what the tag `slots` may name; empty where it names roles, or nothing.
     targets: what a rule's `targets` may be for it: `HOST`, `APPLICATION`, or a type of Azure resource in lower case,
         such as "microsoft.storage/storageaccounts". A rule must list some; only what is made here has none.
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).
@@ -41,6 +46,11 @@ class Kind(Frozen):
     takes_turns: bool = False
     logs_in: bool = False
     ports: tuple[int, ...] = ()
+    proves: str = ""
+    ends: str = ""
+    rights: str = ""
+    tested: str = ""
+    tags: tuple[str, ...] = ()
     row: bool = False
 
 
@@ -97,6 +107,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             needs_slots=True,
             logs_in=True,
             ports=_POSTGRES_PORTS,
+            proves=_LOGIN,
+            ends="nothing: the slot stays in use",
+            rights="none, or an administrator's (`admin`)",
+            tested=_REAL_SERVER,
         ),
         "postgres-alternating": Kind(
             _postgres_alternating,
@@ -107,6 +121,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             takes_turns=True,
             logs_in=True,
             ports=_POSTGRES_PORTS,
+            proves=_LOGIN,
+            ends="takes the old role's password away, or parks it",
+            rights="none, or an administrator's (`admin`)",
+            tested=_REAL_SERVER,
         ),
         "storage-key": Kind(
             _storage_key,
@@ -114,6 +132,11 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             holders=_LIVES_ON,
             targets=(STORAGE_ACCOUNTS,),
             needs_slots=False,
+            proves="it is the key that Azure lists, and the blob service accepts it",
+            ends="makes the old key anew",
+            rights="the role Keyturn storage keys",
+            tested="strict stand-ins of the resource manager and the blob service",
+            tags=("key1", "key2"),
         ),
         **{
             name: Kind(
@@ -122,6 +145,11 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
                 holders=_LIVES_ON,
                 targets=tuple(row.types),
                 needs_slots=False,
+                proves="it is the key that Azure lists" + (", and keys are not switched off" if row.switches else ""),
+                ends="makes the old key anew",
+                rights=row.role,
+                tested=_STAND_IN,
+                tags=row.both,
                 row=True,
             )
             for name, row in ROWS.items()
@@ -132,6 +160,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             holders=_LIVES_ON,
             targets=(APPLICATION,),
             needs_slots=False,
+            proves="a token is given for it",
+            ends="removes the old client secret",
+            rights="Graph's `Application.ReadWrite.OwnedBy`, as an owner",
+            tested="strict stand-ins of Graph and the login",
         ),
         "generated": Kind(
             _generated,
@@ -139,6 +171,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             holders="reads the new version at its next read",
             targets=(),
             needs_slots=False,
+            proves="it has the form that the tag `format` names",
+            ends="nothing: the old version is disabled",
+            rights="none",
+            tested="itself",
         ),
     }
 )

@@ -8,15 +8,13 @@ is listed works, as far as the resource lets anybody in by a key, and that is as
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
 from aiohttp import ClientSession
 
-from rotation.errors import NotYet, Refused, Rejected, UnderWay, Unusable
+from rotation.errors import Refused, Rejected, Unusable
 from rotation.model import (
     Applied,
     Credential,
@@ -30,6 +28,7 @@ from rotation.model import (
     Spec,
 )
 from rotation.ports import RotatorDependencies
+from rotation.rotators.azure.arm_making import Making
 from rotation.rotators.azure.arm_value import ArmValue, read_value
 from rotation.rotators.azure.picking import pick
 from rotation.rotators.azure.rest import ApiClient, session
@@ -48,6 +47,7 @@ class ArmKey:
         self._keyed = keyed
         self._services = services
         self._two = TwoKeys(keyed, ApiClient("Azure Resource Manager", services.endpoints.arm, services.tokens))
+        self._making = Making(keyed, self._two, services.now)
 
     def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
         target, names = self._two.target(spec)
@@ -83,16 +83,11 @@ class ArmKey:
                 if self._keyed.chosen is not None:
                     await self._send(over, job, slot, drafted)
                     return Applied(Credential(draft.value, slot), remark=COMPARED)
-                if self._is_recent(draft, SETTLES_AFTER):
+                if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
                     raise self._two.not_listed(job)
-            if draft.mark is not None and before is not None and self._is_over(job, slot, before, draft):
-                return self._made(job, slot, before)
-            made = await self._two.regenerate(over, job, slot, id_of=before.id if before else "")
-            if made is None:
-                made = (await self._two.listed(over, job)).get(slot)
-                if made is None or made == before:
-                    raise self._under_way(job, slot, _mark(job, slot, made) if made else None)
-        return self._made(job, slot, made)
+            made = await self._making.new(over, job, slot, before, draft)
+        value = self._read(job.current.value, job).with_key(made)
+        return Applied(Credential(value, slot), remark=COMPARED)
 
     async def prove(self, job: Job) -> Proof:
         """The resource manager lists the value as one of the keys, and the resource lets in by keys."""
@@ -123,64 +118,16 @@ class ArmKey:
         raise Rejected(f"the value is not {credential.slot!a:.40} of {self._two.called(job)}")
 
     async def retire(self, job: Job, slot: str) -> None:
-        """Makes the old key anew, so that nobody knows it.
-
-        Again, where it was done already: to no harm. Where Azure takes its time, a version's key that is no longer
-        listed was ended by an earlier call.
-        """
+        """Makes the old key anew, so that nobody knows it. Again, where it was done already: to no harm."""
         self._two.check_realm(job)
         async with session() as over:
-            if self._keyed.answers and not self._keyed.long_running:
-                listed = await self._two.listed(over, job) if self._uses_ids else {}
-                await self._two.regenerate(over, job, slot, id_of=listed[slot].id if slot in listed else "")
-                return
-            known = [value.key async for value in self._published(job, slot)]
-            before = (await self._two.listed(over, job)).get(slot)
-            if known and before is not None and before.value not in known:
-                return
-            if await self._two.regenerate(over, job, slot) is None and known:
-                after = (await self._two.listed(over, job)).get(slot)
-                if after == before:
-                    raise NotYet(
-                        f"{self._two.called(job)} ends its old {slot}, and is not through",
-                        retry_after_s=self._keyed.look_again_s,
-                    )
+            await self._making.end(over, job, slot, [value.key async for value in self._published(job, slot)])
 
     async def _send(self, over: ClientSession, job: Job, slot: str, drafted: ArmValue) -> None:
         """Set the key that we chose."""
         made = await self._two.regenerate(over, job, slot, chosen=drafted.key)
         if made is not None and not drafted.holds(made):
             raise Refused(f"{self._two.called(job)} made another key than it was given; look at its keys")
-
-    def _is_over(self, job: Job, slot: str, listed: Key, draft: Draft) -> bool:
-        """Whether the change is through that an earlier run began; False: it is to be begun once more.
-
-        Raises:
-            UnderWay: it may still come.
-        """
-        if _mark(job, slot, listed) != draft.mark:
-            return True
-        if self._is_recent(draft, timedelta(hours=self._keyed.patience_h)):
-            raise self._under_way(job, slot, draft.mark)
-        return False
-
-    @property
-    def _uses_ids(self) -> bool:
-        return any(slot.id for slot in self._keyed.slots)
-
-    def _made(self, job: Job, slot: str, key: Key) -> Applied:
-        value = self._read(job.current.value, job).with_key(key)
-        return Applied(Credential(value, slot), remark=COMPARED)
-
-    def _under_way(self, job: Job, slot: str, mark: str | None) -> UnderWay:
-        return UnderWay(
-            f"{self._two.called(job)} makes its new {slot}, and is not through; the old key goes on working",
-            retry_after_s=self._keyed.look_again_s,
-            mark=mark,
-        )
-
-    def _is_recent(self, draft: Draft, within: timedelta) -> bool:
-        return draft.since is not None and self._services.now() - draft.since < within
 
     async def _look(self, over: ClientSession, job: Job) -> Mapping[str, Key]:
         """The keys, of a resource that takes keys."""
@@ -202,9 +149,3 @@ class ArmKey:
     def _read(self, value: SecretValue, job: Job) -> ArmValue:
         _, names = self._two.target(job.spec)
         return read_value(value, job.spec, self._keyed, names)
-
-
-def _mark(job: Job, slot: str, key: Key) -> str:
-    """What tells this key from its successor, and nothing about either to anybody who does not have it."""
-    said = f"{job.operation_id} {slot}".encode()
-    return hmac.new(key.value.reveal().encode(), said, hashlib.sha256).hexdigest()[:32]

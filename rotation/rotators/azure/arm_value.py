@@ -66,7 +66,7 @@ def read_value(value: SecretValue, spec: Spec, keyed: Keyed, names: tuple[str, .
             field="format",
         )
     text = value.reveal()
-    if keyed.bare and _KEY.fullmatch(text) and has_the_shape_of_a_key(text) and other_thing(text) is None:
+    if keyed.bare and _is_key(text, keyed):
         return ArmValue(PLAIN, value)
     if spec.format is None and text.isascii() and text.isprintable():
         for form in keyed.forms:
@@ -74,6 +74,12 @@ def read_value(value: SecretValue, spec: Spec, keyed: Keyed, names: tuple[str, .
             if found is not None:
                 return found
     raise _unknown(keyed)
+
+
+def _is_key(text: str, keyed: Keyed) -> bool:
+    if keyed.key:
+        return re.fullmatch(keyed.key, text) is not None
+    return _KEY.fullmatch(text) is not None and has_the_shape_of_a_key(text) and other_thing(text) is None
 
 
 def _of_form(text: str, form: Form | Address, keyed: Keyed, names: tuple[str, ...]) -> ArmValue | None:

@@ -25,8 +25,8 @@ def _of_store(name: str, called: str) -> Slot:
 
 
 DATA = (
-    # azure-mgmt-cosmosdb 10.0.0, database_accounts_regenerate_key: 200 or 202, an empty answer. By "Secure access to
-    # data in Azure Cosmos DB" it takes from a minute to several hours.
+    # azure-mgmt-cosmosdb 10.0.0, database_accounts_regenerate_key: 200 or 202, an empty answer. "Rotate keys for Azure
+    # Cosmos DB for NoSQL": it takes from a minute to several hours.
     Keyed(
         name="cosmos-key",
         what="Cosmos DB account",
@@ -166,6 +166,7 @@ DATA = (
         regenerate="regenerateAuthKey",
         body={"keyName": "{slot}"},
         answers=False,
+        key=r"IR@[0-9A-Fa-f-]{36}@[A-Za-z0-9-]{3,63}@ServiceEndpoint=[A-Za-z0-9.-]{1,253}@[A-Za-z0-9+/]{20,100}={0,2}",
     ),
     Keyed(  # azure-sdk-for-js, arm-machinelearning: onlineEndpoints.beginRegenerateKeys
         name="ml-endpoint-key",

@@ -94,17 +94,18 @@ class Keyed(Frozen):
     """A type of resource with two keys.
 
     name: of the kind of rotator. what: as people call the resource, such as "Service Bus access policy". types: in
-    lower case, each with a pattern for each name in its ids. api_version: of all calls but a switch's where
-    `outermost_version` says another. role: that the app needs on it, in words.
+    lower case, each with a pattern for each name in its ids. api_version: of all calls. role: that the app needs on it, in words.
     realm: the word before a resource's names in what a proof says, where the outermost name is its own in all of
     Azure; None: it is not, and the whole id says who it is.
     list_method, list_action; regenerate: the calls, below the id; "{slot}" and "{id}" are filled, in `body` too.
     chosen: the field of the body that takes a key of ours, so that it is staged before the call; None: Azure makes it.
     answers: whether the second call's answer has the keys as the list has them; else they are listed again, and may be
     the old ones for as long as the resource takes. one_key: the answer has the one key, under this name.
-    long_running: the call may be answered before it is done (202). patience_h: after how long a change that nobody
-    sees is asked for once more. look_again_s: until the next look at one.
-    bare: whether a value may be the key alone. switches: what to ask before a change.
+    long_running: the call may be answered before it is done (202), and is through once the resource's own
+    `provisioningState` says so. patience_h: after how long a change that nobody sees is asked for once more.
+    look_again_s: until the next look at one.
+    bare: whether a value may be the key alone. key: a pattern of one, where it is not base64, hex or the like. forms:
+    what else a value may be. switches: what to ask before a change.
     """
 
     name: str
@@ -114,7 +115,6 @@ class Keyed(Frozen):
     role: str
     slots: tuple[Slot, Slot]
     realm: str | None = None
-    outermost_version: str = ""
     list_method: str = "POST"
     list_action: str = "listKeys"
     regenerate: str = "regenerateKey"
@@ -126,6 +126,7 @@ class Keyed(Frozen):
     patience_h: int = 1
     look_again_s: int = SOON_S
     bare: bool = True
+    key: str = ""
     forms: tuple[Form | Address, ...] = ()
     switches: tuple[Switch, ...] = ()
 

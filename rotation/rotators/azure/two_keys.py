@@ -109,10 +109,8 @@ class TwoKeys:
 
     async def properties(self, over: ClientSession, job: Job, *, of_outermost: bool = False) -> Mapping[str, Any]:
         """What the resource manager tells of the resource itself, or of the one that it is within."""
-        target, version = job.access.targets[0], self._keyed.api_version
-        if of_outermost:
-            target, version = outermost(target), self._keyed.outermost_version or version
-        answer = await self._arm.get(over, target, **{"api-version": version})
+        target = outermost(job.access.targets[0]) if of_outermost else job.access.targets[0]
+        answer = await self._arm.get(over, target, **{"api-version": self._keyed.api_version})
         properties = self._judge(answer, job).get("properties")
         return properties if isinstance(properties, dict) else {}
 
