@@ -29,13 +29,14 @@ def _pattern(kind: str) -> str:
 class Keyed:
     """Serves them. takes_s: how long a call takes that is answered 202; 0: it is done by the next one.
 
-    shows_early: the list has the new key from the start of that on.
+    shows_early: the list has the new key from the start of that on. ignores_chosen: a caller's key is not taken.
     """
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self.takes_s = 0.0
         self.shows_early = False
+        self.ignores_chosen = False
         self._rows = [(re.compile(_pattern(kind) + r"(?:/(?P<action>.+))?", re.IGNORECASE), kind, row)
                       for row in ROWS for kind in row.types]  # fmt: skip
         self._rows.sort(key=lambda one: -one[1].count("/"))  # the inner types first
@@ -107,7 +108,7 @@ class Keyed:
             raise answer(400, "BadRequest", f"The property '{row.says}' or another one of the request is invalid.")
         if held["ends"]:
             raise answer(409, "Conflict", "There is already an operation in progress. Please retry later.")
-        new = self._key(chosen or row.new(), named=held["keys"][meant]["id"])
+        new = self._key(row.new() if self.ignores_chosen or not chosen else chosen, named=held["keys"][meant]["id"])
         if row.long_running:
             ends = moment(self._plane.now() + timedelta(seconds=self.takes_s))
             held["ends"] = {"at": ends, "name": meant, "key": new}

@@ -1,6 +1,6 @@
 """A change that a provider goes on with after the run that began it (`errors.UnderWay`).
 
-No run waits for it: the run ends as deferred, and the history keeps the mark by which the next one sees that it is done.
+No run waits for it: it ends as deferred, and the history keeps the mark by which the next one sees that it is done.
 """
 
 from __future__ import annotations

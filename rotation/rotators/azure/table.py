@@ -94,7 +94,8 @@ class Keyed(Frozen):
     """A type of resource with two keys.
 
     name: of the kind of rotator. what: as people call the resource, such as "Service Bus access policy". types: in
-    lower case, each with a pattern for each name in its ids. api_version: of all calls. role: that the app needs on it, in words.
+    lower case, each with a pattern for each name in its ids. api_version: of all calls. role: that the app needs on
+    it, in words.
     realm: the word before a resource's names in what a proof says, where the outermost name is its own in all of
     Azure; None: it is not, and the whole id says who it is.
     list_method, list_action; regenerate: the calls, below the id; "{slot}" and "{id}" are filled, in `body` too.
