@@ -132,8 +132,11 @@ class ApiClient:
         if answer.code == "ScopeLocked":
             raise Refused(f"{self.name} answered that the resource has a lock: take it, or the rotator tag, away")
         if answer.status == CONFLICT:
-            what = f"{self.name} answered {answer.summary}: the same thing is being changed by another request"
-            raise Unreachable(f"{what}; it is asked again later", retry_after_s=wait)
+            raise Unreachable(
+                f"{self.name} answered {answer.summary}: the same thing is being changed by another request; it is "
+                "asked again later",
+                retry_after_s=wait,
+            )
         if answer.status == _TIMED_OUT or answer.status in SERVER_ERRORS:
             raise Unreachable(f"{self.name} answered {answer.summary}; it is asked again later", retry_after_s=wait)
         if answer.status == UNAUTHORIZED and self._tokens is not None:
