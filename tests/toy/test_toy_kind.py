@@ -101,7 +101,7 @@ def ran(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def tested(tree: Path, *chosen: str) -> None:
+def passing(tree: Path, *chosen: str) -> None:
     """Tests of the copy pass there."""
     done = ran(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *chosen)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
@@ -147,12 +147,12 @@ def test_its_rights_are_derived(tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_contract_and_the_crash_suite_run_over_it(tree: Path) -> None:
-    tested(tree, "tests/contract/test_rotators.py", "-k", "box-key or left_out")
+    passing(tree, "tests/contract/test_rotators.py", "-k", "box-key or left_out")
 
 
 def test_whatever_lists_kinds_knows_it(tree: Path) -> None:
     docs = ("tests/docs/test_kinds.py", "tests/docs/test_troubleshooting.py", "tests/docs/test_docs.py")
-    tested(tree, *docs, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
+    passing(tree, *docs, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
 
 
 def test_the_contract_can_fail_for_it(tree: Path) -> None:

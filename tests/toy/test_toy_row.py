@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.toy.test_toy_kind import GROUP, ROOT, files, ran, tested
+from tests.toy.test_toy_kind import GROUP, ROOT, files, passing, ran
 
 pytestmark = pytest.mark.thorough
 
@@ -114,13 +114,13 @@ def test_it_is_listed(tree: Path) -> None:
 
 
 def test_the_contract_and_the_crash_suite_run_over_it(tree: Path) -> None:
-    tested(tree, "tests/contract/test_rotators.py", "-k", "toy-chest-key")
-    tested(tree, "tests/integration/test_arm_key.py", "-k", "toy-chest-key or every_row")
+    passing(tree, "tests/contract/test_rotators.py", "-k", "toy-chest-key")
+    passing(tree, "tests/integration/test_arm_key.py", "-k", "toy-chest-key or every_row")
 
 
 def test_whatever_lists_kinds_knows_it(tree: Path) -> None:
     pages = ("tests/docs/test_kinds.py", "tests/docs/test_troubleshooting.py")
-    tested(tree, *pages, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
+    passing(tree, *pages, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
     assert "and 20 [others like them]" in (tree / "README.md").read_text()
 
 
