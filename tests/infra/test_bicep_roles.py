@@ -87,7 +87,9 @@ def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -
         "cosmos-key",
         "cosmos-read-only-key",
     }
-    rows = [row for row in ROWS if row["scope"] != "deploymentContainer" and not of_table & set(row["rotators"])]
+    rows = [
+        row for row in ROWS if row["scope"] != "deploymentContainer" and not of_table & set(row.get("rotators", ()))
+    ]
     assert roles == {row["roleId"] or TABLE["customRoles"][row["customRole"]]["roleName"] for row in rows}
     assert {kind_of(right.scope) for right in rights} == {
         "", "Microsoft.KeyVault/vaults", "Microsoft.Storage/storageAccounts", "Microsoft.EventGrid/topics",
