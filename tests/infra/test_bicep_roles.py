@@ -81,7 +81,7 @@ def test_each_right_is_given_on_its_places_and_nowhere_else(name: str) -> None:
 def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -> None:
     rights = {right for name in DEPLOYMENTS for right in Preview(name).rights()}
     roles = {right.role.partition(" (")[0] for right in rights}
-    # Of resources with two keys one with a namespace's role beside it, and one without, stand for all: a loop reads them.
+    # Of resources with two keys, one with a namespace's role beside it and one without are enough: a loop reads them.
     of_table = {name for name, kind in ROTATORS.items() if kind.row} - {
         "service-bus-key",
         "cosmos-key",
