@@ -4,6 +4,7 @@ All here take a text as it is and say what it is; none folds its case but where 
 """
 
 import re
+from collections.abc import Sequence
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 
 MAX_PORT = 65535
@@ -96,10 +97,26 @@ def resource_of(text: str, kind: str, name: str) -> str | None:
     kind: its type, such as `STORAGE_ACCOUNTS`. name: a pattern. The id in any case, but in ASCII: the Kelvin sign and
     its like become ordinary letters in lower case.
     """
+    found = names_in(text, kind, (name,))
+    return found[0] if found else None
+
+
+def names_in(text: str, kind: str, names: Sequence[str]) -> tuple[str, ...] | None:
+    """As `resource_of`, of a resource that may be within others: the names of all of them, the outermost first.
+
+    kind: its type, such as "microsoft.servicebus/namespaces/queues". names: a pattern, without groups, for each.
+    """
     if not text.isascii():
         return None
-    found = re.fullmatch(rf"{_IN_GROUP}/providers/{re.escape(kind)}/(?P<name>{name})", text.lower())
-    return found["name"] if found else None
+    provider, *types = kind.split("/")
+    path = "".join(f"/{re.escape(one)}/({name})" for one, name in zip(types, names, strict=True))
+    found = re.fullmatch(rf"{_IN_GROUP}/providers/{re.escape(provider)}{path}", text.lower())
+    return found.groups() if found and ".." not in text else None
+
+
+def outermost(resource_id: str) -> str:
+    """The id of the resource that a resource is within, or its own."""
+    return "/".join(resource_id.split("/")[:9])
 
 
 def type_of(resource_id: str) -> str:

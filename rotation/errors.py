@@ -174,6 +174,20 @@ class NotYet(Transient):
     code = "not_yet"
 
 
+class UnderWay(NotYet):
+    """The provider makes the change, and is not through with it: from `apply` alone.
+
+    mark: what tells the change's end from its beginning. It is recorded, and the next run gets it back as `Draft.mark`;
+    so it is no value, and nobody can find one by it.
+    """
+
+    def __init__(
+        self, message: str, *, field: str | None = None, retry_after_s: int | None = None, mark: str | None = None
+    ) -> None:
+        super().__init__(message, field=field, retry_after_s=retry_after_s)
+        self.mark = mark
+
+
 class MovedElsewhere(Transient):
     """Behind the name is another provider than the one that was proven; nothing was changed, and it is proven anew."""
 

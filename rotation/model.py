@@ -160,12 +160,14 @@ class Credential:
 class Draft:
     """What a rotation is about to make. slot None: the provider assigns one. value None: the provider chooses it.
 
-    since: when the value was staged by an earlier run; None: it was not.
+    since: when the value was staged, or the mark was left, by an earlier run; None: neither was.
+    mark: what an earlier run of the operation left in `errors.UnderWay`.
     """
 
     slot: str | None
     value: SecretValue | None
     since: datetime | None = None
+    mark: str | None = None
 
 
 class LoginSource(StrEnum):
@@ -195,10 +197,12 @@ class Applied:
     """What a change came to. login: by which of the job's logins it was made.
 
     login None: none was needed, since the app's own identity made it, or an earlier run had.
+    remark: what the outcome must say besides, for a person.
     """
 
     credential: Credential
     login: Login | None = None
+    remark: str | None = None
 
 
 def _no_logins(_slot: str) -> AsyncIterator[Login]:

@@ -20,6 +20,7 @@ from rotation.model import Endpoints, SecretValue
 from rotation.policy import Policy, Rule, RuleTerms
 from rotation.policy.targets import parse_target
 from rotation.ports import RotatorDependencies
+from rotation.rotators.azure.rows import ROWS
 from rotation.terms import Refresh
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
@@ -43,7 +44,7 @@ POLICY = Policy(
         Rule(
             vaults=("kv-demo",),
             secrets=("*",),
-            rotators=("storage-key", "entra-app-secret"),
+            rotators=("storage-key", "entra-app-secret", *ROWS),
             terms=RuleTerms(rule=1, refresh=REFRESH_TARGETS),
             targets=(parse_target(f"{GROUP}/*"), parse_target(APPLICATION)),
         ),

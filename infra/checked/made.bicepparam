@@ -17,6 +17,18 @@ param grants = [
     grant: 'postgres-server'
     scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-orders'
   }
+  {
+    grant: 'service-bus-keys'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.ServiceBus/namespaces/sb-orders/authorizationRules/sender'
+  }
+  {
+    grant: 'service-bus-namespaces'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.ServiceBus/namespaces/sb-orders'
+  }
+  {
+    grant: 'cosmos-keys'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DocumentDB/databaseAccounts/orders'
+  }
 ]
 param httpAuth = 'key'
 param outcomeTopic = false

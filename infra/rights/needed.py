@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from infra.rights.table import Grant, Table
-from rotation.addresses import group_of, may_hold, type_of
+from rotation.addresses import group_of, may_hold, outermost, type_of
 from rotation.policy import Policy, Rule
 from rotation.policy.targets import Application, HostTarget, Resource, Scope
 from rotation.rotators import APPLICATION, HOST, ROTATORS
@@ -94,14 +94,14 @@ def as_json(needed: Needed, table: Table) -> dict[str, Any]:
 def _targets(rule: Rule, table: Table) -> Iterator[Need]:
     for grant in _target_grants(rule, table):
         for target in rule.targets:
-            if isinstance(target, Resource) and type_of(target.id) == grant.resource_type:
-                yield Need(grant.key, target.id)
-            if isinstance(target, Scope) and may_hold(target.id, str(grant.resource_type)):
+            if isinstance(target, Resource) and type_of(target.id) in grant.resource_types:
+                yield Need(grant.key, outermost(target.id) if grant.outermost else target.id)
+            if isinstance(target, Scope) and any(may_hold(target.id, one) for one in grant.resource_types):
                 # Roles are given on groups and resources, not on what stands between ("/providers/...").
                 yield Need(grant.key, group_of(target.id))
     for grant in table.grants:
         for one in rule.terms.refresh:
-            if one.kind in grant.refreshes and type_of(one.target) == grant.resource_type:
+            if one.kind in grant.refreshes and type_of(one.target) in grant.resource_types:
                 yield Need(grant.key, one.target)
 
 

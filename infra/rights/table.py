@@ -30,8 +30,8 @@ class CustomRole:
 class Grant:
     """A role for a purpose. scope: the kind of place, such as "vault", "ledgerContainer", "target".
 
-    role_id: of a built-in role; None where `custom` is the key of a role of our own. resource_type: of targets alone,
-    in lower case, as ids are compared.
+    role_id: of a built-in role; None where `custom` is the key of a role of our own. resource_types: of targets alone,
+    in lower case, as ids are compared. outermost: the role is given on what a target is within, such as its namespace.
     rotators: the kinds that need it on their targets; empty where the app as such does, whatever it rotates.
     refreshes: the kinds of the policy's `refresh` that need it on their targets.
     """
@@ -42,9 +42,10 @@ class Grant:
     role_name: str
     role_id: str | None
     custom: str | None
-    resource_type: str | None
+    resource_types: frozenset[str]
     rotators: frozenset[str]
     refreshes: frozenset[str] = frozenset()
+    outermost: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,12 @@ def _role(key: str, raw: Mapping[str, Any]) -> CustomRole:
 def _grant(raw: Mapping[str, Any]) -> Grant:
     return Grant(
         raw["key"], raw["purpose"], raw["scope"], raw["roleName"], raw["roleId"], raw["customRole"],
-        raw["resourceType"] and raw["resourceType"].lower(), frozenset(raw["rotators"]),
-        frozenset(raw.get("refreshes", ())),
+        _types(raw["resourceType"]), frozenset(raw["rotators"]), frozenset(raw.get("refreshes", ())),
+        raw.get("outermost", False),
     )  # fmt: skip
+
+
+def _types(written: str | list[str] | None) -> frozenset[str]:
+    """One type of resource, or a list of them; none where it is no target's."""
+    types = [written] if isinstance(written, str) else written or []
+    return frozenset(one.lower() for one in types)

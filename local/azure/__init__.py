@@ -4,6 +4,7 @@ One TLS port serves, each below its own path:
 
 * `/arm`: the resource manager. Storage accounts (get, listKeys, regenerateKey), PostgreSQL flexible servers (get),
   sites (settings' references resolved again), container apps (get, restart of a revision), where AKS clusters are.
+  Types of resources with two keys (get, list, make one anew), by the rows of `local.azure.key_rows`.
 * `/aks/NAME`: a cluster's API, for the patch of a deployment.
 * `/devops`, `/github`: what starts a run of a pipeline or a workflow; service connections, and secrets of Actions.
 * `/hook/NAME`: a receiver of signed webhooks.
@@ -20,6 +21,7 @@ State is kept in SQLite and committed before an answer is sent, so a killed proc
 
 * `POST accounts` `{"id": ARM id, "allow_shared_key": true, "firewall": false}` and `POST servers` `{"id", "fqdn",
   "state"}` and `POST applications` `{"object_id", "app_id", "display_name", "principal": true}` create or change one.
+* `POST keyed` `{"id": ARM id, …}` creates a resource with two keys, or changes its properties: `{"keys", "ids"}`.
 * `POST applications/ID/secrets` `{"display_name"}` adds a client secret: `{"keyId", "secretText"}`.
 * `POST refresh-targets` creates one: `{"kind": "site", "site_id"}`, `{"kind": "container-app", "app_id", "revision"}`,
   `{"kind": "cluster", "cluster_id", "ca", "deployment"}`, `{"kind": "pipeline", "project", "pipeline", "branch"}`,

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from local.azure.clusters import VERSIONS as CLUSTER_VERSIONS
 from local.azure.clusters import Clusters
+from local.azure.keyed import Keyed
 from local.azure.plane import Plane, answer, json_object, moment
 from local.azure.sites import Sites
 from local.resources import GROUP
@@ -53,6 +54,7 @@ class Arm:
         self._path = path
         self._blob_path = blob_path
         self.sites = Sites(plane)
+        self.keyed = Keyed(plane)
         self.clusters = Clusters(plane, clusters_path)
 
     def add_account(self, account_id: str, *, allow_shared_key: bool = True, firewall: bool = False) -> None:
@@ -100,6 +102,10 @@ class Arm:
         if self.clusters.serves(path):
             _check_version(request, "managedClusters", CLUSTER_VERSIONS)
             return await self.clusters.credentials(request, path, claims)
+        keyed = self.keyed.supported(path)
+        if keyed is not None:
+            _check_version(request, *keyed)
+            return await self.keyed.handle(request, path, claims)
         account, server = _ACCOUNT.fullmatch(path), _SERVER.fullmatch(path)
         if account is not None:
             _check_version(request, "storageAccounts", STORAGE_VERSIONS)

@@ -45,6 +45,7 @@ class ControlApi:
         app = web.Application(middlewares=[self._guard])
         app.router.add_post("/accounts", self._add_account)
         app.router.add_post("/servers", self._add_server)
+        app.router.add_post("/keyed", self._add_keyed)
         app.router.add_post("/applications", self._add_application)
         app.router.add_post("/applications/{id}/secrets", self._add_secret)
         app.router.add_post("/refresh-targets", self._add_refresh_target)
@@ -74,6 +75,12 @@ class ControlApi:
         account_id = str(body.pop("id"))
         self._arm.add_account(account_id, **{name: bool(value) for name, value in body.items()})
         return web.json_response({"keys": self._arm.keys(account_id)})
+
+    async def _add_keyed(self, request: web.Request) -> web.Response:
+        body = await json_object(request)
+        resource = str(body.pop("id"))
+        self._arm.keyed.add(resource, **body)
+        return web.json_response({"keys": self._arm.keyed.keys(resource), "ids": self._arm.keyed.ids(resource)})
 
     async def _add_server(self, request: web.Request) -> web.Response:
         body = {name: str(value) for name, value in (await json_object(request)).items()}

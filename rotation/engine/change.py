@@ -17,6 +17,7 @@ from rotation.engine.fence import within
 from rotation.engine.following import Following, NotReady, versions_of
 from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
+from rotation.engine.marks import leave_mark, with_mark
 from rotation.engine.outcomes import outcome_of
 from rotation.engine.ownership import Owners
 from rotation.engine.refreshing import owing
@@ -27,6 +28,7 @@ from rotation.errors import (
     Refused,
     RotationError,
     Transient,
+    UnderWay,
 )
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import Step
@@ -72,7 +74,7 @@ class Change:
         promised: int = 0,
     ) -> Outcome:
         """asked: what is bound to this secret. promised: hours of grace, if an operation is resumed."""
-        secret, rotator = managed.secret, managed.rotator
+        secret = managed.secret
         operation = operation_id(secret.ref, secret.version)
         current = Credential(secret.value, slot)
         job = job_of(run, managed, current, operation, resumed=resumed, realm=asked.provider)
@@ -89,12 +91,8 @@ class Change:
         # 6. Another writer may have used the vault's limit up; then nothing changes that could not be written there.
         await run.reserve_writes(0)
         try:
-            with run.observer.step("apply"):
-                applied = await run.fence.provider_write(lambda: rotator.apply(applying, draft))
-        except MovedElsewhere as moved:
-            await run.give_up(secret, operation, draft.slot, moved.message)
-            raise
-        except NotYet as not_yet:  # what an earlier run made and staged is not seen everywhere
+            applied = await self._apply(run, managed, applying, draft, grace)
+        except NotYet as not_yet:
             return _deferred(not_yet, secret, slot, operation)
         credential = applied.credential
         remember(run.redactor, managed, credential.value)
@@ -155,7 +153,7 @@ class Change:
             await run.reserve_writes(1)
             _remind(run, job, managed, draft)
         else:
-            draft, staged_version = managed.rotator.draft(job), None
+            draft, staged_version = with_mark(run, managed.rotator.draft(job), operation), None
             check_slot(managed, draft.slot)
             _check_bound(run, managed, asked, draft.slot)
             await self._following.ready(run, managed, draft, in_place=draft.slot == job.current.slot)
@@ -183,6 +181,26 @@ class Change:
         """What was begun already goes on to its publication: its consumers may be locked out."""
         if not job.resumed:
             self._managed_secrets.check_going_on()
+
+    async def _apply(self, run: Run, managed: ManagedSecret, job: Job, draft: Draft, grace: int) -> Applied:
+        """Step 6.
+
+        Raises:
+            NotYet: the provider is not through, or what an earlier run made and staged is not seen everywhere.
+        """
+        operation = job.operation_id
+        try:
+            with run.observer.step("apply"):
+                applied = await run.fence.provider_write(lambda: managed.rotator.apply(job, draft))
+        except MovedElsewhere as moved:
+            await run.give_up(managed.secret, operation, draft.slot, moved.message)
+            raise
+        except UnderWay as under_way:
+            await leave_mark(run, under_way, draft, operation, managed.secret.version, grace)
+            raise
+        if applied.remark is not None:
+            run.remarks.append(applied.remark)
+        return applied
 
     async def _verify(self, run: Run, managed: ManagedSecret, job: Job, credential: Credential) -> None:
         call = managed.rotator.verify(job, credential)

@@ -14,7 +14,7 @@ from rotation.engine.jobs import job_of
 from rotation.engine.managed_secret import ManagedSecret, operation_id
 from rotation.engine.run import Run
 from rotation.engine.unread import ask_and_judge
-from rotation.errors import MovedElsewhere
+from rotation.errors import MovedElsewhere, NotYet
 from rotation.ledger.asked import Asked
 from rotation.ledger.records import AboutTo, Step
 from rotation.model import Credential, Draft, Force
@@ -42,10 +42,16 @@ async def retire_due(run: Run, managed: ManagedSecret, asked: Asked, latest_slot
     judged = await ask_and_judge(readers, managed, run.history, listed, asked_for, run.clock.now(), run.observer)
     run.remarks.extend(judged.said)
     due = [slot for slot in left if slot in judged.over or by_force]
+    retired = []
     for slot in due:
         holders = [one.version for one in listed.items if one.enabled and known.get(one.version) == slot]
-        await _retire(run, managed, asked, slot, latest_slot, holders, judged.noted.get(slot))
-    return due
+        try:
+            await _retire(run, managed, asked, slot, latest_slot, holders, judged.noted.get(slot))
+        except NotYet as not_yet:  # the provider ends it, and is not through: the next look comes back to it
+            run.remarks.append(not_yet.message)
+        else:
+            retired.append(slot)
+    return retired
 
 
 async def _retire(

@@ -115,7 +115,8 @@ def _of_others(scheme: str, otherwise: str) -> NotUnderstood:
 
 def _unread(what: str) -> NotUnderstood:
     return NotUnderstood(
-        f"the value looks like a connection string of {what}, which no rotator reads yet: leave it to people"
+        f"the value looks like a connection string of {what}, which this kind of rotator does not read: take the kind "
+        "that does (docs/rotators.md), or leave it to people"
     )
 
 

@@ -109,6 +109,11 @@ class History:
         """Every operation that may have changed the provider."""
         return frozenset(record.operation_id for record in self._records if record.step is Step.APPLYING)
 
+    def marked(self, operation_id: str, slot: str | None) -> Record | None:
+        """Where a run left a mark last, since the provider had begun an operation's change and was not through."""
+        records = self._newest_first({Step.APPLYING})
+        return next((r for r in records if r.mark and r.operation_id == operation_id and r.slot == slot), None)
+
     def asked(self) -> Asked | None:
         """What was proven last; None: nothing yet."""
         return next((Asked.from_record(record.asked) for record in reversed(self._records) if record.asked), None)

@@ -63,6 +63,7 @@ class Record:
     refresh: where a version is named, who will be asked to take it: names of `Refresh`. With `AboutTo.FOLLOW`, who will
         be asked once followers have that version's login. Nobody is asked without it.
     refreshed: in a record of its own, what came of it for `version`: by name, a `RefreshState`.
+    mark: in `APPLYING`, that the provider had begun the change of `slot` by then (`rotation.errors.UnderWay`).
     """
 
     at: datetime
@@ -85,6 +86,7 @@ class Record:
     followers: Mapping[str, str] | None = None
     refresh: Sequence[str] | None = None
     refreshed: Mapping[str, str] | None = None
+    mark: str | None = None
 
     @property
     def announces(self) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from rotation.addresses import POSTGRES_SERVERS, STORAGE_ACCOUNTS
 from rotation.frozen import Frozen
+from rotation.rotators.azure.rows import ROWS
 
 if TYPE_CHECKING:
     from rotation.ports import Rotator, RotatorDependencies
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
 _LIVES_ON = "goes on working until the grace period (72 hours) is over"
+_LOGIN, _REAL_SERVER = "a login with it, at every server that the value names", "real PostgreSQL 15 to 18"
+_STAND_IN = "a strict stand-in of the resource manager"
 
 
 class Kind(Frozen):
@@ -23,12 +26,16 @@ class Kind(Frozen):
 
     build: how it is made; the only place that imports it.
     changes, holders: README's words for what it changes, and for what becomes of those who hold the old value.
+    proves, ends, rights, tested: likewise docs/rotators.md's, for what `verify` shows, what `retire` does, what the app
+        must be given, and what tests have at the other end.
+    tags: what the tag `slots` may name; empty where it names roles, or nothing.
     targets: what a rule's `targets` may be for it: `HOST`, `APPLICATION`, or a type of Azure resource in lower case,
         such as "microsoft.storage/storageaccounts". A rule must list some; only what is made here has none.
     needs_slots: a rule must list the slots, since a secret's tags could name any (a database's superuser, say).
     takes_turns: a secret names two of the slots, so a rule that lists more must say which two (`pairs`).
     logs_in: it sets passwords at a server, so that a rule's `admin`, `password` and `tls` mean something.
     ports: those that a target without one permits; the first is what a value or a tag without one means.
+    row: it is a row of the table of Azure resources with two keys, which README has in one line.
     """
 
     build: "Callable[[RotatorDependencies], Rotator]"
@@ -39,6 +46,12 @@ class Kind(Frozen):
     takes_turns: bool = False
     logs_in: bool = False
     ports: tuple[int, ...] = ()
+    proves: str = ""
+    ends: str = ""
+    rights: str = ""
+    tested: str = ""
+    tags: tuple[str, ...] = ()
+    row: bool = False
 
 
 def _postgres(services: "RotatorDependencies") -> "Rotator":
@@ -59,6 +72,15 @@ def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
     return StorageKey(services)
+
+
+def _arm_key(name: str) -> "Callable[[RotatorDependencies], Rotator]":
+    def build(services: "RotatorDependencies") -> "Rotator":
+        from rotation.rotators.azure.arm_key import ArmKey  # noqa: PLC0415  imported when used
+
+        return ArmKey(ROWS[name], services)
+
+    return build
 
 
 def _entra_app_secret(services: "RotatorDependencies") -> "Rotator":
@@ -91,6 +113,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             needs_slots=True,
             logs_in=True,
             ports=_POSTGRES_PORTS,
+            proves=_LOGIN,
+            ends="nothing: the slot stays in use",
+            rights="none, or an administrator's (`admin`)",
+            tested=_REAL_SERVER,
         ),
         "postgres-alternating": Kind(
             _postgres_alternating,
@@ -101,6 +127,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             takes_turns=True,
             logs_in=True,
             ports=_POSTGRES_PORTS,
+            proves=_LOGIN,
+            ends="takes the old role's password away, or parks it",
+            rights="none, or an administrator's (`admin`)",
+            tested=_REAL_SERVER,
         ),
         "storage-key": Kind(
             _storage_key,
@@ -108,13 +138,38 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             holders=_LIVES_ON,
             targets=(STORAGE_ACCOUNTS,),
             needs_slots=False,
+            proves="it is the key that Azure lists, and the blob service accepts it",
+            ends="makes the old key anew",
+            rights="the role Keyturn storage keys",
+            tested="strict stand-ins of the resource manager and the blob service",
+            tags=("key1", "key2"),
         ),
+        **{
+            name: Kind(
+                _arm_key(name),
+                changes=f"of the two keys of one {row.what}, the one that is not in use",
+                holders=_LIVES_ON,
+                targets=tuple(row.types),
+                needs_slots=False,
+                proves="it is the key that Azure lists" + (", and keys are not switched off" if row.switches else ""),
+                ends="makes the old key anew",
+                rights=row.role,
+                tested=_STAND_IN,
+                tags=row.both,
+                row=True,
+            )
+            for name, row in ROWS.items()
+        },
         "entra-app-secret": Kind(
             _entra_app_secret,
             changes="adds a client secret to an app registration",
             holders=_LIVES_ON,
             targets=(APPLICATION,),
             needs_slots=False,
+            proves="a token is given for it",
+            ends="removes the old client secret",
+            rights="Graph's `Application.ReadWrite.OwnedBy`, as an owner",
+            tested="strict stand-ins of Graph and the login",
         ),
         "generated": Kind(
             _generated,
@@ -122,6 +177,10 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             holders="reads the new version at its next read",
             targets=(),
             needs_slots=False,
+            proves="it has the form that the tag `format` names",
+            ends="nothing: the old version is disabled",
+            rights="none",
+            tested="itself",
         ),
         "jwks": Kind(
             _jwks,

@@ -9,18 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from infra.rights.table import load
-from rotation.rotators import ROTATORS
+from rotation.rotators import ROTATORS, listing
 
 ROOT = Path(__file__).parents[2]
-README, RIGHTS = ROOT / "README.md", ROOT / "docs" / "rights.md"
+README, RIGHTS, ROTATORS_PAGE = (ROOT / page for page in ("README.md", "docs/rights.md", "docs/rotators.md"))
+SHOWN = {"service-bus-key", "event-hubs-key", "cosmos-key", "redis-key", "search-admin-key", "cognitive-services-key"}
 HEADS = {
     README: "| rotator | changes | who still holds the old value |",
     RIGHTS: "| on the targets of | role | for |",
+    ROTATORS_PAGE: listing.HEAD,
 }
 
 
 def table(page: Path) -> list[str]:
     """The lines of its table of kinds, as they must be."""
+    if page == ROTATORS_PAGE:
+        return list(listing.table())
     head = HEADS[page]
     rows = _readme() if page == README else _rights()
     return [head, "|" + "---|" * (head.count("|") - 1), *(f"| {' | '.join(row)} |" for row in rows)]
@@ -37,17 +41,24 @@ def written(page: Path) -> list[str]:
 
 
 def _readme() -> Iterator[tuple[str, ...]]:
+    """Those that are rows of a table in the code are one line here, behind the kind that they are like."""
+    rows = [(name, kind) for name, kind in ROTATORS.items() if kind.row]
     for name, kind in ROTATORS.items():
-        yield f"`{name}`", kind.changes, kind.holders
+        if not kind.row:
+            yield f"`{name}`", kind.changes, kind.holders
+        elif name == rows[0][0]:
+            some = ", ".join(f"`{one}`" for one, _ in rows if one in SHOWN)
+            others = f"and {len(rows) - len(SHOWN)} [others like them](docs/rotators.md#every-kind)"
+            yield f"{some} {others}", "of the two keys of an Azure resource, the one that is not in use", kind.holders
 
 
 def _rights() -> Iterator[tuple[str, ...]]:
     roles = load()
     for grant in roles.grants:
         if grant.scope == "target":
-            actions = sorted(roles.roles[str(grant.custom)].actions)
+            actions = sorted({_short(action) for action in roles.roles[str(grant.custom)].actions})
             for_whom = _names(grant.rotators) or ", ".join(f"`{name}` in `refresh`" for name in sorted(grant.refreshes))
-            yield for_whom, f"*{grant.role_name}*: {', '.join(map(_short, actions))}", grant.purpose
+            yield for_whom, f"*{grant.role_name}*: {', '.join(actions)}", grant.purpose
     for permission in roles.graph:
         yield _names(permission.rotators), f"Graph's `{permission.name}`, by `steps`", permission.purpose
 

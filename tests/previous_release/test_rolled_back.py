@@ -59,6 +59,7 @@ WRITTEN = [
     record(Step.STAGED, 50, staged_version="s5", slot="a"),
     record(Step.STAGED, 50, version="v2", about_to=AboutTo.FOLLOW, followers=FOLLOWERS, refresh=["webhook https://h/"]),
     record(Step.APPLYING, 51, previous_version="v2", slot="a", asked=ASKED, grace_hours=72, followers=FOLLOWERS),
+    record(Step.APPLYING, 52, previous_version="v2", slot="a", grace_hours=72, mark="5b1f0c"),
 ]
 NEW_FIELDS = {one.name for one in fields(Record)} - {one.name for one in fields(old_records.Record)}
 # What both readers say of a history.

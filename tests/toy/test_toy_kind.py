@@ -62,7 +62,7 @@ OWN = {
     "tests/contract/harness_boxes.py",
     "infra/roles.json",
 }
-WRITTEN_BY_A_COMMAND = {"README.md", "docs/rights.md"}  # python -m tests.docs.kinds
+WRITTEN_BY_A_COMMAND = {"README.md", "docs/rights.md", "docs/rotators.md"}  # python -m tests.docs.kinds
 
 
 @pytest.fixture(scope="module")
@@ -88,31 +88,34 @@ def _with_the_toy(copy: Path) -> Path:
     table["grants"].append(GRANT)
     roles.write_text(json.dumps(table, indent=2) + "\n")
     (copy / "tests/toy").rename(copy.parent / "toy")  # or it would be added once more
-    done = _ran(copy, "-m", "tests.docs.kinds")
+    done = ran(copy, "-m", "tests.docs.kinds")
     assert done.returncode == 0, done.stderr
     return copy
 
 
-def _ran(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def ran(tree: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """A command in a copy of the tree."""
     environment = {name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "COV_"))}
     return subprocess.run(
         [sys.executable, *command], cwd=tree, env=environment, capture_output=True, text=True, check=False
     )
 
 
-def _tested(tree: Path, *chosen: str) -> None:
-    done = _ran(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *chosen)
+def passing(tree: Path, *chosen: str) -> None:
+    """Tests of the copy pass there."""
+    done = ran(tree, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *chosen)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 def test_nothing_is_touched_outside_its_own(tree: Path) -> None:
-    there = {path.relative_to(tree).as_posix() for path in _files(tree)}
-    ours = {path.relative_to(ROOT).as_posix() for path in _files(ROOT) if TOY not in path.parents}
+    there = {path.relative_to(tree).as_posix() for path in files(tree)}
+    ours = {path.relative_to(ROOT).as_posix() for path in files(ROOT) if TOY not in path.parents}
     changed = {name for name in there & ours if not filecmp.cmp(tree / name, ROOT / name, shallow=False)}
     assert changed | there ^ ours == OWN | WRITTEN_BY_A_COMMAND
 
 
-def _files(root: Path) -> Iterator[Path]:
+def files(root: Path) -> Iterator[Path]:
+    """All that is the tree's own."""
     for path in root.rglob("*"):
         parts = path.relative_to(root).parts
         if path.is_file() and not any(part.startswith((".", "__pycache__")) for part in parts):
@@ -122,10 +125,10 @@ def _files(root: Path) -> Iterator[Path]:
 def test_the_policy_may_name_it(tree: Path, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(RULE)
-    done = _ran(tree, "-m", "rotation.policy", "check", str(policy))
+    done = ran(tree, "-m", "rotation.policy", "check", str(policy))
     assert done.returncode == 0, done.stderr
     policy.write_text(RULE.replace("targets", "# targets"))
-    done = _ran(tree, "-m", "rotation.policy", "check", str(policy))
+    done = ran(tree, "-m", "rotation.policy", "check", str(policy))
     assert done.returncode == 2
     assert "box-key needs `targets`" in done.stdout + done.stderr
 
@@ -133,7 +136,7 @@ def test_the_policy_may_name_it(tree: Path, tmp_path: Path) -> None:
 def test_its_rights_are_derived(tree: Path, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text(RULE)
-    done = _ran(tree, "-m", "infra.rights", "derive", str(policy))
+    done = ran(tree, "-m", "infra.rights", "derive", str(policy))
     assert done.returncode == 0, done.stderr
     derived = json.loads(done.stdout)
     assert derived["grants"] == [
@@ -144,12 +147,12 @@ def test_its_rights_are_derived(tree: Path, tmp_path: Path) -> None:
 
 
 def test_the_contract_and_the_crash_suite_run_over_it(tree: Path) -> None:
-    _tested(tree, "tests/contract/test_rotators.py", "-k", "box-key or left_out")
+    passing(tree, "tests/contract/test_rotators.py", "-k", "box-key or left_out")
 
 
 def test_whatever_lists_kinds_knows_it(tree: Path) -> None:
     docs = ("tests/docs/test_kinds.py", "tests/docs/test_troubleshooting.py", "tests/docs/test_docs.py")
-    _tested(tree, *docs, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
+    passing(tree, *docs, "tests/infra/test_rights.py", "tests/unit/test_house.py", "tests/unit/test_policy_check.py")
 
 
 def test_the_contract_can_fail_for_it(tree: Path) -> None:
@@ -157,7 +160,7 @@ def test_the_contract_can_fail_for_it(tree: Path) -> None:
     shutil.copytree(tree, broken)
     module = broken / "rotation/rotators/boxes/__init__.py"
     module.write_text(module.read_text().replace("box.keys[slot] = secrets.token_hex(16)\n", "pass\n"))
-    done = _ran(
+    done = ran(
         broken, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/contract/test_rotators.py", "-k", "box-key"
     )
     assert done.returncode == 1

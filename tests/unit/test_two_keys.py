@@ -9,7 +9,8 @@ import pytest
 from rotation.errors import MovedElsewhere, Refused, RotationError, Unusable
 from rotation.model import Job, RequestedAccess, SecretValue, Spec
 from rotation.rotators.azure.rest import ApiClient, ApiResponse
-from rotation.rotators.azure.two_keys import Key, Keyed, TwoKeys
+from rotation.rotators.azure.table import Keyed, Slot
+from rotation.rotators.azure.two_keys import TwoKeys
 from tests.contract.harness_generated import NoTokens
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 
@@ -17,16 +18,10 @@ CACHE = (
     "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg/providers/Contoso.Cache/caches/orders-cache"
 )
 PLACES = {"primary": "primaryKey", "secondary": "secondaryKey"}
-
-
-def keys(body: Mapping[str, Any]) -> Mapping[str, Key]:
-    return {slot: Key(SecretValue(body[field]), None) for slot, field in PLACES.items()}
-
-
 CACHES = Keyed(
-    what="cache", kind="contoso.cache/caches", name="[a-z-]+", realm="cache", api_version="2024-11-01",
-    roles="Contoso Cache Contributor", keys=keys, slots=("primary", "secondary"),
-    regenerate_action="renewKey", body=lambda slot: {"keyType": slot.title()},
+    name="cache-key", what="cache", types={"contoso.cache/caches": ("[a-z-]+",)}, realm="cache",
+    api_version="2024-11-01", role="Contoso Cache Contributor", regenerate="renewKey", body={"keyType": "{slot}"},
+    slots=(Slot("primary", "primaryKey", "Primary"), Slot("secondary", "secondaryKey", "Secondary")),
 )  # fmt: skip
 
 
@@ -51,7 +46,7 @@ def job(spec: Spec, slot: str = "primary") -> Job:
     class Claims:
         def requested_access(self, spec: Spec, _secret: object) -> RequestedAccess:
             target, _ = TwoKeys(CACHES, FakePlane()).target(spec)
-            return RequestedAccess((target,), CACHES.slots, current_slot=None, form="plain", confidential=())
+            return RequestedAccess((target,), CACHES.both, current_slot=None, form="plain", confidential=())
 
     made: Any = Claims()
     return make_job(made, spec, make_secret("p0"), slot)
@@ -67,7 +62,9 @@ async def test_its_own_calls_and_answers_are_used() -> None:
     listed = await two.listed(OVER, job(SPEC))
     assert two.slot_of(SecretValue("s0"), listed, job(SPEC)) == "secondary"
     assert two.slot_of(SecretValue("x"), listed, job(SPEC)) is None
-    assert (await two.regenerate(OVER, job(SPEC), "secondary")).value == SecretValue("new")
+    made = await two.regenerate(OVER, job(SPEC), "secondary")
+    assert made is not None
+    assert made.value == SecretValue("new")
     assert plane.asked == [(f"{CACHE.lower()}/listKeys", {}), (f"{CACHE.lower()}/renewKey", {"keyType": "Secondary"})]
 
 
@@ -91,9 +88,10 @@ async def test_two_keys_that_are_the_same_tell_nothing() -> None:
     ("answer", "words"),
     [
         (ApiResponse(200, {"keys": []}), "can't be understood"),
-        (ApiResponse(200, {"primaryKey": "p"}), "can't be understood"),
+        (ApiResponse(200, {"primaryKey": 7}), "can't be understood"),
         (ApiResponse(403, {}), "give it Contoso Cache Contributor"),
         (ApiResponse(404, {}), "there is no cache orders-cache"),
+        (ApiResponse(412, {}), "cache orders-cache is being changed by another request"),
         (ApiResponse(418, {}), "answered 418"),
     ],
 )

@@ -34,7 +34,7 @@ BUSY_S = 10  # when a provider says "not now" and not when
 
 OK = range(200, 300)
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 400, 401, 403, 404
-CONFLICT, THROTTLED, SERVER_ERRORS = 409, 429, range(500, 600)
+CONFLICT, PRECONDITION, THROTTLED, SERVER_ERRORS = 409, 412, 429, range(500, 600)
 _TIMED_OUT = 408
 
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{1,79}")
@@ -139,7 +139,13 @@ class ApiClient:
             raise Throttled(f"{self.name} answered that there are too many calls", retry_after_s=wait or BUSY_S)
         if answer.code == "ScopeLocked":
             raise Refused(f"{self.name} answered that the resource has a lock: take it, or the rotator tag, away")
-        if answer.status in {_TIMED_OUT, CONFLICT} or answer.status in SERVER_ERRORS:
+        if answer.status == CONFLICT:
+            raise Unreachable(
+                f"{self.name} answered {answer.summary}: the same thing is being changed by another request; it is "
+                "asked again later",
+                retry_after_s=wait,
+            )
+        if answer.status == _TIMED_OUT or answer.status in SERVER_ERRORS:
             raise Unreachable(f"{self.name} answered {answer.summary}; it is asked again later", retry_after_s=wait)
         if answer.status == UNAUTHORIZED and self._tokens is not None:
             raise Refused(f"{self.name} did not accept this app's token ({answer.summary}): check its managed identity")

@@ -8,8 +8,7 @@ reference describe the calls. "Manage storage account access keys" recommends ex
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
 
 from aiohttp import ClientSession
 
@@ -27,29 +26,26 @@ from rotation.rotators.azure.rest import (
     session,
 )
 from rotation.rotators.azure.storage_value import read_key
-from rotation.rotators.azure.two_keys import ASK_AGAIN_S, Key, Keyed, TwoKeys, name_of
+from rotation.rotators.azure.table import Keyed, Slot
+from rotation.rotators.azure.two_keys import ASK_AGAIN_S, Key, TwoKeys, name_of
 
 API_VERSION = "2023-05-01"
 SETTLES_AFTER = timedelta(minutes=10)  # what is refused, or not listed, and older than this is so for good
 READ_S = 8
 
 
-def _keys(body: Mapping[str, Any]) -> Mapping[str, Key]:
-    return {key["keyName"]: Key(SecretValue(key["value"]), _moment(key.get("creationTime"))) for key in body["keys"]}
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
 ACCOUNT = Keyed(
+    name="storage-key",
     what="storage account",
-    kind=STORAGE_ACCOUNTS,
-    name="[a-z0-9]{3,24}",  # "Resource naming rules"
+    types={STORAGE_ACCOUNTS: ("[a-z0-9]{3,24}",)},  # "Resource naming rules"
     realm="storage",
     api_version=API_VERSION,
-    roles="Storage Account Key Operator Service Role and Reader",
-    keys=_keys,
+    role="Storage Account Key Operator Service Role and Reader",
+    slots=(
+        Slot("key1", "keys[keyName=key1].value", "key1", created="keys[keyName=key1].creationTime"),
+        Slot("key2", "keys[keyName=key2].value", "key2", created="keys[keyName=key2].creationTime"),
+    ),
+    body={"keyName": "{slot}"},
 )
 
 
@@ -61,10 +57,10 @@ class StorageKey:
         self._two = TwoKeys(ACCOUNT, ApiClient("Azure Resource Manager", services.endpoints.arm, services.tokens))
 
     def requested_access(self, spec: Spec, secret: Secret) -> RequestedAccess:
-        target, name = self._two.target(spec)
+        target, [name] = self._two.target(spec)
         value = read_key(secret.value, spec, name)
         return RequestedAccess(
-            (target,), spec.slots or ACCOUNT.slots, current_slot=None, form=value.name, confidential=(value.password,)
+            (target,), spec.slots or ACCOUNT.both, current_slot=None, form=value.name, confidential=(value.password,)
         )
 
     def draft(self, job: Job) -> Draft:
@@ -87,6 +83,8 @@ class StorageKey:
                 if draft.since is not None and self._services.now() - draft.since < SETTLES_AFTER:
                     raise self._two.not_listed(job)
             key = await self._two.regenerate(over, job, slot)
+        if key is None:
+            raise Refused(f"{_name(job)} did not return its new {slot}; look at its keys")
         return Applied(Credential(_read(job.current.value, job).with_login(key.value), slot))
 
     async def prove(self, job: Job) -> Proof:
@@ -205,4 +203,4 @@ def _keys_not_allowed(job: Job) -> Refused:
 
 
 def _name(job: Job) -> str:
-    return ACCOUNT.called(job)
+    return f"{ACCOUNT.what} {name_of(job)}"

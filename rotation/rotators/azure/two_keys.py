@@ -5,55 +5,30 @@ Such a resource is data here, a `Keyed`; its rotator adds how its value is read,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from aiohttp import ClientSession
 
-from rotation.addresses import resource_of
-from rotation.errors import MovedElsewhere, NotYet, Refused, Unusable
+from rotation.addresses import names_in, outermost
+from rotation.errors import MovedElsewhere, NotYet, Refused, Unreachable, Unusable
 from rotation.model import Job, SecretValue, Spec
-from rotation.rotators.azure.rest import FORBIDDEN, NOT_FOUND, ApiClient, ApiResponse
+from rotation.rotators.azure.picking import pick
+from rotation.rotators.azure.rest import FORBIDDEN, NOT_FOUND, PRECONDITION, ApiClient, ApiResponse
+from rotation.rotators.azure.table import Keyed, Slot
 
 ASK_AGAIN_S = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """created: None where the resource does not tell."""
+    """created: None where the resource does not tell. id: likewise, and blank."""
 
     value: SecretValue
     created: datetime | None
-
-
-@dataclass(frozen=True, slots=True)
-class Keyed:
-    """A type of resource with two keys.
-
-    what: as people call it, such as "storage account". kind: its type in lower case. name: a pattern of its names.
-    realm: the word before a resource's name in what a proof says; names must be their own in all of Azure.
-    slots: what the two keys are called. list_action, regenerate_action: the calls, below the resource's id.
-    body: what names a slot to the second. keys: the keys, by slot, of an answer to either; ValueError, KeyError or
-    TypeError where it can't be understood. roles: those that the app needs on it, in words.
-    """
-
-    what: str
-    kind: str
-    name: str
-    realm: str
-    api_version: str
-    roles: str
-    keys: Callable[[Mapping[str, Any]], Mapping[str, Key]]
-    slots: tuple[str, str] = ("key1", "key2")
-    list_action: str = "listKeys"
-    regenerate_action: str = "regenerateKey"
-    body: Callable[[str], Mapping[str, str]] = lambda slot: {"keyName": slot}
-
-    def called(self, job: Job) -> str:
-        """The resource in messages, such as "storage account stordersprod"."""
-        return f"{self.what} {name_of(job)}"
+    id: str = ""
 
 
 class TwoKeys:
@@ -63,22 +38,23 @@ class TwoKeys:
         self._keyed = keyed
         self._arm = arm
 
-    def target(self, spec: Spec) -> tuple[str, str]:
-        """The resource that the tags name: its id in lower case, and its name. No I/O.
+    def target(self, spec: Spec) -> tuple[str, tuple[str, ...]]:
+        """The resource that the tags name: its id in lower case, and the names in it. No I/O.
 
         Raises:
             Unusable: the tag `target` names none, or `slots` names other keys than it has.
         """
-        what, slots = self._keyed.what, self._keyed.slots
+        what, slots = self._keyed.what, self._keyed.both
         if spec.target is None:
             raise Unusable(f"set the tag target to the ARM id of the {what}", field="target")
-        name = resource_of(spec.target, self._keyed.kind, self._keyed.name)
-        if name is None:
+        found = (names_in(spec.target, kind, names) for kind, names in self._keyed.types.items())
+        names = next((names for names in found if names is not None), None)
+        if names is None:
             raise Unusable(f"the tag target is not the ARM id of a {what}", field="target")
         if spec.slots and set(spec.slots) != set(slots):
             both = f"{slots[0]},{slots[1]} or {slots[1]},{slots[0]}"
             raise Unusable(f"the tag slots is not {both}; leave it out", field="slots")
-        return spec.target.lower(), name
+        return spec.target.lower(), names
 
     def other_slot(self, job: Job) -> str:
         """The slot that is not in use. No I/O.
@@ -87,12 +63,12 @@ class TwoKeys:
             Unusable: with neither known to be in use, either might be.
         """
         if job.current.slot not in job.access.slots:
-            raise Unusable(f"nothing proved yet which key of {self._name(job)} the value is: ask again", field="value")
+            raise Unusable(f"nothing proved yet which key of {self.called(job)} the value is: ask again", field="value")
         return next(slot for slot in job.access.slots if slot != job.current.slot)
 
     async def listed(self, over: ClientSession, job: Job) -> Mapping[str, Key]:
         """The keys as the resource manager lists them, by slot; the list may lag behind a change."""
-        return self._parse(await self._post(over, job, self._keyed.list_action, {}), job)
+        return self._parse(await self._call(over, job, self._keyed.list_method, self._keyed.list_action, {}), job)
 
     def slot_of(self, key: SecretValue, listed: Mapping[str, Key], job: Job) -> str | None:
         """Which of the listed keys it is; None: neither.
@@ -100,34 +76,50 @@ class TwoKeys:
         Raises:
             Unusable: both are the same.
         """
-        slots = [slot for slot in self._keyed.slots if slot in listed and listed[slot].value == key]
+        slots = [slot for slot in self._keyed.both if slot in listed and listed[slot].value == key]
         if len(slots) > 1:
-            raise Unusable(f"both keys of {self._name(job)} are the same: regenerate the one that nobody uses")
+            raise Unusable(f"both keys of {self.called(job)} are the same: regenerate the one that nobody uses")
         return slots[0] if slots else None
 
-    async def regenerate(self, over: ClientSession, job: Job, slot: str) -> Key:
-        """Make a key anew; the one that it replaces dies at once.
+    async def regenerate(
+        self, over: ClientSession, job: Job, slot: str, *, chosen: SecretValue | None = None, id_of: str = ""
+    ) -> Key | None:
+        """Make a key anew; the one that it replaces dies at once. -> None: the answer does not hold it.
+
+        chosen: what it shall be, where the resource lets its caller say. id_of: what the list calls the key.
 
         Raises:
             Refused: it is in use, or no key of the resource's; or the resource manager said no.
         """
-        if slot not in self._keyed.slots or slot == job.current.slot:
-            raise Refused(f"{slot!a:.40} of {self._name(job)} is in use, or no key; it is not regenerated")
-        body = await self._post(over, job, self._keyed.regenerate_action, self._keyed.body(slot))
-        key = self._parse(body, job).get(slot)
+        if slot not in self._keyed.both or slot == job.current.slot:
+            raise Refused(f"{slot!a:.40} of {self.called(job)} is in use, or no key; it is not regenerated")
+        keyed, sent = self._keyed, {"slot": self._keyed.slot(slot).sent, "id": id_of}
+        body = {name: text.format(**sent) for name, text in keyed.body.items()}
+        if keyed.chosen is not None and chosen is not None:
+            body[keyed.chosen] = chosen.reveal()
+        answer = await self._call(over, job, "POST", keyed.regenerate.format(**sent), body)
+        if keyed.one_key:
+            return Key(self._one(answer, job, slot), None, id_of)
+        if not keyed.answers or not answer:
+            return None
+        key = self._parse(answer, job).get(slot)
         if key is None:
-            raise Refused(f"{self._name(job)} did not return its new {slot}; look at its keys")
+            raise Refused(f"{self.called(job)} did not return its new {slot}; look at its keys")
         return key
 
-    async def properties(self, over: ClientSession, job: Job) -> Mapping[str, Any]:
-        """What the resource manager tells of the resource itself."""
-        answer = await self._arm.get(over, job.access.targets[0], **{"api-version": self._keyed.api_version})
+    async def properties(self, over: ClientSession, job: Job, *, of_outermost: bool = False) -> Mapping[str, Any]:
+        """What the resource manager tells of the resource itself, or of the one that it is within."""
+        target = outermost(job.access.targets[0]) if of_outermost else job.access.targets[0]
+        answer = await self._arm.get(over, target, **{"api-version": self._keyed.api_version})
         properties = self._judge(answer, job).get("properties")
         return properties if isinstance(properties, dict) else {}
 
     def realm(self, job: Job) -> str:
-        """A name is its own in all of Azure, whatever group its id names, so nobody need be asked."""
-        return f"{self._keyed.realm}:{name_of(job)}"
+        """A name that is its own in all of Azure says who it is, whatever group its id names; else the id does."""
+        target = job.access.targets[0]
+        if self._keyed.realm is None:
+            return f"{self._keyed.name}:{target}"
+        return f"{self._keyed.realm}:{'/'.join(target.split('/')[8:])}"
 
     def check_realm(self, job: Job) -> None:
         """Before a change.
@@ -137,38 +129,68 @@ class TwoKeys:
         """
         if job.realm not in {None, self.realm(job)}:
             raise MovedElsewhere(
-                f"the tag target names {self._name(job)} now, and another {self._keyed.what} was proven: ask again"
+                f"the tag target names {self.called(job)} now, and another {self._keyed.what} was proven: ask again"
             )
 
     def not_listed(self, job: Job) -> NotYet:
         return NotYet(
-            f"Azure Resource Manager does not list the new key of {self._name(job)} yet",
+            f"Azure Resource Manager does not list the new key of {self.called(job)} yet",
             retry_after_s=ASK_AGAIN_S,
         )
 
-    def _name(self, job: Job) -> str:
-        return self._keyed.called(job)
+    def called(self, job: Job) -> str:
+        """The resource in messages, such as "storage account stordersprod"."""
+        return f"{self._keyed.what} {'/'.join(job.access.targets[0].split('/')[8::2])}"
 
-    async def _post(self, over: ClientSession, job: Job, action: str, body: Mapping[str, str]) -> Mapping[str, Any]:
-        path = f"{job.access.targets[0]}/{action}"
-        return self._judge(await self._arm.post(over, path, body, **{"api-version": self._keyed.api_version}), job)
+    def _one(self, body: Mapping[str, Any], job: Job, slot: str) -> SecretValue:
+        found = body.get(self._keyed.one_key)
+        if not isinstance(found, str) or not found:
+            raise Refused(f"{self.called(job)} did not return its new {slot}; look at its keys")
+        return SecretValue(found)
+
+    async def _call(
+        self, over: ClientSession, job: Job, method: str, action: str, body: Mapping[str, Any]
+    ) -> Mapping[str, Any]:
+        path, query = f"{job.access.targets[0]}/{action}", {"api-version": self._keyed.api_version}
+        if method == "GET":
+            return self._judge(await self._arm.get(over, path, **query), job)
+        return self._judge(await self._arm.post(over, path, body, **query), job)
 
     def _parse(self, body: Mapping[str, Any], job: Job) -> Mapping[str, Key]:
         try:
-            return self._keyed.keys(body)
+            found = {slot.name: key for slot in self._keyed.slots if (key := _key(slot, body)) is not None}
         except (KeyError, TypeError, ValueError):
-            raise Refused(f"the list of keys of {self._name(job)} can't be understood") from None
+            found = {}
+        if not found:
+            raise Refused(f"the list of keys of {self.called(job)} can't be understood")
+        return found
 
     def _judge(self, answer: ApiResponse, job: Job) -> Mapping[str, Any]:
         if answer.ok:
             return answer.body
         if answer.status == FORBIDDEN:
-            raise Refused(f"this app may not manage {self._name(job)} ({answer.summary}): give it {self._keyed.roles}")
+            raise Refused(f"this app may not manage {self.called(job)} ({answer.summary}): give it {self._keyed.role}")
         if answer.status == NOT_FOUND:
-            raise Refused(f"there is no {self._name(job)} at the tag target", field="target")
-        raise Refused(f"Azure Resource Manager answered {answer.summary} for {self._name(job)}")
+            raise Refused(f"there is no {self.called(job)} at the tag target", field="target")
+        if answer.status == PRECONDITION:  # Cosmos DB, while another operation holds its lock
+            raise Unreachable(
+                f"{self.called(job)} is being changed by another request ({answer.summary}); it is asked again later"
+            )
+        raise Refused(f"Azure Resource Manager answered {answer.summary} for {self.called(job)}")
 
 
 def name_of(job: Job) -> str:
     """The resource's own name."""
     return job.access.targets[0].rsplit("/", 1)[1]
+
+
+def _key(slot: Slot, body: Mapping[str, Any]) -> Key | None:
+    """None: it is not there. ValueError: what is there is no key."""
+    value = pick(body, slot.listed)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    created = pick(body, slot.created) if slot.created else None
+    named = pick(body, slot.id) if slot.id else ""
+    return Key(SecretValue(value), datetime.fromisoformat(created) if created else None, str(named or ""))
