@@ -185,9 +185,13 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
         "jwks": Kind(
             _jwks,
             changes="a JSON Web Key Set: the next key signs, a new next key is published",
-            holders="still verifies: it knows the key that signs now, which was published one rotation before",
+            holders="goes on working: it knows the key that signs now, which was published one rotation before",
             targets=(),
             needs_slots=False,
+            proves="it is a set as Keyturn makes them, and each private key fits its public half",
+            ends="nothing: the old version is disabled, and the next rotation takes its key out of the set",
+            rights="none",
+            tested="PyJWT's own reader of key sets, and `cryptography`",
         ),
     }
 )
