@@ -27,15 +27,20 @@ async def main():
     while not shutdown.asked:
         await asyncio.sleep(0.01)
     print("asked", flush=True)
-    await asyncio.sleep(60)
+    await asyncio.gather(*work)
+    await asyncio.sleep(GOES_ON)
+    sys.exit(3)
 
 asyncio.run(main())
 """
 
 
-def stopped(seconds: str, *, before: str = "pass") -> tuple[int, list[str]]:
-    """-> how it ended, and what it said. seconds: how long each of its calls takes."""
-    script = WORKER.replace("SECONDS", seconds).replace("LISTENED_BEFORE", before)
+def stopped(seconds: str, *, before: str = "pass", goes_on_s: float = 60) -> tuple[int, list[str]]:
+    """-> how it ended, and what it said. seconds: how long each of its calls takes.
+
+    goes_on_s: for how long it would go on after them; then it ends by itself, with 3.
+    """
+    script = WORKER.replace("SECONDS", seconds).replace("LISTENED_BEFORE", before).replace("GOES_ON", f"{goes_on_s}")
     worker = subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         cwd=Path(__file__).parents[2],
@@ -66,8 +71,8 @@ def test_whoever_listened_before_decides_how_it_ends(before: str) -> None:
 
 
 def test_a_worker_that_ignores_the_signal_goes_on_but_begins_nothing() -> None:
-    before = "signal.signal(signal.SIGTERM, signal.SIG_IGN); asyncio.get_running_loop().call_later(1.5, sys.exit, 3)"
-    assert stopped("[0.1]", before=before) == (3, ["at work", "asked", "published"])
+    before = "signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+    assert stopped("[0.1]", before=before, goes_on_s=0.5) == (3, ["at work", "asked", "published"])
 
 
 def test_in_another_thread_nobody_listens_and_nothing_breaks() -> None:
