@@ -338,7 +338,7 @@ def test_a_wrong_file_is_told_by_line(text: str, line: int, said: str) -> None:
 
 
 def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
-    text = SOUND + 'tls = "off"\n' + SOUND.replace("postgres", "mysql") + "verify-hours = -1\ncolour = 1\n"
+    text = SOUND + 'tls = "off"\n' + SOUND.replace("postgres", "oracle") + "verify-hours = -1\ncolour = 1\n"
     wrong = findings(text)
     assert [finding.line for finding in wrong] == [7, 11, 14, 15]
 
