@@ -17,6 +17,10 @@ param grants = [
     grant: 'postgres-server'
     scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DBforPostgreSQL/flexibleServers/pg-orders'
   }
+  {
+    grant: 'mysql-server'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DBforMySQL/flexibleServers/my-orders'
+  }
 ]
 param httpAuth = 'key'
 param outcomeTopic = false

@@ -24,7 +24,7 @@ WITHOUT_PASSWORD = frozenset({"unix_socket", "auth_socket", "mysql_no_login"})
 PASSWORDS = frozenset({NATIVE, SHA2, ED25519})
 
 
-class NotUnderstood(Exception):
+class Unclear(Exception):
     """What the server says of the account is not what is known; its message has no word of the server's."""
 
 
@@ -56,12 +56,12 @@ def described(statement: str) -> Described:
     """Read what `SHOW CREATE USER` answered.
 
     Raises:
-        NotUnderstood.
+        Unclear.
     """
     tokens = list(_tokens(statement))
     words = [word for word, quoted in tokens]
     if [word.upper() for word in words[:2]] != ["CREATE", "USER"] or words[3:4] != ["@"]:
-        raise NotUnderstood("its description does not begin as one")
+        raise Unclear("its description does not begin as one")
     rest = tokens[5:]
     ways, rest = _ways(rest)
     plain = [word.upper() if not quoted else "'" for word, quoted in rest]
@@ -85,7 +85,7 @@ def _tokens(statement: str) -> Iterator[tuple[str, bool]]:
     while position < len(statement.rstrip()):
         found = _TOKEN.match(statement, position)
         if found is None:
-            raise NotUnderstood("its description can't be read")
+            raise Unclear("its description can't be read")
         position = found.end()
         if found["text"] is not None:
             yield _ESCAPED.sub(_unescaped, found["text"]), True
@@ -106,10 +106,10 @@ def _ways(tokens: list[tuple[str, bool]]) -> tuple[tuple[Way, ...], list[tuple[s
     kind = tokens[1][0].upper() if len(tokens) > 1 else ""
     if kind == "BY":  # MariaDB: IDENTIFIED BY PASSWORD '*…'
         if tokens[2][0].upper() != "PASSWORD" or not tokens[3][1]:
-            raise NotUnderstood("it is not said how it logs in")
+            raise Unclear("it is not said how it logs in")
         return (Way(NATIVE, tokens[3][0]),), tokens[4:]
     if kind not in {"VIA", "WITH"}:
-        raise NotUnderstood("it is not said how it logs in")
+        raise Unclear("it is not said how it logs in")
     ways: list[Way] = []
     position = 2
     while True:
@@ -122,7 +122,7 @@ def _ways(tokens: list[tuple[str, bool]]) -> tuple[tuple[Way, ...], list[tuple[s
         ways.append(Way(plugin, kept))
         following = tokens[position][0].upper() if position < len(tokens) and not tokens[position][1] else ""
         if following == "AND":
-            raise NotUnderstood("it logs in by several factors")
+            raise Unclear("it logs in by several factors")
         if following != "OR":
             return tuple(ways), tokens[position:]
         position += 1
@@ -133,7 +133,7 @@ def _unquoted(word: str) -> str | None:
         return None
     if word.lower().startswith("0x"):
         return bytes.fromhex(word[2:]).decode("latin-1")
-    raise NotUnderstood("it is not said how it logs in")
+    raise Unclear("it is not said how it logs in")
 
 
 def _has(words: list[str], *wanted: str) -> bool:

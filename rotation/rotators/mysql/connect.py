@@ -21,8 +21,9 @@ from rotation.rotators.mysql.refusals import login_error
 
 CONNECT_S = 5.0  # to one address, TLS and login included
 _CLEAR = "mysql_clear_password"
-# These show the server the password itself, or so little hashing that it is the same.
-_NEVER = ("dialog", "mysql_old_password", "sha256_password", "authentication_ldap_simple_client")
+# These show the server the password itself, or so little hashing that it is the same. `sha256_password` does so too, as
+# `caching_sha2_password` may, yet over TLS alone or encrypted: MySQL asks for it at random where it knows no such user.
+_NEVER = ("dialog", "mysql_old_password", "authentication_ldap_simple_client")
 _FIRST = frozenset({"caching_sha2_password", "mysql_native_password"})  # what a greeting may ask for at once
 
 

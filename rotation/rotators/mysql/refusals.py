@@ -28,6 +28,9 @@ _NOT_NOW = frozenset({
 })  # fmt: skip
 
 
+_LOST = frozenset({0, 2006, 2013, 2014})
+
+
 class Expired(Rejected):
     """The password was right, and has ended: only a new one lets this account in."""
 
@@ -77,13 +80,16 @@ def _refused_login(number: int, endpoint: str, user: str) -> Refused:
             "that it has in the value, or GRANT it",
             field="target",
         )
-    why = {
-        _NO_TLS: f"{endpoint} has no TLS, and the password is not sent without",
-        _NEEDS_TLS: f'{endpoint} asks for TLS: take tls = "disable" out of the policy\'s rule',
-        _HOST_NOT_PERMITTED: f"account {user!a} at {endpoint} is not let in from here, whatever its password: no "
-        "account there names a host that this app is",
-    }
-    return Refused(why.get(number, f"{endpoint} refused the login of {user!a} (error {number})"))
+    if number == _NO_TLS:
+        return Refused(f"{endpoint} has no TLS, and the password is not sent without")
+    if number == _NEEDS_TLS:
+        return Refused(f'{endpoint} asks for TLS: take tls = "disable" out of the policy\'s rule')
+    if number == _HOST_NOT_PERMITTED:
+        return Refused(
+            f"account {user!a} at {endpoint} is not let in from here, whatever its password: no account there names a "
+            "host that this app is"
+        )
+    return Refused(f"{endpoint} refused the login of {user!a} (error {number})")
 
 
 def statement_error(error: Any, endpoint: str, user: str) -> RotationError:
@@ -93,7 +99,9 @@ def statement_error(error: Any, endpoint: str, user: str) -> RotationError:
     found = _of_account(number, f"account {user!a} at {endpoint}")
     if found is not None:
         return found
-    if number == 0 or number in _NOT_NOW or (number == OPTION_PREVENTS and "read-only" in words.lower()):
+    if number in _LOST:
+        return Unreachable(f"{endpoint} did not answer; what was asked may have happened")
+    if number in _NOT_NOW or (number == OPTION_PREVENTS and "read-only" in words.lower()):
         return Unreachable(f"{endpoint} could not do it now (error {number})")
     refused = StatementRefused(f"{endpoint} refused it (error {number})")
     refused.number, refused.words = number, words

@@ -10,7 +10,7 @@ from rotation.errors import Refused, Unreachable
 from rotation.model import SecretValue
 from rotation.ports import RotatorDependencies
 from rotation.rotators.databases.database import NoSuchLogin, OnStandby, Primary
-from rotation.rotators.mysql.account import Described, NotUnderstood, described
+from rotation.rotators.mysql.account import Described, Unclear, described
 from rotation.rotators.mysql.connection import Connection
 from rotation.rotators.mysql.refusals import NO_PRIVILEGE, NO_SUCH_ACCOUNT, UNKNOWN_VARIABLE, StatementRefused
 from rotation.rotators.mysql.statements import Name, Statements, quoted, statement_refusal
@@ -182,7 +182,7 @@ class MySQLSession:
             return described(_text(statement))
         except StatementRefused as refused:
             raise self._not_shown(refused, name.user) from None
-        except (NotUnderstood, IndexError, ValueError):
+        except (Unclear, IndexError, ValueError):
             pass
         raise Refused(
             f"how account {name.user!a} at {self._at} logs in is not understood, and it is left alone: leave it to "
