@@ -13,6 +13,7 @@ from handlers.problems import problem
 from rotation import errors
 from rotation.errors import RotationError
 from rotation.policy.check import main
+from rotation.rotators import ROTATORS
 
 ROOT = Path(__file__).parents[2]
 TROUBLESHOOTING = ROOT / "docs" / "troubleshooting.md"

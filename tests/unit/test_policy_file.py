@@ -18,12 +18,13 @@ from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
 
-KNOWN = ("postgres", "postgres-alternating", "generated", "storage-key", "entra-app-secret")
+DATABASES = ("postgres", "postgres-alternating", "mysql", "mysql-alternating")
+KNOWN = (*DATABASES, "generated", "storage-key", "entra-app-secret")
 NAMES = Known(
     rotators=KNOWN,
-    needs_slots=("postgres", "postgres-alternating"),
-    needs_target=("postgres", "postgres-alternating", "storage-key", "entra-app-secret"),
-    takes_turns=("postgres-alternating",),
+    needs_slots=DATABASES,
+    needs_target=(*DATABASES, "storage-key", "entra-app-secret"),
+    takes_turns=("postgres-alternating", "mysql-alternating"),
 )
 ROOT = Path(__file__).parents[2]
 SAMPLE, LOCAL = ROOT / "policy.toml", ROOT / "local" / "policy.toml"
