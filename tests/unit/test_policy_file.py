@@ -158,7 +158,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('secrets = ["db-[ab]"]', "letters, digits and hyphens"),
         ('secrets = [""]', "letters, digits and hyphens"),
         ('secrets = ["!db-a"]', "only takes away"),
-        ('rotators = ["postgresql"]', "entra-app-secret, generated, postgres, postgres-alternating, storage-key"),
+        ('rotators = ["postgresql"]', "entra-app-secret, generated, mysql, mysql-alternating, postgres"),
         ("rotators = []", "not empty"),
         ('targets = ["*.postgres.database.azure.com"]', "global name space"),
         ('targets = ["/subscriptions/x/*"]', "a resource group"),
@@ -405,7 +405,7 @@ def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
     text = SAMPLE.read_text("utf-8")
-    assert len(sound(text).rules) == 2
+    assert len(sound(text).rules) == 3
     assert [key for key in KEYS if not re.search(rf"^{key} = ", text, re.MULTILINE)] == []
 
 
