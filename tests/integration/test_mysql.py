@@ -23,6 +23,7 @@ from tests.contract.secrets_at_hand import make_spec
 from tests.integration.postgres_fixtures import Proxy, job_of, make_services
 from tests.mysql import fixtures
 from tests.mysql.fixtures import Account, Owner, by_owner, owned, trusted
+from tests.mysql.server import OWNER_PASSWORD
 
 ROTATOR = InPlace(MySQLDatabase(make_services()))
 
@@ -88,6 +89,30 @@ async def test_no_log_ever_shows_a_new_password(owner: Owner, by_admin: bool) ->
         said = owner.sql(f"SELECT COUNT(*) FROM performance_schema.{table} WHERE SQL_TEXT LIKE '%{new.reveal()}%' "  # noqa: S608
                          "AND SQL_TEXT NOT LIKE '%performance_schema%'")  # fmt: skip
         assert said == [(0,)]
+
+
+@pytest.mark.parametrize(
+    ("running", "by_admin"),
+    [("mariadb", False), ("mariadb", True), ("mariadb-newest", False), ("mariadb-newest", True), ("mysql", True)],
+    indirect=["running"],
+    scope="module",
+)
+async def test_a_server_that_takes_a_hash_never_gets_a_password(owner: Owner, by_admin: bool) -> None:
+    """Over a wire that can be read: without TLS. MySQL takes none from an account that changes itself."""
+    account = owner.account()
+    async with Proxy(owner.server.port) as proxy:
+        spec = make_spec("mysql", target=f"127.0.0.1:{proxy.port}")
+        value = owner.value(account, port=proxy.port)
+        logins = (by_owner(owner),) if by_admin else None
+        job = job_of(ROTATOR, value, logins=logins, spec=spec, tls=Tls.DISABLE)
+        applied = await changed(job)
+        await ROTATOR.verify(job, applied.credential)
+        sent = bytes(proxy.sent)
+    new = password_of(applied)
+    assert owner.works(account.name, new)
+    assert account.name.encode() in sent
+    for password in (new, account.password, SecretValue(OWNER_PASSWORD)):
+        assert password.reveal().encode() not in sent
 
 
 async def test_it_is_proven_as_whose_it_is(owner: Owner) -> None:
