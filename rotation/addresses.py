@@ -14,6 +14,8 @@ SITES, SLOTS = "microsoft.web/sites", "microsoft.web/sites/slots"
 CONTAINER_APPS = "microsoft.app/containerapps"
 AKS_CLUSTERS = "microsoft.containerservice/managedclusters"
 POSTGRES_SERVERS = "microsoft.dbforpostgresql/flexibleservers"
+MYSQL_SERVERS = "microsoft.dbformysql/flexibleservers"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # By the host of a cloud's resource manager, what the names of its servers end in: "Endpoints" of Azure, of Azure
 # Government and of Azure operated by 21Vianet, in Microsoft's documentation of those clouds.
 POSTGRES_SUFFIXES = {
@@ -21,6 +23,7 @@ POSTGRES_SUFFIXES = {
     "management.usgovcloudapi.net": ".postgres.database.usgovcloudapi.net",
     "management.chinacloudapi.cn": ".postgres.database.chinacloudapi.cn",
 }
+MYSQL_SUFFIXES = {host: suffix.replace("postgres", "mysql") for host, suffix in POSTGRES_SUFFIXES.items()}
 
 # Likewise, of clusters' own APIs: "Outbound network and FQDN rules for AKS clusters" in the documentation of AKS.
 AKS_SUFFIXES = {

@@ -1,4 +1,4 @@
-"""The resource manager: subscriptions, storage accounts, their keys, PostgreSQL flexible servers, and refresh targets.
+"""The resource manager: subscriptions, storage accounts, their keys, flexible servers, and refresh targets.
 
 "Storage Accounts" in the Azure Storage Resource Provider REST reference, "Servers - Get" in that of Azure Database for
 PostgreSQL, and "Common error codes" of the resource manager.
@@ -30,10 +30,12 @@ _GROUP = r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers"
 _ACCOUNT = re.compile(
     rf"(?P<id>{_GROUP}/Microsoft\.Storage/storageAccounts/(?P<name>[^/]+))(?P<action>/\w+)?", re.IGNORECASE
 )
-_SERVER = re.compile(rf"(?P<id>{_GROUP}/Microsoft\.DBforPostgreSQL/flexibleServers/[^/]+)", re.IGNORECASE)
+_SERVER = re.compile(
+    rf"(?P<id>{_GROUP}/(?P<type>Microsoft\.DBfor(?P<product>PostgreSQL|MySQL)/flexibleServers)/[^/]+)", re.IGNORECASE
+)
 _VERSION = re.compile(r"20\d\d-\d\d-\d\d(-preview)?")
-# Those of azure-rest-api-specs, Microsoft.Storage and Microsoft.DBforPostgreSQL; the last four of storage are those
-# that azure-mgmt-storage 25.3 lists for its operations and speaks.
+# Those of azure-rest-api-specs, Microsoft.Storage, Microsoft.DBforPostgreSQL and Microsoft.DBforMySQL; the last four of
+# storage are those that azure-mgmt-storage 25.3 lists for its operations and speaks.
 STORAGE_VERSIONS = (
     "2015-06-15", "2016-01-01", "2016-05-01", "2016-12-01", "2017-06-01", "2017-10-01", "2018-02-01", "2018-07-01",
     "2018-11-01", "2019-04-01", "2019-06-01", "2020-08-01-preview", "2021-01-01", "2021-02-01", "2021-04-01",
@@ -44,6 +46,15 @@ SERVER_VERSIONS = (
     "2021-06-01", "2022-12-01", "2023-03-01-preview", "2023-06-01-preview", "2023-12-01-preview",
     "2024-03-01-preview", "2024-08-01", "2024-11-01-preview", "2025-01-01-preview", "2025-06-01-preview", "2025-08-01",
 )  # fmt: skip
+MYSQL_VERSIONS = (
+    "2021-05-01", "2022-01-01", "2022-09-30-preview", "2023-06-01-preview", "2023-06-30", "2023-10-01-preview",
+    "2023-12-01-preview", "2023-12-30", "2024-02-01-preview", "2024-06-01-preview", "2024-10-01-preview",
+    "2024-12-01-preview", "2024-12-30", "2025-06-01-preview",
+)  # fmt: skip
+_OF_SERVERS = {
+    "postgresql": ("Microsoft.DBforPostgreSQL/flexibleServers", SERVER_VERSIONS),
+    "mysql": ("Microsoft.DBforMySQL/flexibleServers", MYSQL_VERSIONS),
+}
 
 
 class Arm:
@@ -74,13 +85,13 @@ class Arm:
         self._plane.store.put("account", account_id, {**body, "keys": keys})
 
     def add_server(self, server_id: str, fqdn: str, state: str = "Ready") -> None:
-        """Create or change a PostgreSQL flexible server.
+        """Create or change a flexible server, of PostgreSQL or of MySQL.
 
         Raises:
             ValueError: this is no flexible server's id.
         """
         if _SERVER.fullmatch(server_id) is None:
-            raise ValueError("id is not a PostgreSQL flexible server's ARM id")
+            raise ValueError("id is not a flexible server's ARM id")
         self._plane.store.put("server", server_id, {"id": server_id, "fqdn": fqdn, "state": state})
 
     def keys(self, account_id: str) -> dict[str, str]:
@@ -112,9 +123,10 @@ class Arm:
             self._authorize(claims, "Microsoft.Storage/storageAccounts", account["action"], account["id"])
             return await self._account(request, account)
         if server is not None and request.method == "GET":
-            _check_version(request, "flexibleServers", SERVER_VERSIONS)
-            self._authorize(claims, "Microsoft.DBforPostgreSQL/flexibleServers", None, server["id"])
-            return self._server(request, server["id"])
+            kind, versions = _OF_SERVERS[server["product"].lower()]
+            _check_version(request, "flexibleServers", versions)
+            self._authorize(claims, kind, None, server["id"])
+            return self._server(request, server["id"], kind)
         _check_version(request, "", ())
         raise answer(404, "InvalidResourceType", "The resource type could not be found.")
 
@@ -177,14 +189,14 @@ class Arm:
             },
         }
 
-    def _server(self, request: web.Request, server_id: str) -> web.Response:
+    def _server(self, request: web.Request, server_id: str, kind: str) -> web.Response:
         server = self._plane.seen(request, "server", server_id)
         if server is None:
             raise answer(404, "ResourceNotFound", f"The Resource '{server_id}' was not found.")
         shown = {
             "id": server["id"],
             "name": server["id"].rsplit("/", 1)[1],
-            "type": "Microsoft.DBforPostgreSQL/flexibleServers",
+            "type": kind,
             "location": "local",
             "properties": {"fullyQualifiedDomainName": server["fqdn"], "state": server["state"], "version": "16"},
         }

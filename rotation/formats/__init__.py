@@ -11,8 +11,21 @@ from dataclasses import replace
 from functools import partial
 
 from rotation.errors import Unusable
-from rotation.formats import ado, azure_storage, jdbc, json_object, key_value, odbc, plain, uri
+from rotation.formats import (
+    ado,
+    azure_storage,
+    jdbc,
+    json_object,
+    key_value,
+    mysql_ado,
+    mysql_jdbc,
+    mysql_uri,
+    odbc,
+    plain,
+    uri,
+)
 from rotation.formats.families import form_of
+from rotation.formats.products import products_of
 from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
 
@@ -26,6 +39,9 @@ _BY_NAME: Mapping[str, Callable[[str], Value]] = {
     "jdbc": jdbc.read,
     "json": json_object.read,
     "azure-storage": azure_storage.read,
+    "mysql-uri": mysql_uri.read,
+    "mysql-jdbc": mysql_jdbc.read,
+    "mysql-ado": mysql_ado.read,
 }
 FORMATS = tuple(_BY_NAME)
 
@@ -66,4 +82,4 @@ def _understood(text: str) -> str:
     return found
 
 
-__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read"]
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "products_of", "read"]

@@ -50,6 +50,7 @@ _OF_SQL_SERVER = re.compile(r"(?i)(?:tcp|np|lpc|admin):|.*:1433\b", re.DOTALL)
 _ADO = frozenset({"host", "server", "username", "userid", "uid", "user", "password", "pwd", "psw"})
 # What tells a string of Npgsql's with Server= from those of SQL Server and MySQL, which have the same keywords.
 _OF_POSTGRESQL = re.compile(r"(?i):5432(?:\Z|[,:])|\.postgres(?:\.cosmos)?\.")
+_OF_MYSQL = re.compile(r"(?i):3306(?:\Z|[,:])|\.mysql\.")
 _MYSQL = frozenset(
     {
         "allowuservariables", "allowpublickeyretrieval", "convertzerodatetime", "guidformat", "sslca", "pipe",
@@ -101,12 +102,16 @@ def _of_scheme(scheme: str, rest: str) -> str | None:
         kind = rest.partition(":")[0].lower()
         if scheme == "jdbc" and kind in {"postgresql", "postgres"}:
             return "jdbc"
+        if scheme == "jdbc" and kind in {"mysql", "mariadb"}:
+            return "mysql-jdbc"
         raise _of_others(kind, f"{scheme.upper()} for another database or through another driver")
     if not rest.startswith("//"):
         return None
     if scheme.partition("+")[0] in {"postgres", "postgresql"}:
         return "uri"
-    raise _of_others(scheme, "a URL that is not postgresql://")
+    if scheme.partition("+")[0] in {"mysql", "mariadb"}:
+        return "mysql-uri"
+    raise _of_others(scheme, "a URL that is not postgresql:// or mysql://")
 
 
 def _of_others(scheme: str, otherwise: str) -> NotUnderstood:
@@ -149,16 +154,18 @@ def _of_pairs(text: str, found: Mapping[str, str], tag: str | None) -> str | Non
     if keywords & _STORAGE:
         return "azure-storage"
     server = f"{found.get('host') or found.get('server', '')}:{found.get('port', '')}"
+    if tag == "mysql-ado" and keywords & _ADO and "host" not in keywords:  # which is Npgsql's word
+        return "mysql-ado"
     if keywords & _SQL_SERVER or (tag != "ado" and _OF_SQL_SERVER.match(server)):
         raise _unread("SQL Server")
-    if keywords & _MYSQL or (tag != "ado" and ":3306" in server):
-        raise _unread("MySQL")
+    if keywords & _MYSQL or (tag != "ado" and _OF_MYSQL.search(server)):
+        return "mysql-ado"
     if not keywords & _ADO:
         return None
     if "host" not in keywords and tag != "ado" and not _OF_POSTGRESQL.search(server):
         raise NotUnderstood(
-            "the value may be a connection string of SQL Server or MySQL, which no rotator reads yet: where it is "
-            "Npgsql's, write Host= for Server=, or set the tag format to ado"
+            "the value may be a connection string of SQL Server, of MySQL or of Npgsql: where it is Npgsql's, write "
+            "Host= for Server=, or set the tag format to ado; where it is MySQL's, set it to mysql-ado"
         )
     return "ado"
 

@@ -12,20 +12,25 @@ from collections.abc import Mapping
 _NAMES = {
     "password": (
         "password", "pwd", "pass", "passwd", "pgpassword", "dbpassword", "databasepassword", "postgrespassword",
+        "mysqlpassword", "mysqlpwd", "mariadbpassword",
         "clientsecret", "azureclientsecret", "armclientsecret", "accountkey", "storageaccountkey", "storagekey",
         "azurestoragekey", "azurestorageaccountkey",
     ),
     "user": (
         "username", "user", "uid", "userid", "login", "pguser", "dbuser", "dbusername", "databaseuser",
-        "databaseusername", "postgresuser", "clientid", "azureclientid", "armclientid", "appid", "accountname",
-        "storageaccount", "storageaccountname", "azurestorageaccount", "azurestorageaccountname",
+        "databaseusername", "postgresuser", "mysqluser", "mariadbuser", "clientid", "azureclientid", "armclientid",
+        "appid", "accountname", "storageaccount", "storageaccountname", "azurestorageaccount",
+        "azurestorageaccountname",
     ),
     "host": (
         "host", "hostname", "server", "servername", "fqdn", "address", "pghost", "dbhost", "databasehost",
-        "postgreshost",
+        "postgreshost", "mysqlhost", "mariadbhost",
     ),
-    "port": ("port", "pgport", "dbport", "databaseport", "postgresport"),
-    "dbname": ("dbname", "database", "db", "databasename", "pgdatabase", "postgresdb", "postgresdatabase"),
+    "port": ("port", "pgport", "dbport", "databaseport", "postgresport", "mysqlport", "mysqltcpport", "mariadbport"),
+    "dbname": (
+        "dbname", "database", "db", "databasename", "pgdatabase", "postgresdb", "postgresdatabase", "mysqldatabase",
+        "mariadbdatabase",
+    ),
 }  # fmt: skip
 MEANS: Mapping[str, str] = {name: meaning for meaning, names in _NAMES.items() for name in names}
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from rotation.errors import Unusable
-from rotation.formats import ado, azure_storage, jdbc, key_value, odbc, pgpass, uri
+from rotation.formats import ado, azure_storage, jdbc, key_value, mysql_ado, mysql_jdbc, mysql_uri, odbc, pgpass, uri
 from rotation.formats.copies import plain_name
 from rotation.formats.families import form_of
 from rotation.formats.hosts import listed_hosts, same_servers
@@ -19,6 +19,7 @@ from rotation.formats.json_names import CONNECTION, MEANS, PASSWORD_ENCODED
 from rotation.formats.json_text import Field, fields_of, write
 from rotation.formats.keywords import check
 from rotation.formats.percent import escape
+from rotation.formats.products import MYSQL, POSTGRESQL, products_of
 from rotation.formats.value import Host, Nested, NotUnderstood, Span, Value
 from rotation.model import SecretValue
 
@@ -29,7 +30,12 @@ _READERS: Mapping[str, Callable[..., Value]] = {
     "ado": ado.read,
     "odbc": odbc.read,
     "azure-storage": azure_storage.read,
+    "mysql-uri": mysql_uri.read,
+    "mysql-jdbc": mysql_jdbc.read,
+    "mysql-ado": mysql_ado.read,
 }
+
+_ENGINES = (("postgres", POSTGRESQL), ("mysql", MYSQL), ("mariadb", MYSQL))
 
 
 @dataclass(slots=True)
@@ -40,6 +46,19 @@ class _Read:
     encoded: list[Field] = field(default_factory=list)
     nested: list[Nested] = field(default_factory=list)
     options: dict[str, str] = field(default_factory=dict)
+    products: set[str] = field(default_factory=set)
+
+    @property
+    def product(self) -> str | None:
+        """Whose login it says that it is; None: it does not say.
+
+        Raises:
+            Unusable: that of two.
+        """
+        said = self.products.union(*(products_of(one.value) for one in self.nested))
+        if len(said) > 1:
+            raise NotUnderstood("the JSON object has parts of two databases: leave those of one")
+        return next(iter(said), None)
 
     def one(self, meaning: str) -> str | None:
         """The text that a meaning's fields have in common.
@@ -69,7 +88,10 @@ def read(text: str) -> Value:
         raise NotUnderstood('the JSON object has no "password" that is a string')
     if user == "":
         raise NotUnderstood("the user in the JSON object is empty: write it, or take it out")
+    product = found.product
     hosts = listed_hosts(found.one("host") or "", found.one("port") or "") if found.one("host") else ()
+    if product == MYSQL:
+        hosts = mysql_uri.with_port(hosts)
     if "port" in found.by_meaning and not hosts and not found.nested:
         raise NotUnderstood("the JSON object has a port and no host")
     user, hosts, dbname = _agreed(found.nested, password, user, hosts, found.one("dbname"))
@@ -88,6 +110,7 @@ def read(text: str) -> Value:
         password_places=(*found.places("password"), *copies),
         user_places=found.places("user"),
         nested=tuple(found.nested),
+        product=product,
     )
 
 
@@ -100,6 +123,8 @@ def _sorted_fields(fields: Iterable[Field]) -> _Read:
         if name in MEANS:
             _check_kind(MEANS[name], one)
             found.by_meaning.setdefault(MEANS[name], []).append(one)
+            if name.startswith(("mysql", "mariadb")):
+                found.products.add(MYSQL)
         elif name in PASSWORD_ENCODED and one.is_string:
             found.encoded.append(one)
         else:
@@ -120,8 +145,11 @@ def _check_kind(meaning: str, one: Field) -> None:
 
 
 def _option(name: str, one: Field, found: _Read) -> None:
-    if name == "engine" and "postgres" not in one.text.lower():
-        raise NotUnderstood("the JSON object's engine is not PostgreSQL, and no rotator reads another yet")
+    if name == "engine":
+        engine = next((product for word, product in _ENGINES if word in one.text.lower()), None)
+        if engine is None:
+            raise NotUnderstood("the JSON object's engine is neither PostgreSQL nor MySQL, and no rotator reads it yet")
+        found.products.add(engine)
     if name not in CONNECTION:
         check(one.name, "the JSON object")
     found.options[one.name.lower()] = one.text

@@ -6,7 +6,8 @@ driver may not know it (then the value does not say what it seems to), or may fo
 Sources: libpq, "Parameter Key Words" (34.1.2, PostgreSQL 18) and `PQconninfoOptions` in fe-connect.c; Npgsql,
 "Connection String Parameters" and NpgsqlConnectionStringBuilder.cs (10.0); pgJDBC, PGProperty.java (42.7) and
 Driver.parseURL; psqlODBC, "Configuration Options" and dlg_specific.h; SQLAlchemy, "PostgreSQL" dialects; node-postgres,
-pg-connection-string; pgx, pgconn/config.go.
+pg-connection-string; pgx, pgconn/config.go; PyMySQL, "Connection Object"; mysql2, connection_config.js; MySQL
+Connector/J, "Configuration Properties"; MySqlConnector, "Connection Options".
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ _ELSEWHERE = frozenset(
         # another server, or another way to it
         "hostaddr", "pghostaddr", "service", "servicefile", "pgservice", "pgservicefile", "ldapservice", "dsn",
         "filedsn", "savefile", "conninfo", "connectionstring", "datasourcename", "pqopt", "url", "uri", "unixsock",
-        "unixsocket", "socket", "sock", "socketfactory", "socketfactoryarg", "localsocketaddress", "sourceaddress",
+        "unixsocket", "socketpath", "readdefaultfile", "readdefaultgroup", "optionfiles", "defaultsfile", "pipe",
+        "pipename", "protocol", "connectionprotocol", "serverspn", "serverredirectionmode", "localsocket",
+        "socket", "sock", "socketfactory", "socketfactoryarg", "localsocketaddress", "sourceaddress",
         "proxy", "proxyhost", "proxyport", "sshhost", "tunnel",
         # another login, or one that outlives the password
         "passfile", "passcommand", "pgpassfile", "requirepeer", "scramclientkey", "scramserverkey", "oauthissuer",
@@ -39,6 +42,8 @@ _ELSEWHERE = frozenset(
         "sslfactory", "sslfactoryarg", "sslhostnameverifier", "sslpasswordcallback", "xmlfactoryfactory",
         "connectionfactory", "cursorfactory", "connectionclass", "recordclass", "asynccreatorfn", "asynccreator",
         "gsslib", "sslengine", "translationdll", "translationoption", "pwdplugin", "creator", "plugins",
+        "authplugin", "authplugins", "authenticationplugins", "defaultauthenticationplugin", "authswitchhandler",
+        "plugindir", "credentialtype", "initcommand", "sessionvariables",
     }
 )  # fmt: skip
 

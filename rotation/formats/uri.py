@@ -39,13 +39,13 @@ def read(text: str, *, alone: bool = True) -> Value:
             "the value is no postgresql:// URI, nor postgresql+DRIVER:// of a driver that SQLAlchemy has",
             field="format",
         )
-    _check_characters(text)
+    check_text(text)
     start = scheme.end()
     path = min((at for at in (text.find("/", start), text.find("?", start)) if at >= 0), default=len(text))
     query = text.find("?", path)
     query = len(text) if query < 0 else query
     parts = Parts()
-    after = _read_login(text, start, path, parts)
+    after = read_login(text, start, path, parts)
     try:
         hosts = _read_hosts(text[after:path], sqlalchemy="+" in scheme[0])
     except Unusable:
@@ -57,14 +57,19 @@ def read(text: str, *, alone: bool = True) -> Value:
     hosts = _with_query(hosts, parts.found)
     if alone and not parts.found.get("password"):
         raise NotUnderstood("the URI has no password: write it as postgresql://USER:PASSWORD@HOST/…")
-    return parts.value("uri", text, hosts, _checked_dbname(dbname))
+    return parts.value("uri", text, hosts, checked_dbname(dbname))
 
 
 def _not_encoded() -> NotUnderstood:
     return NotUnderstood("the URI's hosts can't be read (is a character of the password not encoded?)")
 
 
-def _check_characters(text: str) -> None:
+def check_text(text: str) -> None:
+    """Nothing in it that drivers cut off, or take for a fragment.
+
+    Raises:
+        Unusable.
+    """
     if " " in text or has_control(text) or has_odd_blank(text):
         raise NotUnderstood(
             "the URI has a blank or a line break in it: percent-encode it (a blank is %20), or take it out"
@@ -84,8 +89,12 @@ def _with_query(hosts: tuple[Host, ...], found: Mapping[str, str]) -> tuple[Host
     return hosts
 
 
-def _read_login(text: str, start: int, end: int, parts: Parts) -> int:
-    """-> where the hosts begin."""
+def read_login(text: str, start: int, end: int, parts: Parts) -> int:
+    """Place user and password -> where the hosts begin. end: of all that is before the path.
+
+    Raises:
+        Unusable: drivers would read them differently.
+    """
     at = text.find("@", start, end)
     if "@" in text[end:].partition("?")[0] or (at >= 0 and "@" in text[at + 1 : end]):
         raise _not_encoded()
@@ -135,7 +144,12 @@ def _read_dbname(text: str) -> str | None:
     return decode(text) or None
 
 
-def _checked_dbname(dbname: str | None) -> str | None:
+def checked_dbname(dbname: str | None) -> str | None:
+    """A database's name, decoded, if all drivers take it so.
+
+    Raises:
+        Unusable.
+    """
     if dbname is not None and _RESERVED & set(dbname):
         raise NotUnderstood(
             f"the URI's database has one of {' '.join(sorted(_RESERVED))} in its name, or a path follows it"

@@ -55,7 +55,8 @@ class Value:
     """A secret's value, read. `name` is its form's, as the tag `format` has it.
 
     `options` has all else that is written in it, keys in lower case. `user_is_database`: its reader connects to
-    the database of the user's name where it names none.
+    the database of the user's name where it names none. `product`: whose login it says that it is, where its form
+    alone does not (see `products_of`).
 
     What is not the login is never written anew: `with_login` puts a text into the places of password and user, and
     leaves every other character as it was.
@@ -72,15 +73,16 @@ class Value:
     user_places: tuple[Span, ...] = ()
     nested: tuple[Nested, ...] = ()
     user_is_database: bool = False
+    product: str | None = None
     reader: Callable[[str], Value] | None = field(default=None, repr=False, compare=False)
 
-    def login_dbname(self, user: str) -> str:
-        """The database that a consumer of this value connects to as `user`.
+    def login_dbname(self, user: str, otherwise: str = MAINTENANCE_DATABASE) -> str:
+        """The database that a consumer of this value connects to as `user`. otherwise: of one who names none.
 
         libpq, Npgsql, pgJDBC and psqlODBC take the user's name; readers of a JSON object (Amazon's and Azure's
         conventions alike) take `postgres`, and so does a reader of a bare password.
         """
-        return self.dbname or (user if self.user_is_database else MAINTENANCE_DATABASE)
+        return self.dbname or (user if self.user_is_database else otherwise)
 
     def with_login(self, password: SecretValue, user: str | None = None) -> SecretValue:
         """The same value with another password, and another user if one is given.

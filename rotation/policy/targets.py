@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Address, IPv6Address
 
 from rotation.addresses import (
+    MYSQL_SUFFIXES,
     POSTGRES_SUFFIXES,
     ends_in_number,
     ipv6,
@@ -42,8 +43,8 @@ class HostTarget(Frozen):
 
     @property
     def azures(self) -> bool:
-        """Whether only Azure Database for PostgreSQL can answer to the name."""
-        return self.name.endswith(tuple(POSTGRES_SUFFIXES.values()))
+        """Whether only Azure's own servers of PostgreSQL or MySQL can answer to the name."""
+        return self.name.endswith((*POSTGRES_SUFFIXES.values(), *MYSQL_SUFFIXES.values()))
 
     def permits(self, claimed: str) -> bool:
         form = re.fullmatch(_WITH_PORT, claimed)

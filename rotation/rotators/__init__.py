@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from rotation.addresses import POSTGRES_SERVERS, STORAGE_ACCOUNTS
+from rotation.addresses import MYSQL_SERVERS, POSTGRES_SERVERS, STORAGE_ACCOUNTS
 from rotation.frozen import Frozen
 from rotation.rotators.azure.rows import ROWS
 
@@ -68,6 +68,20 @@ def _postgres_alternating(services: "RotatorDependencies") -> "Rotator":
     return Alternating(PostgresDatabase(services))
 
 
+def _mysql(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.in_place import InPlace  # noqa: PLC0415  imported when used
+    from rotation.rotators.mysql.database import MySQLDatabase  # noqa: PLC0415  imported when used
+
+    return InPlace(MySQLDatabase(services))
+
+
+def _mysql_alternating(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.alternating import Alternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.mysql.database import MySQLDatabase  # noqa: PLC0415  imported when used
+
+    return Alternating(MySQLDatabase(services))
+
+
 def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
@@ -102,6 +116,7 @@ def _jwks(services: "RotatorDependencies") -> "Rotator":
 
 
 _POSTGRES_PORTS = (5432, 6432)  # the server's own, and PgBouncer's
+_MYSQL_PORTS = (3306,)
 
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
     {
@@ -131,6 +146,25 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             ends="takes the old role's password away, or parks it",
             rights="none, or an administrator's (`admin`)",
             tested=_REAL_SERVER,
+        ),
+        "mysql": Kind(
+            _mysql,
+            changes="the password of one account of MySQL or MariaDB, in place",
+            holders="can't log in any more after the change; the new version is in the vault a moment later",
+            targets=(HOST, MYSQL_SERVERS),
+            needs_slots=True,
+            logs_in=True,
+            ports=_MYSQL_PORTS,
+        ),
+        "mysql-alternating": Kind(
+            _mysql_alternating,
+            changes="of two accounts of MySQL or MariaDB, the one that is not in use",
+            holders=_LIVES_ON,
+            targets=(HOST, MYSQL_SERVERS),
+            needs_slots=True,
+            takes_turns=True,
+            logs_in=True,
+            ports=_MYSQL_PORTS,
         ),
         "storage-key": Kind(
             _storage_key,

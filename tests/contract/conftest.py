@@ -19,6 +19,8 @@ from rotation.stores.file_ledger import FileLedger
 from tests.contract.ledgers import APP_MAY, SHORTEST_LEASE_S, Opened
 from tests.fakes import FakeClock, InMemoryLedger
 from tests.integration.postgres_fixtures import Owner, running
+from tests.mysql.fixtures import Owner as MySQLOwner
+from tests.mysql.fixtures import owned
 from tests.rights_used import note_ledger
 
 
@@ -30,6 +32,18 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 @pytest.fixture(scope="session")
 def postgres_owner() -> Iterator[Owner]:
     with running() as owner:
+        yield owner
+
+
+@pytest.fixture(scope="session")
+def mysql_owner(certificates: Certificates) -> Iterator[MySQLOwner]:
+    with owned("mysql", certificates) as owner:
+        yield owner
+
+
+@pytest.fixture(scope="session")
+def mariadb_owner(certificates: Certificates) -> Iterator[MySQLOwner]:
+    with owned("mariadb", certificates) as owner:
         yield owner
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rotation.rotators import ROTATORS
-from tests.contract import harness_postgres
+from tests.contract import harness_mysql, harness_postgres
 from tests.contract.crash_suite import CrashSuite
 from tests.contract.harness import Harness, Variant
 from tests.contract.harness_generated import SERVICES
@@ -18,6 +18,7 @@ from tests.world import KINDS
 MODULES = [import_module(f"tests.contract.{path.stem}") for path in sorted(Path(__file__).parent.glob("harness_*.py"))]
 VARIANTS: dict[str, Variant] = {name: variant for module in MODULES for name, variant in module.HARNESSES.items()}
 
+PROVEN = {**harness_postgres.HARNESSES, **harness_mysql.HARNESSES}
 KINDS_OF_OURS = {name: VARIANTS[name] for name in ROTATORS if name in VARIANTS}
 
 
@@ -43,7 +44,7 @@ class TestRotators(RotatorSuite):
 
 
 class TestProofs(ProveSuite):
-    variants = harness_postgres.HARNESSES
+    variants = PROVEN
 
     @pytest.fixture
     async def harness(self, request: pytest.FixtureRequest) -> AsyncIterator[Harness]:

@@ -94,8 +94,9 @@ def test_every_row_of_the_table_and_every_type_of_place_is_seen_in_a_preview() -
     assert {kind_of(right.scope) for right in rights} == {
         "", "Microsoft.KeyVault/vaults", "Microsoft.Storage/storageAccounts", "Microsoft.EventGrid/topics",
         "Microsoft.Storage/storageAccounts/blobServices/containers", "Microsoft.Insights/components",
-        "Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.OperationalInsights/workspaces", "microsoft.web/sites",
-        "microsoft.web/sites/slots", "microsoft.app/containerapps", "microsoft.containerservice/managedclusters",
+        "Microsoft.DBforPostgreSQL/flexibleServers", "Microsoft.DBforMySQL/flexibleServers",
+        "Microsoft.OperationalInsights/workspaces", "microsoft.web/sites", "microsoft.web/sites/slots",
+        "microsoft.app/containerapps", "microsoft.containerservice/managedclusters",
         "Microsoft.ServiceBus/namespaces", "Microsoft.ServiceBus/namespaces/authorizationRules",
         "Microsoft.DocumentDB/databaseAccounts",
     }  # fmt: skip

@@ -81,6 +81,12 @@ def test_a_flexible_server_by_its_id_is_read_and_by_its_name_needs_no_right() ->
     assert needed(rule(["postgres"], ["orders.example.com"], slots=["a"])).targets == ()
 
 
+def test_a_server_of_mysql_has_a_right_of_its_own() -> None:
+    server = SERVER.replace("DBforPostgreSQL", "DBforMySQL")
+    told = needed(rule(["mysql", "mysql-alternating"], [server, "orders.example.com"], slots=["a", "b"]))
+    assert told.targets == (Need("mysql-server", server.lower()),)
+
+
 def test_a_refresh_target_needs_the_right_to_be_asked_on_itself_alone() -> None:
     site, app = f"{GROUP}/providers/Microsoft.Web/sites/shop", f"{GROUP}/providers/Microsoft.App/containerApps/shop"
     refresh_targets = [{"app-settings": site}, {"app-settings": f"{site}/slots/next"}, {"container-app": app}]

@@ -18,6 +18,7 @@ POLICY = Path(__file__).parent / "whole.toml"
 PROVIDERS = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-local/providers"
 ACCOUNT = f"{PROVIDERS}/Microsoft.Storage/storageAccounts/stdemo"
 SERVER = f"{PROVIDERS}/Microsoft.DBforPostgreSQL/flexibleServers/orders"
+MYSQL_SERVER = SERVER.replace("DBforPostgreSQL", "DBforMySQL")
 SITE, CONTAINER_APP = f"{PROVIDERS}/Microsoft.Web/sites/shop", f"{PROVIDERS}/Microsoft.App/containerApps/shop-api"
 CLUSTER = f"{PROVIDERS}/Microsoft.ContainerService/managedClusters/aks-shop"
 APPLICATION, CLIENT = "00000000-0000-0000-0000-0000000000a1", "00000000-0000-0000-0000-0000000000c1"
@@ -75,8 +76,11 @@ async def ask_for_a_server(app: Deployment) -> None:
     """A flexible server that is not up is told apart by asking Azure, before anybody connects."""
     app.stack.azure_control.post("servers", {"id": SERVER, "fqdn": "localhost", "state": "Starting"})
     await app.put("server-1", await app.role("server_app"), {"rotator": "postgres", "target": SERVER})
-    answer = await app.rotate("server-1")
-    assert (answer.status, "Starting" in answer.text) == (503, True), answer.text
+    app.stack.azure_control.post("servers", {"id": MYSQL_SERVER, "fqdn": "localhost", "state": "Starting"})
+    await app.put("mysql-1", "mysql://mysql_app:Zk4-not-tried@localhost/", {"rotator": "mysql", "target": MYSQL_SERVER})
+    for name in ("server-1", "mysql-1"):
+        answer = await app.rotate(name)
+        assert (answer.status, "Starting" in answer.text) == (503, True), answer.text
 
 
 async def test_every_right_is_used_and_none_is_missing(app: Deployment, log: Path) -> None:
@@ -84,8 +88,9 @@ async def test_every_right_is_used_and_none_is_missing(app: Deployment, log: Pat
     await ask_for_a_server(app)
     used = read(log)
     assert [*used.missing(), *used.unused()] == []
-    # On the vault, the account, the server, the application; and on the site, its slot, the container app, the cluster.
-    assert len(used.granted) == 4 + 3 + 1 + 1 + 1 + 1 + 2 + 1
+    # On the vault, the account, the two servers, the application; and on the site, its slot, the container app, the
+    # cluster.
+    assert len(used.granted) == 4 + 3 + 2 + 1 + 1 + 1 + 2 + 1
 
 
 def test_what_is_missing_and_what_is_unused_is_told(tmp_path: Path) -> None:

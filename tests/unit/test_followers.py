@@ -259,7 +259,7 @@ async def foreign(world: FollowedWorld) -> None:
 
 
 async def odd(world: FollowedWorld) -> None:
-    await world.put(ELSEWHERE, SecretValue("mysql://app:firstpassword@db.example/orders"))
+    await world.put(ELSEWHERE, SecretValue("mongodb://app:firstpassword@db.example/orders"))
 
 
 async def copied(world: FollowedWorld) -> None:

@@ -158,7 +158,7 @@ def test_client_secrets_are_known_by_their_fields(name: str) -> None:
     [
         '{"apiKey": "k", "endpoint": "https://x.example"}', '{"token": "x"}', '{"value": "x"}', '{"key": "x"}',
         '{"secret": "x"}', '{"azure": {"clientSecret": "x"}}', '{"password": ["x"]}', '{"password": 5}',
-        '{"password": "x", "engine": "mysql"}', '{"password": "x", "host": {"a": 1}}',
+        '{"password": "x", "engine": "oracle"}', '{"password": "x", "host": {"a": 1}}',
         '{"password": "x", "port": 5432}',
     ],
 )  # fmt: skip

@@ -62,6 +62,9 @@ ONE_OF_EACH = {
     "jdbc": "jdbc:postgresql://db/orders?user=app&password=pw",
     "json": '{"password": "pw"}',
     "azure-storage": "AccountName=acc;AccountKey=a2V5a2V5",
+    "mysql-uri": "mysql://app:pw@db/orders",
+    "mysql-jdbc": "jdbc:mysql://db/orders?user=app&password=pw",
+    "mysql-ado": "Server=db;Uid=app;Pwd=pw;Allow User Variables=true",
 }
 
 

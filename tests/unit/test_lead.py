@@ -106,7 +106,7 @@ def test_a_follower_of_another_user_with_the_same_password_is_behind() -> None:
 
 def test_a_leader_that_no_form_reads_gives_nothing() -> None:
     with pytest.raises(Unusable):
-        lead("mysql://app:pw@db.example/orders", ONE_ROLE)
+        lead("mongodb://app:pw@db.example/orders", ONE_ROLE)
     looked = Followed(unread="of no form", found=[follower("old-password")]).seen(Looked(), timedelta(), NOW)
     assert looked.not_past == ("kv/f",)
     assert looked.blocked is not None

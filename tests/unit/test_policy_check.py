@@ -42,7 +42,7 @@ def test_every_mistake_is_one_line_on_stderr_and_the_answer_is_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "policy.toml"
-    path.write_text(RULE.replace('"generated"', '"postgres", "mysql"') + "colour = 1\n", "utf-8")
+    path.write_text(RULE.replace('"generated"', '"postgres", "oracle"') + "colour = 1\n", "utf-8")
     assert main(["check", str(path)]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -67,11 +67,10 @@ def test_a_file_that_is_not_there_is_one_line_and_2(tmp_path: Path, capsys: pyte
 def test_the_apps_own_names_are_taken_from_the_app() -> None:
     known = known_names()
     assert set(known.rotators) == set(ROTATORS)
-    assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
+    assert set(known.needs_slots) == {"postgres", "postgres-alternating", "mysql", "mysql-alternating"}
     assert set(known.needs_target) == set(ROTATORS) - {"generated", "jwks"}
-    assert set(known.takes_turns) == {"postgres-alternating"}
-    assert set(known.logs_in) == {"postgres", "postgres-alternating"}
-    assert known.ports == dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432))
+    assert set(known.takes_turns) == {"postgres-alternating", "mysql-alternating"}
+    assert set(known.logs_in) == {"postgres", "postgres-alternating", "mysql", "mysql-alternating"}
     assert set(known.alphabets) == set(ALPHABETS)
 
 

@@ -19,12 +19,13 @@ from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
 
-KNOWN = ("postgres", "postgres-alternating", "generated", "storage-key", "entra-app-secret")
+DATABASES = ("postgres", "postgres-alternating", "mysql", "mysql-alternating")
+KNOWN = (*DATABASES, "generated", "storage-key", "entra-app-secret")
 NAMES = Known(
     rotators=KNOWN,
-    needs_slots=("postgres", "postgres-alternating"),
-    needs_target=("postgres", "postgres-alternating", "storage-key", "entra-app-secret"),
-    takes_turns=("postgres-alternating",),
+    needs_slots=DATABASES,
+    needs_target=(*DATABASES, "storage-key", "entra-app-secret"),
+    takes_turns=("postgres-alternating", "mysql-alternating"),
 )
 ROOT = Path(__file__).parents[2]
 SAMPLE, LOCAL = ROOT / "policy.toml", ROOT / "local" / "policy.toml"
@@ -166,7 +167,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('secrets = ["db-[ab]"]', "letters, digits and hyphens"),
         ('secrets = [""]', "letters, digits and hyphens"),
         ('secrets = ["!db-a"]', "only takes away"),
-        ('rotators = ["postgresql"]', "entra-app-secret, generated, postgres, postgres-alternating, storage-key"),
+        ('rotators = ["postgresql"]', "entra-app-secret, generated, mysql, mysql-alternating, postgres"),
         ("rotators = []", "not empty"),
         ('targets = ["*.postgres.database.azure.com"]', "global name space"),
         ('targets = ["/subscriptions/x/*"]', "a resource group"),
@@ -387,7 +388,7 @@ def test_a_wrong_file_is_told_by_line(text: str, line: int, said: str) -> None:
 
 
 def test_all_mistakes_are_told_in_the_order_of_the_lines() -> None:
-    text = SOUND + 'tls = "off"\n' + SOUND.replace("postgres", "mysql") + "verify-hours = -1\ncolour = 1\n"
+    text = SOUND + 'tls = "off"\n' + SOUND.replace("postgres", "oracle") + "verify-hours = -1\ncolour = 1\n"
     wrong = findings(text)
     assert [finding.line for finding in wrong] == [7, 11, 14, 15]
 
@@ -463,7 +464,7 @@ def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
     text = SAMPLE.read_text("utf-8")
-    assert len(sound(text).rules) == 2
+    assert len(sound(text).rules) == 3
     assert [key for key in KEYS if not re.search(rf"^{key} = ", text, re.MULTILINE)] == []
 
 

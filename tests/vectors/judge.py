@@ -22,11 +22,15 @@ OF_FORM: Mapping[str, tuple[str, ...]] = {
     "odbc": ("psqlodbc",),
     "jdbc": ("pgjdbc",),
     "azure-storage": ("azure-storage-blob", "azure-storage-blob-node", "azure-storage-blobs-dotnet"),
+    "mysql-uri": ("mysql2", "sqlalchemy-connect"),
+    "mysql-sqlalchemy": ("sqlalchemy-connect",),
+    "mysql-jdbc": ("mariadb-jdbc",),
+    "mysql-ado": ("mysqlconnector",),
     "json": (),
     "plain": (),
 }
 DRIVERS = frozenset(name for names in OF_FORM.values() for name in names)
-_PORT = 5432
+_PORT, _MYSQL_PORT = 5432, 3306
 _NO_HOST = frozenset({None, "", "localhost"})
 _SOCKETS = ("/run", "/var/run", "/private", "/tmp")  # noqa: S108  the names of folders, as drivers list them
 _NEW = ("N3w'p:w\"{}\\/@ =&%?é", "bmV3LWtleQ==", "New-password_1")
@@ -53,7 +57,9 @@ def judge(vector: Vector) -> Verdict:
 def drivers_of(value: Value) -> tuple[str, ...]:
     """Those that a value is written for."""
     scheme = value.text.reveal().partition("://")[0]
-    return OF_FORM["sqlalchemy" if value.name == "uri" and "+" in scheme else value.name]
+    if "+" in scheme and value.name in {"uri", "mysql-uri"}:
+        return OF_FORM["sqlalchemy" if value.name == "uri" else "mysql-sqlalchemy"]
+    return OF_FORM[value.name]
 
 
 def _differences(value: Value, vector: Vector) -> list[str]:
@@ -91,7 +97,8 @@ def _theirs(reading: Reading, value: Value) -> list[tuple[str, int | str]]:
     if value.name == "azure-storage":
         return sorted((str(name).partition("://")[2].rstrip("/"), _PORT) for name, _ in reading.hosts)
     hosts = {(name, port) for name, port in reading.hosts if not _is_default(name, value)}
-    return sorted((_folded(str(name)), port or _PORT) for name, port in hosts)
+    usual = _MYSQL_PORT if value.name.startswith("mysql-") else _PORT
+    return sorted((_folded(str(name)), port or usual) for name, port in hosts)
 
 
 def _is_default(name: str | None, value: Value) -> bool:

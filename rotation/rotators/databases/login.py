@@ -107,7 +107,7 @@ def consumer(job: Job, value: SecretValue, slot: str, servers: Servers, database
     user = form.user or slot
     if user != slot:
         return None
-    return Account(user, form.password, servers.dbname or form.login_dbname(user))
+    return Account(user, form.password, servers.dbname or form.login_dbname(user, database.maintenance_database))
 
 
 def realm_of(primary: Primary, database: Database) -> str:

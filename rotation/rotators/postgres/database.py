@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from rotation.addresses import POSTGRES_SERVERS, POSTGRES_SUFFIXES, resource_of
+from rotation.addresses import LOOPBACK, POSTGRES_SERVERS, POSTGRES_SUFFIXES, resource_of
 from rotation.errors import Refused, Unusable
-from rotation.formats import MAINTENANCE_DATABASE, Value, read
+from rotation.formats import MAINTENANCE_DATABASE, Value, products_of, read
 from rotation.model import SecretValue, Spec, Tls
 from rotation.ports import RotatorDependencies
 from rotation.rotators.databases.database import Account, Endpoint
@@ -34,8 +34,11 @@ class PostgresDatabase:
 
     def read_login(self, value: SecretValue, spec: Spec) -> Value:
         form = read(value, spec.format)
-        if form.name == "azure-storage":
-            raise Unusable("the value is a connection string of Azure Storage, and none of PostgreSQL's", field="value")
+        others = products_of(form) - {self.product}
+        if others:
+            raise Unusable(
+                f"the value is a connection string of {min(others)}, and none of PostgreSQL's", field="value"
+            )
         return form
 
     def resource(self, target: str) -> str:
@@ -68,8 +71,6 @@ class PostgresDatabase:
         Raises:
             Refused: the server is none of the cloud whose resource manager this app asks.
         """
-        from rotation.rotators.postgres.flexible_server import LOOPBACK  # noqa: PLC0415  the SDK is imported when used
-
         cloud = urlsplit(self.services.endpoints.arm).hostname or ""
         suffix = POSTGRES_SUFFIXES.get(cloud)
         ours = suffix is not None and endpoint.host.endswith(suffix)

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from azure.core.credentials import AccessToken
 
-from rotation.addresses import POSTGRES_SUFFIXES
+from rotation.addresses import LOOPBACK, POSTGRES_SUFFIXES
 from rotation.errors import Refused, RotationError, Throttled, Unreachable
 from rotation.ports import RotatorDependencies, TokenProvider
 from rotation.rotators.azure.rest import (
@@ -35,7 +35,6 @@ from rotation.rotators.azure.rest import (
 
 TOKEN_S = 300  # how long the SDK may use a token without asking our provider again, which keeps them
 READY = "Ready"
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -237,7 +237,15 @@ def other_applications() -> Iterator[Trial]:
 def unknown_rotators(permitted: int) -> Iterator[Trial]:
     """Rotators that are none, and ones whose rules do not fit what is asked."""
     value = f"postgresql://{ROLE}:pw@127.0.0.1:{permitted}/orders"
-    for rotator in ("Postgres", "postgres;", "mysql", "os", "rotation.rotators.databases.in_place", "../postgres", "*"):
+    for rotator in (
+        "Postgres",
+        "postgres;",
+        "oracle",
+        "os",
+        "rotation.rotators.databases.in_place",
+        "../postgres",
+        "*",
+    ):
         yield Trial(f"the tag rotator is {rotator!a}", rotator, value, {"rotator": rotator})
     for rotator in ("storage-key", "entra-app-secret"):
         target = {"target": f"127.0.0.1:{permitted}"}
