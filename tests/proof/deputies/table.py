@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
 from tests.proof.deputies.listeners import ABSTRACT
@@ -14,7 +14,7 @@ ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stordersprod"
 APPLICATION = "aaaaaaaa-2222-3333-4444-555555555555"
 KEY = "A" * 86 + "=="
 CLIENT_SECRET = "abC8Q~" + "x" * 34
-DATABASES = ("postgres", "postgres-alternating")
+DATABASES = ("postgres", "postgres-alternating", "mysql", "mysql-alternating")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def policy(permitted: int, admin: str = "") -> str:
 [[rule]]
 vaults = ["kv"]
 secrets = ["*", "!pg-admin"]
-rotators = ["postgres", "postgres-alternating"]
+rotators = ["postgres", "postgres-alternating", "mysql", "mysql-alternating"]
 targets = ["127.0.0.1:{permitted}"]
 slots = ["{ROLE}", "{OTHER}"]
 tls = "disable"
@@ -57,7 +57,7 @@ rotators = ["generated", "jwks"]
 
 
 def tags_of(rotator: str, **more: str) -> dict[str, str]:
-    turns = {"slots": f"{ROLE},{OTHER}"} if rotator == "postgres-alternating" else {}
+    turns = {"slots": f"{ROLE},{OTHER}"} if rotator.endswith("-alternating") else {}
     return {"rotator": rotator, **turns, **more}
 
 
@@ -68,11 +68,22 @@ def good(rotator: str, permitted: int) -> Trial:
         "entra-app-secret": (CLIENT_SECRET, {"target": APPLICATION}),
     }
     value, more = values.get(rotator, (f"postgresql://{ROLE}:pw@127.0.0.1:{permitted}/orders", {}))
-    return Trial("what is permitted", rotator, value, tags_of(rotator, **more))
+    return of_its_own(Trial("what is permitted", rotator, value, tags_of(rotator, **more)))
+
+
+def of_its_own(trial: Trial) -> Trial:
+    """In the forms of its database, whose URLs differ from PostgreSQL's by their schemes."""
+    if not trial.rotator.startswith("mysql"):
+        return trial
+    return replace(trial, value=trial.value.replace("postgresql://", "mysql://"))
 
 
 def denied(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
     """Nothing may be connected to, not even what is permitted."""
+    yield from map(of_its_own, _denied(permitted, evil, folder))
+
+
+def _denied(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
     for rotator in DATABASES:
         for place, port in elsewhere(permitted, evil, folder):
             yield from led_by_value(rotator, place, port, permitted)
@@ -178,7 +189,7 @@ def other_roles(rotator: str, permitted: int) -> Iterator[Trial]:
     for role in (*roles, f'{ROLE}"', f"{ROLE};DROP ROLE x", f"{ROLE},{OTHER}", "*", "rds_superuser"):
         value = f"postgresql://{quote(role, safe='')}:pw@127.0.0.1:{permitted}/orders"
         yield Trial(f"the value names the role {role!a}", rotator, value, tags_of(rotator))
-        if rotator == "postgres-alternating":
+        if rotator.endswith("-alternating"):
             usual = f"postgresql://{ROLE}:pw@127.0.0.1:{permitted}/orders"
             yield Trial(f"the tag names {role!a}", rotator, usual, {"rotator": rotator, "slots": f"{ROLE},x{role}"})
 
