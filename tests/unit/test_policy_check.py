@@ -71,6 +71,10 @@ def test_the_apps_own_names_are_taken_from_the_app() -> None:
     assert set(known.needs_target) == set(ROTATORS) - {"generated", "jwks"}
     assert set(known.takes_turns) == {"postgres-alternating", "mysql-alternating"}
     assert set(known.logs_in) == {"postgres", "postgres-alternating", "mysql", "mysql-alternating"}
+    assert known.ports == {
+        **dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432)),
+        **dict.fromkeys(("mysql", "mysql-alternating"), (3306,)),
+    }
     assert set(known.alphabets) == set(ALPHABETS)
 
 

@@ -30,17 +30,17 @@ def _() -> AbstractContextManager[Any]:
     return _waits_not(lambda heard: isinstance(heard, str))
 
 
-@bug("an old slot ended though the audit log has a gap", seed=32)
+@bug("an old slot ended though the audit log has a gap", seed=208)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Heard, "gap", lambda _self, _question: None)
 
 
-@bug("an old slot waits for its readers for ever", seed=32)
+@bug("an old slot waits for its readers for ever", seed=68)
 def _() -> AbstractContextManager[Any]:
     return patch.object(unread, "over_by_versions", lambda *_all: frozenset())
 
 
-@bug("an old slot waits for readers who have the new value", seed=32)
+@bug("an old slot waits for readers who have the new value", seed=94)
 def _() -> AbstractContextManager[Any]:
     return patch.object(Reader, "holds", True)
 
@@ -56,7 +56,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(unread, "question_of", question_of)
 
 
-@bug("an old slot is ended with its grace, whoever holds it", seed=32)
+@bug("an old slot is ended with its grace, whoever holds it", seed=68)
 def _() -> AbstractContextManager[Any]:
     async def ask_and_judge(_readers: Any, _managed: Any, _history: Any, _listed: Any, over: Any, *_more: Any) -> Any:
         return Judgement(over)

@@ -66,7 +66,7 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(Refreshing, "after", after)
 
 
-@bug("what a killed run left behind is not asked", seed=240)
+@bug("what a killed run left behind is not asked", seed=190)
 def _() -> AbstractContextManager[Any]:
     whole = Refreshing.after
 

@@ -16,7 +16,7 @@ from tests.proof.simulation.promises import GRACE, Facts, Promise, Promises, Vio
 from tests.proof.simulation.providers import FOUL, Weather
 from tests.proof.simulation.pushed import Pushed, check_changes_nothing
 from tests.proof.simulation.scheduler import Plan, Scheduler
-from tests.proof.simulation.setting import KINDS, NAME, REF, STAGED, THURSDAY, Also, Setting
+from tests.proof.simulation.setting import NAME, REF, STAGED, THURSDAY, Also, Setting, kind_of
 
 # Hours from sweep to sweep: those near the end of 72 hours tell one clock from another.
 NEAR_THE_GRACE_PERIODS_END = (32, 32, 1, 1, 1, 1, 1, 1, 1, 25, 25, 25, 25, 50)
@@ -69,7 +69,7 @@ class Story:
 
     def _set_up(self) -> None:
         rng = self.random = random.Random(self.seed)
-        kind = KINDS[self.seed % len(KINDS)]
+        kind = kind_of(self.seed)
         self.offset = timedelta(hours=rng.choice((0, 0, 0, -3, 3)))
         # On Thursday at midnight, when it all begins, the window is open for ten minutes.
         window = parse_window("Thu,Sat 00:00-00:10 UTC") if rng.random() < 0.2 else None
