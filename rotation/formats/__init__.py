@@ -11,7 +11,18 @@ from dataclasses import replace
 from functools import partial
 
 from rotation.errors import Unusable
-from rotation.formats import ado, azure_storage, jdbc, json_object, key_value, odbc, plain, uri
+from rotation.formats import (
+    ado,
+    azure_storage,
+    broker_uri,
+    jdbc,
+    json_object,
+    key_value,
+    odbc,
+    plain,
+    stackexchange_redis,
+    uri,
+)
 from rotation.formats.families import form_of
 from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
@@ -26,8 +37,32 @@ _BY_NAME: Mapping[str, Callable[[str], Value]] = {
     "jdbc": jdbc.read,
     "json": json_object.read,
     "azure-storage": azure_storage.read,
+    "redis": broker_uri.read_redis,
+    "stackexchange-redis": stackexchange_redis.read,
+    "amqp": broker_uri.read_amqp,
 }
 FORMATS = tuple(_BY_NAME)
+# Forms that belong to one product. All others are PostgreSQL's, or may hold any product's login (`plain`, `json`).
+_PRODUCTS: Mapping[str, str] = {
+    "azure-storage": "Azure Storage",
+    "redis": "Redis",
+    "stackexchange-redis": "Redis",
+    "amqp": "RabbitMQ",
+}
+_OF_ANY = frozenset({"plain", "json"})
+
+
+def read_of(product: str, value: SecretValue, name: str | None = None) -> Value:
+    """As `read`, a value that a client of `product` ("PostgreSQL", "Redis", "RabbitMQ") can read.
+
+    Raises:
+        Unusable: as `read`; or it is another product's.
+    """
+    found = read(value, name)
+    whose = _PRODUCTS.get(found.name, "PostgreSQL")
+    if found.name not in _OF_ANY and whose != product:
+        raise Unusable(f"the value is a connection string of {whose}, and none of {product}'s", field="value")
+    return found
 
 
 def read(value: SecretValue, name: str | None = None) -> Value:
@@ -66,4 +101,4 @@ def _understood(text: str) -> str:
     return found
 
 
-__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read"]
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read", "read_of"]

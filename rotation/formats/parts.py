@@ -52,8 +52,10 @@ class Parts:
         check_count(len(self.options))
         self.options[key] = text
 
-    def value(self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None) -> Value:
-        """All of it.
+    def value(
+        self, name: str, text: str, hosts: tuple[Host, ...], dbname: str | None, *, user_is_database: bool = True
+    ) -> Value:
+        """All of it. user_is_database: see `Value`.
 
         Raises:
             Unusable: the user or the database is there and empty, or the latter is a connection string of its own.
@@ -77,5 +79,5 @@ class Parts:
             options=self.options,
             password_places=(password,) if password else (),
             user_places=(user,) if user else (),
-            user_is_database=True,
+            user_is_database=user_is_database,
         )

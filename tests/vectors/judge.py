@@ -22,6 +22,10 @@ OF_FORM: Mapping[str, tuple[str, ...]] = {
     "odbc": ("psqlodbc",),
     "jdbc": ("pgjdbc",),
     "azure-storage": ("azure-storage-blob", "azure-storage-blob-node", "azure-storage-blobs-dotnet"),
+    "redis": ("redis-py", "node-redis", "ioredis"),
+    "stackexchange-redis": ("stackexchange-redis",),
+    "amqp": ("pika", "aio-pika", "kombu", "amqplib", "rabbitmq-dotnet"),
+    "valkey": (),  # of valkey-py there are no readings: its own reader is asked in tests/unit/test_broker_uri.py
     "json": (),
     "plain": (),
 }
@@ -53,6 +57,8 @@ def judge(vector: Vector) -> Verdict:
 def drivers_of(value: Value) -> tuple[str, ...]:
     """Those that a value is written for."""
     scheme = value.text.reveal().partition("://")[0]
+    if value.name == "redis" and scheme.startswith("valkey"):
+        return OF_FORM["valkey"]
     return OF_FORM["sqlalchemy" if value.name == "uri" and "+" in scheme else value.name]
 
 
@@ -72,7 +78,7 @@ def compare(value: Value, reading: Reading) -> list[str]:
     """What differs."""
     checks = {
         "hosts": (_ours(value.hosts), _theirs(reading, value)),
-        "user": (value.user, reading.user if reading.user != "osuser" else None),
+        "user": (value.user, (reading.user or None) if reading.user != "osuser" else None),
         "password": (value.password.reveal(), reading.password),
     }
     if value.user_is_database:
@@ -91,7 +97,16 @@ def _theirs(reading: Reading, value: Value) -> list[tuple[str, int | str]]:
     if value.name == "azure-storage":
         return sorted((str(name).partition("://")[2].rstrip("/"), _PORT) for name, _ in reading.hosts)
     hosts = {(name, port) for name, port in reading.hosts if not _is_default(name, value)}
-    return sorted((_folded(str(name)), port or _PORT) for name, port in hosts)
+    return sorted((_folded(str(name)), port or _default_port(value)) for name, port in hosts)
+
+
+def _default_port(value: Value) -> int:
+    """What a driver takes where the string says none; the brokers' own readers say it."""
+    if value.name == "amqp":
+        return 5671 if value.text.reveal().lower().startswith("amqps") else 5672
+    if value.name == "stackexchange-redis":
+        return 6380 if value.options.get("ssl", "").lower() == "true" else 6379
+    return 6379 if value.name == "redis" else _PORT
 
 
 def _is_default(name: str | None, value: Value) -> bool:

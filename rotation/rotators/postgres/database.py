@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rotation.addresses import POSTGRES_SERVERS, POSTGRES_SUFFIXES, resource_of
 from rotation.errors import Refused, Unusable
-from rotation.formats import MAINTENANCE_DATABASE, Value, read
+from rotation.formats import MAINTENANCE_DATABASE, Value, read_of
 from rotation.model import SecretValue, Spec, Tls
 from rotation.ports import RotatorDependencies
 from rotation.rotators.databases.database import Account, Endpoint
@@ -33,10 +33,7 @@ class PostgresDatabase:
         self.services = services
 
     def read_login(self, value: SecretValue, spec: Spec) -> Value:
-        form = read(value, spec.format)
-        if form.name == "azure-storage":
-            raise Unusable("the value is a connection string of Azure Storage, and none of PostgreSQL's", field="value")
-        return form
+        return read_of(self.product, value, spec.format)
 
     def resource(self, target: str) -> str:
         if resource_of(target, POSTGRES_SERVERS, _NAME) is None:
