@@ -129,10 +129,10 @@ class Rule(Frozen):
                 return Objection(
                     1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
                 )
-        for slot in access.slots:
+        for slot in access.listed or access.slots:
             if not self.terms.allows(slot):
                 return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
-        if len(access.slots) == TWO and not self.terms.permits_turn(access.slots):
+        if not access.listed and len(access.slots) == TWO and not self.terms.permits_turn(access.slots):
             two = " and ".join(_shown_slot(slot, spec, rules) for slot in access.slots)
             return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
         most = self.terms.max_validity_days
@@ -248,7 +248,7 @@ class Policy(Frozen):
         """A new password would lock the app out, and be in somebody's secret. Any rule may name it, or "*"."""
         for rule in self.rules:
             admin = rule.terms.admin
-            if admin is None or admin.user not in access.slots:
+            if admin is None or admin.user not in (access.listed or access.slots):
                 continue
             if any(permitted(rule.targets, target) for target in access.targets):
                 raise Denied(

@@ -55,6 +55,12 @@ def _postgres_alternating(services: "RotatorDependencies") -> "Rotator":
     return Alternating(PostgresDatabase(services))
 
 
+def _redis_user(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.redis.rotator import RedisUser  # noqa: PLC0415  imported when used
+
+    return RedisUser(services)
+
+
 def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
@@ -95,6 +101,15 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             takes_turns=True,
             logs_in=True,
             ports=_POSTGRES_PORTS,
+        ),
+        "redis-user": Kind(
+            _redis_user,
+            changes="adds a password to a user (ACL) of Redis or Valkey",
+            holders=_LIVES_ON,
+            targets=(HOST,),
+            needs_slots=True,
+            logs_in=True,
+            ports=(6379, 6380),  # the server's own, and the usual one of TLS
         ),
         "storage-key": Kind(
             _storage_key,

@@ -18,6 +18,7 @@ from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
 from tests.contract.ledgers import APP_MAY, SHORTEST_LEASE_S, Opened
 from tests.fakes import FakeClock, InMemoryLedger
+from tests.integration import redis_fixtures
 from tests.integration.postgres_fixtures import Owner, running
 from tests.rights_used import note_ledger
 
@@ -31,6 +32,32 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 def postgres_owner() -> Iterator[Owner]:
     with running() as owner:
         yield owner
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis_fixtures.Server]:
+    """Its users are in an ACL file."""
+    server = redis_fixtures.Server(redis_fixtures.redis_binary(), tmp_path_factory.mktemp("redis"))
+    with redis_fixtures.running([server]):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_over_tls(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[redis_fixtures.Server]:
+    folder, binary = tmp_path_factory.mktemp("redis"), redis_fixtures.redis_binary()
+    server = redis_fixtures.Server(binary, folder, certificates=certificates)
+    with redis_fixtures.running([server]):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis_fixtures.Server]:
+    """Its users are in its configuration file."""
+    folder, binary = tmp_path_factory.mktemp("valkey"), redis_fixtures.valkey_binary()
+    with redis_fixtures.running([server := redis_fixtures.Server(binary, folder, acl_file=False)]):
+        yield server
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
 
-KNOWN = ("postgres", "postgres-alternating", "generated", "storage-key", "entra-app-secret")
+KNOWN = ("postgres", "postgres-alternating", "redis-user", "generated", "storage-key", "entra-app-secret")
 NAMES = Known(
     rotators=KNOWN,
-    needs_slots=("postgres", "postgres-alternating"),
-    needs_target=("postgres", "postgres-alternating", "storage-key", "entra-app-secret"),
+    needs_slots=("postgres", "postgres-alternating", "redis-user"),
+    needs_target=("postgres", "postgres-alternating", "redis-user", "storage-key", "entra-app-secret"),
     takes_turns=("postgres-alternating",),
 )
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,10 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('secrets = ["db-[ab]"]', "letters, digits and hyphens"),
         ('secrets = [""]', "letters, digits and hyphens"),
         ('secrets = ["!db-a"]', "only takes away"),
-        ('rotators = ["postgresql"]', "entra-app-secret, generated, postgres, postgres-alternating, storage-key"),
+        (
+            'rotators = ["postgresql"]',
+            "entra-app-secret, generated, postgres, postgres-alternating, redis-user, storage-key",
+        ),
         ("rotators = []", "not empty"),
         ('targets = ["*.postgres.database.azure.com"]', "global name space"),
         ('targets = ["/subscriptions/x/*"]', "a resource group"),

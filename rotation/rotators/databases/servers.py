@@ -41,7 +41,7 @@ def servers_of(spec: Spec, value: SecretValue, database: Database) -> Servers:
         Unusable: of what field, and why.
     """
     form = database.read_login(value, spec)
-    consumers = tuple(endpoint_of(host.name, host.port, "value", database.default_port) for host in form.hosts)
+    consumers = tuple(written_endpoint(host.name, host.port, "value", database.default_port) for host in form.hosts)
     if spec.target is None:
         if not consumers:
             raise Unusable(
@@ -54,7 +54,7 @@ def servers_of(spec: Spec, value: SecretValue, database: Database) -> Servers:
     if found is None:
         raise Unusable("the tag target is not HOST, HOST:PORT, HOST:PORT/DATABASE or a server's id", field="target")
     port = int(found["port"]) if found["port"] else None
-    change = endpoint_of(found["host"], port, "target", database.default_port)
+    change = written_endpoint(found["host"], port, "target", database.default_port)
     return Servers(consumers, (change,), None, form.dbname or found["dbname"], by_tag=True)
 
 
@@ -69,7 +69,20 @@ async def change_endpoints(servers: Servers, database: Database) -> tuple[Endpoi
     return servers.changes if servers.resource is None else (await database.endpoint_of(servers.resource),)
 
 
-def endpoint_of(host: str, port: int | None, field: str, default_port: int) -> Endpoint:
+def target_endpoint(text: str, default_port: int) -> Endpoint:
+    """A tag `target` that is HOST or HOST:PORT.
+
+    Raises:
+        Unusable: it is neither.
+    """
+    found = _TARGET.fullmatch(text)
+    if found is None or found["dbname"] is not None:
+        raise Unusable("the tag target is not HOST or HOST:PORT", field="target")
+    port = int(found["port"]) if found["port"] else None
+    return written_endpoint(found["host"], port, "target", default_port)
+
+
+def written_endpoint(host: str, port: int | None, field: str, default_port: int) -> Endpoint:
     """A server as it is connected to and permitted. field: where it is written, "value" or "target".
 
     Raises:
