@@ -197,7 +197,8 @@ class Login:
 class Applied:
     """What a change came to. login: by which of the job's logins it was made.
 
-    login None: none was needed, since the app's own identity made it, or an earlier run had.
+    login None: none was needed, since the app's own identity made it, or an earlier run had; or an administrator made
+    it because nobody else may, so that it says nothing about the password in the vault.
     """
 
     credential: Credential

@@ -40,7 +40,7 @@ def read_redis(text: str, *, alone: bool = True) -> Value:
 
 
 def read_amqp(text: str, *, alone: bool = True) -> Value:
-    """Read a URL of RabbitMQ. `dbname` is its virtual host; None: the one that is called "/".
+    """Read a URL of RabbitMQ. `dbname` is its virtual host; where it names none, the one that is called "/".
 
     Raises:
         Unusable: it is none, it names no user or no password, or drivers would read it differently.
@@ -54,7 +54,7 @@ def read_amqp(text: str, *, alone: bool = True) -> Value:
         raise NotUnderstood("the URL has a password and no user: write it as amqp://USER:PASSWORD@HOST/…")
     if not all(found.get(name, "").isascii() for name in ("user", "password")):
         raise NotUnderstood("the URL has a user or password with letters beyond ASCII, which drivers read differently")
-    return parts.value("amqp", text, hosts, decode(path) or None, user_is_database=False)
+    return parts.value("amqp", text, hosts, decode(path) or "/", user_is_database=False)
 
 
 def _check_login(parts: Parts, *, alone: bool) -> None:

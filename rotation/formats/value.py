@@ -74,13 +74,13 @@ class Value:
     user_is_database: bool = False
     reader: Callable[[str], Value] | None = field(default=None, repr=False, compare=False)
 
-    def login_dbname(self, user: str) -> str:
+    def login_dbname(self, user: str, otherwise: str = MAINTENANCE_DATABASE) -> str:
         """The database that a consumer of this value connects to as `user`.
 
         libpq, Npgsql, pgJDBC and psqlODBC take the user's name; readers of a JSON object (Amazon's and Azure's
-        conventions alike) take `postgres`, and so does a reader of a bare password.
+        conventions alike) take `otherwise`, and so does a reader of a bare password.
         """
-        return self.dbname or (user if self.user_is_database else MAINTENANCE_DATABASE)
+        return self.dbname or (user if self.user_is_database else otherwise)
 
     def with_login(self, password: SecretValue, user: str | None = None) -> SecretValue:
         """The same value with another password, and another user if one is given.

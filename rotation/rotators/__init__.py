@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
+_LOCKED_OUT = "can't log in any more after the change; the new version is in the vault a moment later"
 _LIVES_ON = "goes on working until the grace period (72 hours) is over"
 
 
@@ -61,6 +62,20 @@ def _redis_user(services: "RotatorDependencies") -> "Rotator":
     return RedisUser(services)
 
 
+def _rabbitmq(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.in_place import InPlace  # noqa: PLC0415  imported when used
+    from rotation.rotators.rabbitmq.broker import RabbitBroker  # noqa: PLC0415  imported when used
+
+    return InPlace(RabbitBroker(services))
+
+
+def _rabbitmq_alternating(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.alternating import Alternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.rabbitmq.broker import RabbitBroker  # noqa: PLC0415  imported when used
+
+    return Alternating(RabbitBroker(services))
+
+
 def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
@@ -80,13 +95,14 @@ def _generated(services: "RotatorDependencies") -> "Rotator":
 
 
 _POSTGRES_PORTS = (5432, 6432)  # the server's own, and PgBouncer's
+_RABBITMQ_PORTS = (15671, 5671, 5672)  # the management API's over TLS; what consumers speak, with TLS and without
 
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
     {
         "postgres": Kind(
             _postgres,
             changes="the password of one role, in place",
-            holders="can't log in any more after the change; the new version is in the vault a moment later",
+            holders=_LOCKED_OUT,
             targets=(HOST, POSTGRES_SERVERS),
             needs_slots=True,
             logs_in=True,
@@ -110,6 +126,25 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             needs_slots=True,
             logs_in=True,
             ports=(6379, 6380),  # the server's own, and the usual one of TLS
+        ),
+        "rabbitmq": Kind(
+            _rabbitmq,
+            changes="the password of one user of RabbitMQ, in place",
+            holders=_LOCKED_OUT,
+            targets=(HOST,),
+            needs_slots=True,
+            logs_in=True,
+            ports=_RABBITMQ_PORTS,
+        ),
+        "rabbitmq-alternating": Kind(
+            _rabbitmq_alternating,
+            changes="of two users of RabbitMQ, the one that is not in use",
+            holders=_LIVES_ON,
+            targets=(HOST,),
+            needs_slots=True,
+            takes_turns=True,
+            logs_in=True,
+            ports=_RABBITMQ_PORTS,
         ),
         "storage-key": Kind(
             _storage_key,

@@ -18,7 +18,7 @@ from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
 from tests.contract.ledgers import APP_MAY, SHORTEST_LEASE_S, Opened
 from tests.fakes import FakeClock, InMemoryLedger
-from tests.integration import redis_fixtures
+from tests.integration import rabbitmq_fixtures, redis_fixtures
 from tests.integration.postgres_fixtures import Owner, running
 from tests.rights_used import note_ledger
 
@@ -58,6 +58,14 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis_fi
     folder, binary = tmp_path_factory.mktemp("valkey"), redis_fixtures.valkey_binary()
     with redis_fixtures.running([server := redis_fixtures.Server(binary, folder, acl_file=False)]):
         yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[rabbitmq_fixtures.Broker]:
+    with rabbitmq_fixtures.running(tmp_path_factory.mktemp("rabbitmq"), certificates) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,11 @@ from rotation.policy.rule_reader import KEYS, Known
 
 relaxed = settings(deadline=None, database=None, max_examples=200)
 
-KNOWN = ("postgres", "postgres-alternating", "redis-user", "generated", "storage-key", "entra-app-secret")
+KNOWN = ("postgres", "postgres-alternating", "redis-user", "rabbitmq", "generated", "storage-key", "entra-app-secret")
 NAMES = Known(
     rotators=KNOWN,
-    needs_slots=("postgres", "postgres-alternating", "redis-user"),
-    needs_target=("postgres", "postgres-alternating", "redis-user", "storage-key", "entra-app-secret"),
+    needs_slots=("postgres", "postgres-alternating", "redis-user", "rabbitmq"),
+    needs_target=("postgres", "postgres-alternating", "redis-user", "rabbitmq", "storage-key", "entra-app-secret"),
     takes_turns=("postgres-alternating",),
 )
 ROOT = Path(__file__).parents[2]
@@ -159,7 +159,7 @@ def test_rules_may_be_written_as_one_array() -> None:
         ('secrets = ["!db-a"]', "only takes away"),
         (
             'rotators = ["postgresql"]',
-            "entra-app-secret, generated, postgres, postgres-alternating, redis-user, storage-key",
+            "entra-app-secret, generated, postgres, postgres-alternating, rabbitmq, redis-user, storage-key",
         ),
         ("rotators = []", "not empty"),
         ('targets = ["*.postgres.database.azure.com"]', "global name space"),
@@ -407,7 +407,7 @@ def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
     text = SAMPLE.read_text("utf-8")
-    assert len(sound(text).rules) == 2
+    assert len(sound(text).rules) == 4
     assert [key for key in KEYS if not re.search(rf"^{key} = ", text, re.MULTILINE)] == []
 
 

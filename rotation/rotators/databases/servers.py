@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotation.addresses import MAX_PORT, ipv6, is_host
 from rotation.errors import Unusable
@@ -55,6 +55,7 @@ def servers_of(spec: Spec, value: SecretValue, database: Database) -> Servers:
         raise Unusable("the tag target is not HOST, HOST:PORT, HOST:PORT/DATABASE or a server's id", field="target")
     port = int(found["port"]) if found["port"] else None
     change = written_endpoint(found["host"], port, "target", database.default_port)
+    change = replace(change, for_changes=True)
     return Servers(consumers, (change,), None, form.dbname or found["dbname"], by_tag=True)
 
 

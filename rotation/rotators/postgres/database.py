@@ -26,6 +26,7 @@ class PostgresDatabase:
     product = "PostgreSQL"
     noun = "role"
     realm_prefix = "postgresql:"
+    changes_itself = True
     default_port = 5432
     maintenance_database = MAINTENANCE_DATABASE
 
