@@ -65,9 +65,10 @@ def test_a_file_that_is_not_there_is_one_line_and_2(tmp_path: Path, capsys: pyte
 def test_the_apps_own_names_are_taken_from_the_app() -> None:
     known = known_names()
     assert set(known.rotators) == set(ROTATORS)
-    assert set(known.needs_slots) == {"postgres", "postgres-alternating"}
+    of_servers = {"postgres", "postgres-alternating", "redis-user", "rabbitmq", "rabbitmq-alternating"}
+    assert set(known.needs_slots) == of_servers
     assert set(known.needs_target) == set(ROTATORS) - {"generated"}
-    assert set(known.takes_turns) == {"postgres-alternating"}
+    assert set(known.takes_turns) == {"postgres-alternating", "rabbitmq-alternating"}
     assert set(known.alphabets) == set(ALPHABETS)
 
 
