@@ -50,6 +50,7 @@ _PRODUCTS: Mapping[str, str] = {
     "amqp": "RabbitMQ",
 }
 _OF_ANY = frozenset({"plain", "json"})
+_BROKERS = frozenset({"Redis", "RabbitMQ"})
 
 
 def read_of(product: str, value: SecretValue, name: str | None = None) -> Value:
@@ -77,6 +78,19 @@ def read(value: SecretValue, name: str | None = None) -> Value:
     return _read(name, value.reveal())
 
 
+def read_for_azure(value: SecretValue, name: str | None = None) -> Value:
+    """As `read`, a value that may hold a key or a client secret of Azure's: no broker's, whose passwords it never is.
+
+    Raises:
+        Unusable: as `read`; or it is a broker's.
+    """
+    found = read(value, name)
+    whose = _PRODUCTS.get(found.name)
+    if whose in _BROKERS:
+        raise Unusable(f"the value is a connection string of {whose}, and none of Azure's", field="value")
+    return found
+
+
 def _read(name: str | None, text: str) -> Value:
     check_characters(text)
     if not text or "\0" in text or len(text.encode()) > MAX_BYTES:
@@ -101,4 +115,4 @@ def _understood(text: str) -> str:
     return found
 
 
-__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read", "read_of"]
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "read", "read_for_azure", "read_of"]

@@ -1,7 +1,10 @@
 """URLs and configuration strings of Redis, Valkey and RabbitMQ; tests/vectors has what their drivers read in 180."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import pika
 import pytest
@@ -12,7 +15,10 @@ from valkey.connection import parse_url as valkey_parse
 
 from rotation.errors import Unusable
 from rotation.formats import Host, Value, read, read_of
-from rotation.model import SecretValue
+from rotation.model import SecretValue, Spec
+from rotation.rotators.azure.entra_value import read_secret
+from rotation.rotators.azure.storage_value import read_key
+from tests.contract.secrets_at_hand import make_spec
 
 ODD = ["%41", "%", "%2F", "+", ";", "#", "ä", '"', *"@:/?&=,[]'\\ ap0"]
 PART = st.lists(st.sampled_from(ODD), max_size=4).map("".join)
@@ -124,3 +130,19 @@ def test_what_drivers_read_differently_is_left_alone(text: str) -> None:
 def test_another_products_value_is_refused_by_its_name(text: str, product: str) -> None:
     with pytest.raises(Unusable, match=f"none of {product}'s"):
         read_of(product, SecretValue(text))
+
+
+KEY = f"{'A' * 86}=="
+CLIENT_SECRET = "aB3~" + "x9Kd" * 9
+
+
+@pytest.mark.parametrize("text", ["redis://:{}@h", "amqp://app:{}@h", "h,password={},ssl=True"])
+@pytest.mark.parametrize(
+    ("reader", "secret"), [(partial(read_key, account="storders"), KEY), (read_secret, CLIENT_SECRET)]
+)
+def test_a_brokers_password_is_taken_for_no_secret_that_azure_makes(
+    text: str, reader: Callable[[SecretValue, Spec], Value], secret: str
+) -> None:
+    written = text.format(secret if "," in text else quote(secret, safe=""))
+    with pytest.raises(Unusable, match="none of Azure's"):
+        reader(SecretValue(written), make_spec("any"))
