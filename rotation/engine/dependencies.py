@@ -111,8 +111,7 @@ def remember(redactor: Redactor, managed: ManagedSecret, value: SecretValue) -> 
 
 def check_slot(managed: ManagedSecret, slot: str | None) -> None:
     """Raise Denied for a slot that the rule does not list."""
-    permitted = managed.access.slots if managed.access.listed else None  # the policy looked at all that is listed
-    if slot is not None and not (slot in permitted if permitted is not None else managed.terms.allows(slot)):
+    if slot is not None and not managed.terms.allows(slot):
         raise Denied(f"slot {slot} is not among the slots of the policy's rule {managed.terms.rule}")
 
 

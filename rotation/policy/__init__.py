@@ -62,6 +62,11 @@ class RuleTerms(Frozen):
         """Whether it is one of those named, or none need be."""
         return not self.slots or ANY_SLOT in self.slots or slot in self.slots
 
+    def with_places(self, slots: tuple[str, ...]) -> "RuleTerms":
+        """The terms where these slots are the places of what the rule lists (`RequestedAccess.listed`)."""
+        named = {name: getattr(self, name) for name in self.__match_args__}
+        return RuleTerms(**{**named, "slots": (*self.slots, *slots) if self.slots else ()})
+
     def permits_turn(self, slots: tuple[str, ...]) -> bool:
         """Whether these two take turns: they are one of `pairs`, or without any the only two that are named.
 
@@ -211,7 +216,7 @@ class Policy(Frozen):
         return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
 
     def terms_for(self, ref: "SecretRef", spec: "Spec", access: "RequestedAccess") -> RuleTerms:
-        """The terms of the first rule that permits all of it.
+        """The terms of the first rule that permits all of it; they permit the slots that are asked for by `listed`.
 
         Raises:
             Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
@@ -225,7 +230,7 @@ class Policy(Frozen):
                 continue
             objection = rule.objection(spec, access, self.rules)
             if objection is None:
-                return rule.terms
+                return rule.terms.with_places(access.slots) if access.listed else rule.terms
             if closest is None or objection.passed > closest.passed:
                 closest = objection
         if closest is None:

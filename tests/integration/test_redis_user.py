@@ -6,13 +6,16 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from rotation.errors import MovedElsewhere, NotYet, Refused, Rejected, RotationError, Unreachable, Unusable
-from rotation.model import Admin, Credential, Job, Login, LoginSource, SecretValue, Spec, Tls
+from rotation.model import Admin, Credential, Job, Login, LoginSource, Reason, Result, Secret, SecretValue, Spec, Tls
 from rotation.rotators import ROTATORS
 from rotation.rotators.redis.users import hash_of, slot_of
+from tests.contract.crash_suite import World
+from tests.contract.harness_redis_user import RedisHarness, password_in
 from tests.contract.secrets_at_hand import make_job, make_secret, make_spec
 from tests.integration import redis_fixtures
 from tests.integration.postgres_fixtures import make_services
@@ -107,6 +110,30 @@ async def test_passwords_that_no_version_holds_are_left_alone(server: Server) ->
     await ROTATOR.retire(after, job.current.slot)
     assert not server.lets_in(name, password)
     assert all(server.lets_in(name, one) for one in others)
+
+
+@pytest.mark.parametrize("with_admin", [True, False])
+async def test_the_engine_takes_the_old_password_away_after_its_grace_period_and_goes_on(
+    server: Server, with_admin: bool
+) -> None:
+    world = await World(RedisHarness([server], with_admin=with_admin)).start()
+    before = [world.latest]
+    for _ in range(3):
+        assert (await world.ask()).result is Result.ROTATED
+        world.time.ahead(hours=71)
+        assert (await world.ask(Reason.SWEEP)).result is not Result.RETIRED
+        assert await world.harness.works(before[-1].value, slot_in(before[-1]))
+        world.time.ahead(hours=2)
+        assert (await world.ask(Reason.SWEEP)).result is Result.RETIRED
+        assert not await world.harness.works(before[-1].value, slot_in(before[-1]))
+        assert await world.harness.works(world.latest.value, slot_in(world.latest))
+        before.append(world.latest)
+        world.time.ahead(days=80)
+
+
+def slot_in(secret: Secret) -> str:
+    name, password = urlsplit(secret.value.reveal()).username or "", password_in(secret.value)
+    return slot_of(name, hash_of(SecretValue(password)))
 
 
 async def test_a_place_whose_values_nobody_can_read_is_refused_rather_than_emptied(server: Server) -> None:
