@@ -74,6 +74,8 @@ class RequestedAccess:
         never believed.
     form: the form in which the value is written, by the name that the tag `format` has for it.
     confidential: what must not be seen of the value, where that is not all of it: its password.
+    listed: what a rule's `slots` must list to permit all of `slots`, where these are no names that an owner gives: the
+        user, where `slots` are the places of its several passwords. Empty: a rule lists the slots themselves.
     """
 
     targets: tuple[str, ...]
@@ -81,6 +83,7 @@ class RequestedAccess:
     current_slot: str | None
     form: str | None = None
     confidential: tuple[SecretValue, ...] = ()
+    listed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ class Login:
 class Applied:
     """What a change came to. login: by which of the job's logins it was made.
 
-    login None: none was needed, since the app's own identity made it, or an earlier run had.
+    login None: none was needed, since the app's own identity made it, or an earlier run had; or an administrator made
+    it because nobody else may, so that it says nothing about the password in the vault.
     remark: what the outcome must say besides, for a person.
     """
 

@@ -225,7 +225,8 @@ class Sweeper:
         if asked is None or spec is None:
             return None
         try:
-            return self.policy.terms_for(ref, spec, RequestedAccess(asked.targets, asked.slots, None))
+            access = RequestedAccess(asked.targets, asked.slots, None, listed=asked.listed)
+            return self.policy.terms_for(ref, spec, access)
         except Denied:
             return None
 

@@ -14,6 +14,7 @@ from rotation.errors import Unusable
 from rotation.formats import (
     ado,
     azure_storage,
+    broker_uri,
     jdbc,
     json_object,
     key_value,
@@ -22,10 +23,11 @@ from rotation.formats import (
     mysql_uri,
     odbc,
     plain,
+    stackexchange_redis,
     uri,
 )
 from rotation.formats.families import form_of
-from rotation.formats.products import products_of
+from rotation.formats.products import BROKERS, products_of
 from rotation.formats.value import MAINTENANCE_DATABASE, Host, NotUnderstood, Value, check_characters
 from rotation.model import SecretValue
 
@@ -42,8 +44,24 @@ _BY_NAME: Mapping[str, Callable[[str], Value]] = {
     "mysql-uri": mysql_uri.read,
     "mysql-jdbc": mysql_jdbc.read,
     "mysql-ado": mysql_ado.read,
+    "redis": broker_uri.read_redis,
+    "stackexchange-redis": stackexchange_redis.read,
+    "amqp": broker_uri.read_amqp,
 }
 FORMATS = tuple(_BY_NAME)
+
+
+def read_of(product: str, value: SecretValue, name: str | None = None) -> Value:
+    """As `read`, a value that a client of `product` ("PostgreSQL", "MySQL", "Redis", "RabbitMQ") can read.
+
+    Raises:
+        Unusable: as `read`; or it is another product's.
+    """
+    found = read(value, name)
+    others = products_of(found) - {product}
+    if others:
+        raise Unusable(f"the value is a connection string of {min(others)}, and none of {product}'s", field="value")
+    return found
 
 
 def read(value: SecretValue, name: str | None = None) -> Value:
@@ -56,6 +74,19 @@ def read(value: SecretValue, name: str | None = None) -> Value:
     if name is not None and name not in _BY_NAME:
         raise Unusable(f"the tag format is not one of {', '.join(FORMATS)}", field="format")
     return _read(name, value.reveal())
+
+
+def read_for_azure(value: SecretValue, name: str | None = None) -> Value:
+    """As `read`, a value that may hold a key or a client secret of Azure's: no broker's, whose passwords it never is.
+
+    Raises:
+        Unusable: as `read`; or it is a broker's.
+    """
+    found = read(value, name)
+    others = products_of(found) & BROKERS
+    if others:
+        raise Unusable(f"the value is a connection string of {min(others)}, and none of Azure's", field="value")
+    return found
 
 
 def _read(name: str | None, text: str) -> Value:
@@ -82,4 +113,4 @@ def _understood(text: str) -> str:
     return found
 
 
-__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "products_of", "read"]
+__all__ = ["FORMATS", "MAINTENANCE_DATABASE", "Host", "Value", "products_of", "read", "read_for_azure", "read_of"]

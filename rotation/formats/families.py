@@ -21,11 +21,14 @@ _LINE = re.compile(r"(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*+)[ \t]*+[=:]")
 _OF_SCHEMES = (
     (re.compile(r"mysqlx?\b|mariadb\b|aurora|tidb"), "MySQL"),
     (re.compile(r"mssql|sqlserver|jtds"), "SQL Server"),
-    (re.compile(r"rediss?\b|valkey"), "Redis"),
+    (re.compile(r"rediss?\b|valkey"), "Redis through sentinels, a socket or another scheme"),
     (re.compile(r"mongodb"), "MongoDB"),
-    (re.compile(r"amqps?\b"), "RabbitMQ (AMQP)"),
+    (re.compile(r"amqps?\b"), "RabbitMQ (AMQP) with another scheme"),
     (re.compile(r"sb\b"), "Azure Service Bus"),
 )
+_BROKERS = {
+    "redis": "redis", "rediss": "redis", "valkey": "redis", "valkeys": "redis", "amqp": "amqp", "amqps": "amqp",
+}  # fmt: skip
 _OF_KEYWORDS = (
     ({"accountendpoint"}, "Azure Cosmos DB"),
     ({"hostname", "sharedaccesskey"}, "Azure IoT Hub"),
@@ -111,6 +114,8 @@ def _of_scheme(scheme: str, rest: str) -> str | None:
         return "uri"
     if scheme.partition("+")[0] in {"mysql", "mariadb"}:
         return "mysql-uri"
+    if scheme in _BROKERS:
+        return _BROKERS[scheme]
     raise _of_others(scheme, "a URL that is not postgresql:// or mysql://")
 
 
@@ -128,7 +133,7 @@ def _unread(what: str) -> NotUnderstood:
 def _of_keywords(text: str, tag: str | None) -> str | None:
     """A ";" outside of libpq's quotes decides before anything else: then it is one of the forms with pairs."""
     if _REDIS.match(text):
-        raise _unread("Redis")
+        return "stackexchange-redis"
     first = _FIRST_KEYWORD.match(text)
     known = first is not None and first[1].lower() in _LIBPQ
     if ";" not in text or (known and _reads_as_key_value(text)):

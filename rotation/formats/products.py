@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from rotation.formats.value import Value
 
-POSTGRESQL, MYSQL = "PostgreSQL", "MySQL"
+POSTGRESQL, MYSQL, REDIS, RABBITMQ = "PostgreSQL", "MySQL", "Redis", "RabbitMQ"
+BROKERS = frozenset({REDIS, RABBITMQ})
 _OF_FORM = {
     **dict.fromkeys(("uri", "key-value", "ado", "odbc", "jdbc", "pgpass"), POSTGRESQL),
     **dict.fromkeys(("mysql-uri", "mysql-jdbc", "mysql-ado"), MYSQL),
+    **dict.fromkeys(("redis", "stackexchange-redis"), REDIS),
+    "amqp": RABBITMQ,
     "azure-storage": "Azure Storage",
 }
 

@@ -80,7 +80,7 @@ class Value:
         """The database that a consumer of this value connects to as `user`. otherwise: of one who names none.
 
         libpq, Npgsql, pgJDBC and psqlODBC take the user's name; readers of a JSON object (Amazon's and Azure's
-        conventions alike) take `postgres`, and so does a reader of a bare password.
+        conventions alike) take `otherwise`, and so does a reader of a bare password.
         """
         return self.dbname or (user if self.user_is_database else otherwise)
 

@@ -16,25 +16,30 @@ _APART = "@"  # between a provider's own word and the name that tells it from a 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """rotator, targets, slots: see `model.Claim`. realm: of what was proven. form: in which the value was adopted."""
+    """rotator, targets, slots, listed: see `model.RequestedAccess`. realm: of what was proven.
+
+    form: in which the value was adopted.
+    """
 
     rotator: str
     targets: tuple[str, ...]
     slots: tuple[str, ...]
     realm: str | None
     form: str | None
+    listed: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, rotator: str, access: RequestedAccess, realm: str | None) -> Asked:
         """What the requested access asks for."""
-        return cls(rotator, access.targets, access.slots, realm, access.form)
+        return cls(rotator, access.targets, access.slots, realm, access.form, access.listed)
 
     @classmethod
     def from_record(cls, raw: Mapping[str, Any] | None) -> Asked | None:
         """As `to_record` wrote it; None where there is none, or a later package wrote it otherwise."""
         try:
             return None if raw is None else cls(
-                str(raw["rotator"]), tuple(raw["targets"]), tuple(raw["slots"]), raw.get("realm"), raw.get("form")
+                str(raw["rotator"]), tuple(raw["targets"]), tuple(raw["slots"]), raw.get("realm"), raw.get("form"),
+                tuple(raw.get("listed", ())),
             )  # fmt: skip
         except (KeyError, TypeError):
             return None
@@ -43,7 +48,8 @@ class Asked:
         """For a record; no value is in it."""
         fields = {"rotator": self.rotator, "targets": list(self.targets), "slots": list(self.slots)}
         named = {"realm": self.realm, "form": self.form}
-        return fields | {name: text for name, text in named.items() if text is not None}
+        more = {"listed": list(self.listed)} if self.listed else {}
+        return fields | more | {name: text for name, text in named.items() if text is not None}
 
     def is_asked_by(self, rotator: str, access: RequestedAccess) -> bool:
         """Whether just this is requested; the order of turn and the form make no difference."""

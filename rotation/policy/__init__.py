@@ -62,6 +62,11 @@ class RuleTerms(Frozen):
         """Whether it is one of those named, or none need be."""
         return not self.slots or ANY_SLOT in self.slots or slot in self.slots
 
+    def with_places(self, slots: tuple[str, ...]) -> "RuleTerms":
+        """The terms where these slots are the places of what the rule lists (`RequestedAccess.listed`)."""
+        named = {name: getattr(self, name) for name in self.__match_args__}
+        return RuleTerms(**{**named, "slots": (*self.slots, *slots) if self.slots else ()})
+
     def permits_turn(self, slots: tuple[str, ...]) -> bool:
         """Whether these two take turns: they are one of `pairs`, or without any the only two that are named.
 
@@ -129,10 +134,10 @@ class Rule(Frozen):
                 return Objection(
                     1, "target", f"target {_shown_target(target, spec, rules)} is not among the `targets` {which}"
                 )
-        for slot in access.slots:
+        for slot in access.listed or access.slots:
             if not self.terms.allows(slot):
                 return Objection(2, "slots", f"slot {_shown_slot(slot, spec, rules)} is not among the `slots` {which}")
-        if len(access.slots) == TWO and not self.terms.permits_turn(access.slots):
+        if not access.listed and len(access.slots) == TWO and not self.terms.permits_turn(access.slots):
             two = " and ".join(_shown_slot(slot, spec, rules) for slot in access.slots)
             return Objection(3, "slots", f"slots {two} do not take turns: they are none of the `pairs` {which}")
         most = self.terms.max_validity_days
@@ -211,7 +216,7 @@ class Policy(Frozen):
         return Denied(f"no rule of the policy covers {str(ref)!a:.160}: add it to the `secrets` of a rule")
 
     def terms_for(self, ref: "SecretRef", spec: "Spec", access: "RequestedAccess") -> RuleTerms:
-        """The terms of the first rule that permits all of it.
+        """The terms of the first rule that permits all of it; they permit the slots that are asked for by `listed`.
 
         Raises:
             Denied: names what is missing from the rule that came closest, or that no rule covers the secret; or what
@@ -225,7 +230,7 @@ class Policy(Frozen):
                 continue
             objection = rule.objection(spec, access, self.rules)
             if objection is None:
-                return rule.terms
+                return rule.terms.with_places(access.slots) if access.listed else rule.terms
             if closest is None or objection.passed > closest.passed:
                 closest = objection
         if closest is None:
@@ -248,7 +253,7 @@ class Policy(Frozen):
         """A new password would lock the app out, and be in somebody's secret. Any rule may name it, or "*"."""
         for rule in self.rules:
             admin = rule.terms.admin
-            if admin is None or admin.user not in access.slots:
+            if admin is None or admin.user not in (access.listed or access.slots):
                 continue
             if any(permitted(rule.targets, target) for target in access.targets):
                 raise Denied(

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 
 HOST, APPLICATION = "host", "application"  # kinds of targets; all others are types of Azure resources
+_IN_PLACE = "the password of one role, account or user of a server, in place"
+_IN_TURN = "of two roles, accounts or users of a server, the one that is not in use"
+_LOCKED_OUT = "can't log in any more after the change; the new version is in the vault a moment later"
 _LIVES_ON = "goes on working until the grace period (72 hours) is over"
-_LOGIN, _REAL_SERVER = "a login with it, at every server that the value names", "real PostgreSQL 15 to 18"
+_LOGIN = "a login with it, at every server that the value names"
 _STAND_IN = "a strict stand-in of the resource manager"
 
 
@@ -82,6 +85,26 @@ def _mysql_alternating(services: "RotatorDependencies") -> "Rotator":
     return Alternating(MySQLDatabase(services))
 
 
+def _redis_user(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.redis.rotator import RedisUser  # noqa: PLC0415  imported when used
+
+    return RedisUser(services)
+
+
+def _rabbitmq(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.in_place import InPlace  # noqa: PLC0415  imported when used
+    from rotation.rotators.rabbitmq.broker import RabbitBroker  # noqa: PLC0415  imported when used
+
+    return InPlace(RabbitBroker(services))
+
+
+def _rabbitmq_alternating(services: "RotatorDependencies") -> "Rotator":
+    from rotation.rotators.databases.alternating import Alternating  # noqa: PLC0415  imported when used
+    from rotation.rotators.rabbitmq.broker import RabbitBroker  # noqa: PLC0415  imported when used
+
+    return Alternating(RabbitBroker(services))
+
+
 def _storage_key(services: "RotatorDependencies") -> "Rotator":
     from rotation.rotators.azure.storage_key import StorageKey  # noqa: PLC0415  imported when used
 
@@ -117,13 +140,14 @@ def _jwks(services: "RotatorDependencies") -> "Rotator":
 
 _POSTGRES_PORTS = (5432, 6432)  # the server's own, and PgBouncer's
 _MYSQL_PORTS = (3306,)
+_RABBITMQ_PORTS = (15671, 5671, 5672)  # the management API's over TLS; what consumers speak, with TLS and without
 
 ROTATORS: Mapping[str, Kind] = MappingProxyType(
     {
         "postgres": Kind(
             _postgres,
-            changes="the password of one role, in place",
-            holders="can't log in any more after the change; the new version is in the vault a moment later",
+            changes=_IN_PLACE,
+            holders=_LOCKED_OUT,
             targets=(HOST, POSTGRES_SERVERS),
             needs_slots=True,
             logs_in=True,
@@ -131,11 +155,11 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             proves=_LOGIN,
             ends="nothing: the slot stays in use",
             rights="none, or an administrator's (`admin`)",
-            tested=_REAL_SERVER,
+            tested="real PostgreSQL 15 to 18",
         ),
         "postgres-alternating": Kind(
             _postgres_alternating,
-            changes="of two roles, the one that is not in use",
+            changes=_IN_TURN,
             holders=_LIVES_ON,
             targets=(HOST, POSTGRES_SERVERS),
             needs_slots=True,
@@ -145,26 +169,74 @@ ROTATORS: Mapping[str, Kind] = MappingProxyType(
             proves=_LOGIN,
             ends="takes the old role's password away, or parks it",
             rights="none, or an administrator's (`admin`)",
-            tested=_REAL_SERVER,
+            tested="real PostgreSQL 15 to 18",
         ),
         "mysql": Kind(
             _mysql,
-            changes="the password of one account of MySQL or MariaDB, in place",
-            holders="can't log in any more after the change; the new version is in the vault a moment later",
+            changes=_IN_PLACE,
+            holders=_LOCKED_OUT,
             targets=(HOST, MYSQL_SERVERS),
             needs_slots=True,
             logs_in=True,
             ports=_MYSQL_PORTS,
+            proves=_LOGIN,
+            ends="nothing: the slot stays in use",
+            rights="none, or an administrator's (`admin`)",
+            tested="real MariaDB and MySQL",
         ),
         "mysql-alternating": Kind(
             _mysql_alternating,
-            changes="of two accounts of MySQL or MariaDB, the one that is not in use",
+            changes=_IN_TURN,
             holders=_LIVES_ON,
             targets=(HOST, MYSQL_SERVERS),
             needs_slots=True,
             takes_turns=True,
             logs_in=True,
             ports=_MYSQL_PORTS,
+            proves=_LOGIN,
+            ends="takes the old account's password away, or parks it",
+            rights="none, or an administrator's (`admin`)",
+            tested="real MariaDB and MySQL",
+        ),
+        "redis-user": Kind(
+            _redis_user,
+            changes="adds a password to a user (ACL) of Redis or Valkey",
+            holders=_LIVES_ON,
+            targets=(HOST,),
+            needs_slots=True,
+            logs_in=True,
+            ports=(6379, 6380),  # the server's own, and the usual one of TLS
+            proves=_LOGIN,
+            ends="takes the old password from the user",
+            rights="none, or an administrator's (`admin`)",
+            tested="real Redis and Valkey",
+        ),
+        "rabbitmq": Kind(
+            _rabbitmq,
+            changes=_IN_PLACE,
+            holders=_LOCKED_OUT,
+            targets=(HOST,),
+            needs_slots=True,
+            logs_in=True,
+            ports=_RABBITMQ_PORTS,
+            proves="a login over AMQP, into the virtual host that the value names, and at the management API",
+            ends="nothing: the slot stays in use",
+            rights="an administrator's (`admin`), unless the user is one",
+            tested="real RabbitMQ",
+        ),
+        "rabbitmq-alternating": Kind(
+            _rabbitmq_alternating,
+            changes=_IN_TURN,
+            holders=_LIVES_ON,
+            targets=(HOST,),
+            needs_slots=True,
+            takes_turns=True,
+            logs_in=True,
+            ports=_RABBITMQ_PORTS,
+            proves="a login over AMQP, into the virtual host that the value names, and at the management API",
+            ends="takes the old user's password away",
+            rights="an administrator's (`admin`)",
+            tested="real RabbitMQ",
         ),
         "storage-key": Kind(
             _storage_key,

@@ -18,6 +18,7 @@ from rotation.stores.blob_ledger import BlobLedger
 from rotation.stores.file_ledger import FileLedger
 from tests.contract.ledgers import APP_MAY, SHORTEST_LEASE_S, Opened
 from tests.fakes import FakeClock, InMemoryLedger
+from tests.integration import rabbitmq_fixtures, redis_fixtures
 from tests.integration.postgres_fixtures import Owner, running
 from tests.mysql.fixtures import Owner as MySQLOwner
 from tests.mysql.fixtures import owned
@@ -45,6 +46,40 @@ def mysql_owner(certificates: Certificates) -> Iterator[MySQLOwner]:
 def mariadb_owner(certificates: Certificates) -> Iterator[MySQLOwner]:
     with owned("mariadb", certificates) as owner:
         yield owner
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis_fixtures.Server]:
+    """Its users are in an ACL file."""
+    server = redis_fixtures.Server(redis_fixtures.redis_binary(), tmp_path_factory.mktemp("redis"))
+    with redis_fixtures.running([server]):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def redis_over_tls(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[redis_fixtures.Server]:
+    folder, binary = tmp_path_factory.mktemp("redis"), redis_fixtures.redis_binary()
+    server = redis_fixtures.Server(binary, folder, certificates=certificates)
+    with redis_fixtures.running([server]):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[redis_fixtures.Server]:
+    """Its users are in its configuration file."""
+    folder, binary = tmp_path_factory.mktemp("valkey"), redis_fixtures.valkey_binary()
+    with redis_fixtures.running([server := redis_fixtures.Server(binary, folder, acl_file=False)]):
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rabbitmq(
+    tmp_path_factory: pytest.TempPathFactory, certificates: Certificates
+) -> Iterator[rabbitmq_fixtures.Broker]:
+    with rabbitmq_fixtures.running(tmp_path_factory.mktemp("rabbitmq"), certificates) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

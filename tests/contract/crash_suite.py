@@ -69,8 +69,9 @@ class World:
             await self.vault.set(REF.name, earlier.value, tags=asked)
             self.time.ahead(days=1)
         await self.vault.set(REF.name, secret.value, tags=asked, expires_on=self.time.now() + timedelta(days=10))
+        slots = access.listed or access.slots or (ANY_SLOT,)
         terms = RuleTerms(
-            rule=1, slots=access.slots or (ANY_SLOT,), admin=admin, min_interval=timedelta(), jitter_percent=0,
+            rule=1, slots=slots, admin=admin, min_interval=timedelta(), jitter_percent=0,
             tls=self.harness.tls,
         )  # fmt: skip
         targets = tuple(parse_target(target) for target in access.targets)

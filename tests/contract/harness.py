@@ -19,6 +19,7 @@ class Traits:
     assigns_slots: the provider assigns the slot; a draft has none. chooses_values: it chooses the value too.
     has_provider: False where nothing outside is asked, so that there is no outage and no old credential to end.
     proves_slots: `verify` can tell that a right value stands under a wrong slot.
+    changes_itself: False where an administrator alone changes credentials, so that the login says nothing of theirs.
     """
 
     in_place: bool = False
@@ -26,6 +27,7 @@ class Traits:
     chooses_values: bool = False
     has_provider: bool = True
     proves_slots: bool = True
+    changes_itself: bool = True
 
 
 class Harness(Protocol):

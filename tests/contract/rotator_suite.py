@@ -125,7 +125,8 @@ class RotatorSuite:
 
         job = replace(job, logins=logins)
         new = await engine.apply(job, draft)
-        assert engine.login == (offered[-1] if offered else None), "the next one is asked for once one was rejected"
+        told = offered[-1] if offered and harness.traits.changes_itself else None
+        assert engine.login == told, "the next one is asked for once one was rejected"
         if engine.login is not None:
             engine.stage(new)
             await engine.apply(replace(job, resumed=True), draft)

@@ -14,6 +14,7 @@ from rotation.rotators import ROTATORS, listing
 ROOT = Path(__file__).parents[2]
 README, RIGHTS, ROTATORS_PAGE = (ROOT / page for page in ("README.md", "docs/rights.md", "docs/rotators.md"))
 SHOWN = {"service-bus-key", "event-hubs-key", "cosmos-key", "redis-key", "search-admin-key", "cognitive-services-key"}
+_OF_A_ROW = "of the two keys of an Azure resource, the one that is not in use"
 HEADS = {
     README: "| rotator | changes | who still holds the old value |",
     RIGHTS: "| on the targets of | role | for |",
@@ -41,15 +42,16 @@ def written(page: Path) -> list[str]:
 
 
 def _readme() -> Iterator[tuple[str, ...]]:
-    """Those that are rows of a table in the code are one line here, behind the kind that they are like."""
-    rows = [(name, kind) for name, kind in ROTATORS.items() if kind.row]
+    """Kinds of which the same is said share a line. Of those that are rows of a table in the code, a few are named."""
+    rows = [name for name, kind in ROTATORS.items() if kind.row]
+    shared: dict[tuple[str, str], list[str]] = {}
     for name, kind in ROTATORS.items():
-        if not kind.row:
-            yield f"`{name}`", kind.changes, kind.holders
-        elif name == rows[0][0]:
-            some = ", ".join(f"`{one}`" for one, _ in rows if one in SHOWN)
-            others = f"and {len(rows) - len(SHOWN)} [others like them](docs/rotators.md#every-kind)"
-            yield f"{some} {others}", "of the two keys of an Azure resource, the one that is not in use", kind.holders
+        shared.setdefault((_OF_A_ROW if kind.row else kind.changes, kind.holders), []).append(name)
+    for (changes, holders), names in shared.items():
+        shown = ", ".join(f"`{one}`" for one in names if one not in rows or one in SHOWN)
+        if changes == _OF_A_ROW:
+            shown += f" and {len(rows) - len(SHOWN)} [others like them](docs/rotators.md#every-kind)"
+        yield shown, changes, holders
 
 
 def _rights() -> Iterator[tuple[str, ...]]:

@@ -52,6 +52,7 @@ class Ledgerbase:
     product = "Ledgerbase"
     noun = "account"
     realm_prefix = "ledgerbase:"
+    changes_itself = True
     default_port = 7070
     maintenance_database = "inner"
 
@@ -175,6 +176,18 @@ async def test_one_login_is_changed_in_place_by_its_own_password() -> None:
     assert value("app", database.servers["one"].passwords["app"] or "") == new.value.reveal()
     await rotator.retire(job, "app")
     await rotator.verify(job, new)
+
+
+async def test_where_a_login_may_not_change_itself_the_administrator_does_and_the_logins_own_are_not_tried() -> None:
+    database = Ledgerbase(one=Server({"app": FIRST, "boss": BOSS}))
+    database.changes_itself = False
+    rotator = InPlace(database)
+    boss = Login(LoginSource.ADMIN_SECRET, SecretValue(value("boss", BOSS)), None)
+    job = replace(job_of(rotator, value("app", FIRST), version(value("app", FIRST)), boss), admin=Admin("secret", "x"))
+    applied = await changed(rotator, job)
+    assert applied.login is None, "it says nothing about the password in the vault"
+    assert database.seen == ["boss@one/inner"]
+    assert value("app", database.servers["one"].passwords["app"] or "") == applied.credential.value.reveal()
 
 
 async def test_a_change_that_was_made_is_not_made_again() -> None:

@@ -298,6 +298,33 @@ def test_a_slot_that_is_not_listed_is_named_before_any_pair_is_looked_at() -> No
     assert "slot 'x' is not among" in denied.message
 
 
+# places of a user's passwords
+
+
+def places(user: str) -> RequestedAccess:
+    """Of a user's passwords, as the rotator of Redis' users asks for them."""
+    return RequestedAccess((f"{SERVER}:5432",), (f"{user}:a", f"{user}:b"), f"{user}:a", listed=(user,))
+
+
+def test_a_rule_that_lists_a_user_permits_the_places_of_its_passwords() -> None:
+    many = rule(slots=("orders", "billing", "mail"))
+    terms = Policy((many,)).terms_for(ORDERS, spec(), places("orders"))
+    assert [slot for slot in ("orders", "orders:a", "orders:b", "billing:a") if terms.allows(slot)] == [
+        "orders", "orders:a", "orders:b",
+    ]  # fmt: skip
+    assert (terms.rule, terms.max_validity_days) == (many.terms.rule, many.terms.max_validity_days)
+
+
+def test_the_places_of_a_user_that_is_not_listed_are_denied_though_they_are_listed_themselves() -> None:
+    denied = denial(Policy((rule(slots=("orders:a", "orders:b")),)), spec(), places("orders"))
+    assert denied.field == "slots"
+
+
+def test_the_administrators_own_passwords_are_no_places_that_a_rule_can_permit() -> None:
+    guarded = rule(slots=("orders", "keyturn"), admin=Admin("secret", "cache-admin", "keyturn"))
+    assert "administrator" in denial(Policy((guarded,)), spec(), places("keyturn")).message
+
+
 # an administrator's own role
 
 ADMIN = Admin("secret", "pg-admin", "boss")

@@ -67,13 +67,17 @@ def test_a_file_that_is_not_there_is_one_line_and_2(tmp_path: Path, capsys: pyte
 def test_the_apps_own_names_are_taken_from_the_app() -> None:
     known = known_names()
     assert set(known.rotators) == set(ROTATORS)
-    assert set(known.needs_slots) == {"postgres", "postgres-alternating", "mysql", "mysql-alternating"}
+    by_turns = {"postgres-alternating", "mysql-alternating", "rabbitmq-alternating"}
+    of_servers = {"postgres", "mysql", "redis-user", "rabbitmq"} | by_turns
+    assert set(known.needs_slots) == of_servers
     assert set(known.needs_target) == set(ROTATORS) - {"generated", "jwks"}
-    assert set(known.takes_turns) == {"postgres-alternating", "mysql-alternating"}
-    assert set(known.logs_in) == {"postgres", "postgres-alternating", "mysql", "mysql-alternating"}
+    assert set(known.takes_turns) == by_turns
+    assert set(known.logs_in) == of_servers
     assert known.ports == {
         **dict.fromkeys(("postgres", "postgres-alternating"), (5432, 6432)),
         **dict.fromkeys(("mysql", "mysql-alternating"), (3306,)),
+        **dict.fromkeys(("rabbitmq", "rabbitmq-alternating"), (15671, 5671, 5672)),
+        "redis-user": (6379, 6380),
     }
     assert set(known.alphabets) == set(ALPHABETS)
 

@@ -20,11 +20,12 @@ from rotation.policy.rule_reader import KEYS, Known
 relaxed = settings(deadline=None, database=None, max_examples=200)
 
 DATABASES = ("postgres", "postgres-alternating", "mysql", "mysql-alternating")
-KNOWN = (*DATABASES, "generated", "storage-key", "entra-app-secret")
+SERVERS = (*DATABASES, "redis-user", "rabbitmq")
+KNOWN = (*SERVERS, "generated", "storage-key", "entra-app-secret")
 NAMES = Known(
     rotators=KNOWN,
-    needs_slots=DATABASES,
-    needs_target=(*DATABASES, "storage-key", "entra-app-secret"),
+    needs_slots=SERVERS,
+    needs_target=(*SERVERS, "storage-key", "entra-app-secret"),
     takes_turns=("postgres-alternating", "mysql-alternating"),
 )
 ROOT = Path(__file__).parents[2]
@@ -464,7 +465,7 @@ def test_a_file_that_cant_be_read_is_one_line(tmp_path: Path) -> None:
 
 def test_the_sample_policy_is_sound_and_shows_every_key() -> None:
     text = SAMPLE.read_text("utf-8")
-    assert len(sound(text).rules) == 3
+    assert len(sound(text).rules) == 5
     assert [key for key in KEYS if not re.search(rf"^{key} = ", text, re.MULTILINE)] == []
 
 

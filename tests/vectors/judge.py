@@ -26,6 +26,10 @@ OF_FORM: Mapping[str, tuple[str, ...]] = {
     "mysql-sqlalchemy": ("sqlalchemy-connect",),
     "mysql-jdbc": ("mariadb-jdbc",),
     "mysql-ado": ("mysqlconnector",),
+    "redis": ("redis-py", "node-redis", "ioredis"),
+    "stackexchange-redis": ("stackexchange-redis",),
+    "amqp": ("pika", "aio-pika", "kombu", "amqplib", "rabbitmq-dotnet"),
+    "valkey": (),  # of valkey-py there are no readings: its own reader is asked in tests/unit/test_broker_uri.py
     "json": (),
     "plain": (),
 }
@@ -59,6 +63,8 @@ def drivers_of(value: Value) -> tuple[str, ...]:
     scheme = value.text.reveal().partition("://")[0]
     if "+" in scheme and value.name in {"uri", "mysql-uri"}:
         return OF_FORM["sqlalchemy" if value.name == "uri" else "mysql-sqlalchemy"]
+    if value.name == "redis" and scheme.startswith("valkey"):
+        return OF_FORM["valkey"]
     return OF_FORM[value.name]
 
 
@@ -78,7 +84,7 @@ def compare(value: Value, reading: Reading) -> list[str]:
     """What differs."""
     checks = {
         "hosts": (_ours(value.hosts), _theirs(reading, value)),
-        "user": (value.user, reading.user if reading.user != "osuser" else None),
+        "user": (value.user, (reading.user or None) if reading.user != "osuser" else None),
         "password": (value.password.reveal(), reading.password),
     }
     if value.user_is_database:
@@ -97,8 +103,18 @@ def _theirs(reading: Reading, value: Value) -> list[tuple[str, int | str]]:
     if value.name == "azure-storage":
         return sorted((str(name).partition("://")[2].rstrip("/"), _PORT) for name, _ in reading.hosts)
     hosts = {(name, port) for name, port in reading.hosts if not _is_default(name, value)}
-    usual = _MYSQL_PORT if value.name.startswith("mysql-") else _PORT
-    return sorted((_folded(str(name)), port or usual) for name, port in hosts)
+    return sorted((_folded(str(name)), port or _default_port(value)) for name, port in hosts)
+
+
+def _default_port(value: Value) -> int:
+    """What a driver takes where the string says none; the brokers' own readers say it."""
+    if value.name == "amqp":
+        return 5671 if value.text.reveal().lower().startswith("amqps") else 5672
+    if value.name == "stackexchange-redis":
+        return 6380 if value.options.get("ssl", "").lower() == "true" else 6379
+    if value.name == "redis":
+        return 6379
+    return _MYSQL_PORT if value.name.startswith("mysql-") else _PORT
 
 
 def _is_default(name: str | None, value: Value) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 
 from rotation.errors import Unusable
-from rotation.formats import Value, read
+from rotation.formats import Value, read, read_for_azure
 from rotation.model import SecretValue, Spec
 from rotation.rotators.leaves import leaves, plain_name, readings
 
@@ -36,7 +36,7 @@ def read_secret(value: SecretValue, spec: Spec) -> Value:
     text = value.reveal()
     if spec.format is None and _is_secret(text):
         return read(value, "plain")
-    found = read(value, spec.format)
+    found = read_for_azure(value, spec.format)
     password = found.password.reveal()
     named = [leaf for name, leaf in leaves(text) if name.endswith(_CLIENT_SECRET)]
     named_so = spec.format is not None or bool(named and found.name != "plain")

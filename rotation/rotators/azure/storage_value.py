@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from rotation.errors import Unusable
-from rotation.formats import Value, read
+from rotation.formats import Value, read, read_for_azure
 from rotation.model import SecretValue, Spec
 from rotation.rotators.leaves import leaves, plain_name, readings
 
@@ -45,7 +45,7 @@ def read_key(value: SecretValue, spec: Spec, account: str) -> Value:
     text = value.reveal()
     if spec.format in {None, "plain"} and _KEY.fullmatch(text):
         return read(value, "plain")
-    found = read(value, spec.format)
+    found = read_for_azure(value, spec.format)
     if found.name == "plain" or _KEY.fullmatch(found.password.reveal()) is None:
         raise Unusable(
             "the value is no storage key (86 characters of base64 and ==), nor a connection string or JSON with one: "

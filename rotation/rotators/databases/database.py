@@ -7,7 +7,7 @@ login is next, which servers are asked in which order, what a rejection by one o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from rotation.errors import Refused, Unreachable
@@ -18,10 +18,15 @@ from rotation.ports import RotatorDependencies
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """A server's address. host: a name or an IP address, in lower case, without brackets."""
+    """A server's address. host: a name or an IP address, in lower case, without brackets.
+
+    for_changes: the tag `target` names it. That matters where passwords are changed over another protocol than the one
+    that consumers speak.
+    """
 
     host: str
     port: int
+    for_changes: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -116,6 +121,7 @@ class Database(Protocol):
 
     services: what it was built of. product: its name in messages. noun: its word for a login ("role"), in messages too.
     realm_prefix: what each realm of it begins with (see `Proof.realm`), as "postgresql:".
+    changes_itself: whether a login may change its own password. Else the administrator alone does, where there is one.
     default_port: of a value or a tag that names none. maintenance_database: where an administrator logs in.
     """
 
@@ -123,6 +129,7 @@ class Database(Protocol):
     product: str
     noun: str
     realm_prefix: str
+    changes_itself: bool
     default_port: int
     maintenance_database: str
 

@@ -20,6 +20,8 @@ from rotation.rotators.databases.database import (
 )
 from rotation.rotators.databases.servers import Servers, change_endpoints, servers_of
 
+_ADMINISTRATORS = frozenset({LoginSource.ADMIN_SECRET, LoginSource.ADMIN_IDENTITY})
+
 
 class RejectedBySome(Rejected):
     """One server rejected a login, and another one, which may know better, could not be asked."""
@@ -47,6 +49,8 @@ async def logged_in(job: Job, slot: str, database: Database) -> AsyncIterator[Lo
     endpoints = await change_endpoints(servers, database)
     refusals: list[Refused] = []
     async for login in job.logins(slot):
+        if job.admin is not None and not database.changes_itself and login.source not in _ADMINISTRATORS:
+            continue  # it would be let in, and could not change anything
         account = await _account_of(job, login, slot, servers, endpoints, database)
         if account is None:
             continue

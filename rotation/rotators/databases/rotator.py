@@ -38,7 +38,8 @@ class DatabaseRotator:
         async with logged_in(job, draft.slot, self._database) as where:
             await where.session.check_lasts(draft.slot, job.spec.validity_days)
             await where.session.set_password(draft.slot, self._password_of(job, credential))
-        return Applied(credential, where.login)
+        # That an administrator made the change says nothing about the password in the vault, where nobody else may.
+        return Applied(credential, where.login if self._database.changes_itself else None)
 
     async def verify(self, job: Job, credential: Credential) -> None:
         """Log in as a consumer of `credential.value` does, and where its password would be changed.

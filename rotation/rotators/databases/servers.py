@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rotation.addresses import MAX_PORT, ipv6, is_host
 from rotation.errors import Unusable
@@ -41,7 +41,7 @@ def servers_of(spec: Spec, value: SecretValue, database: Database) -> Servers:
         Unusable: of what field, and why.
     """
     form = database.read_login(value, spec)
-    consumers = tuple(_endpoint(host.name, host.port, "value", database) for host in form.hosts)
+    consumers = tuple(written_endpoint(host.name, host.port, "value", database.default_port) for host in form.hosts)
     if spec.target is None:
         if not consumers:
             raise Unusable(
@@ -53,7 +53,9 @@ def servers_of(spec: Spec, value: SecretValue, database: Database) -> Servers:
     found = _TARGET.fullmatch(spec.target)
     if found is None:
         raise Unusable("the tag target is not HOST, HOST:PORT, HOST:PORT/DATABASE or a server's id", field="target")
-    change = _endpoint(found["host"], int(found["port"]) if found["port"] else None, "target", database)
+    port = int(found["port"]) if found["port"] else None
+    change = written_endpoint(found["host"], port, "target", database.default_port)
+    change = replace(change, for_changes=True)
     return Servers(consumers, (change,), None, form.dbname or found["dbname"], by_tag=True)
 
 
@@ -68,7 +70,25 @@ async def change_endpoints(servers: Servers, database: Database) -> tuple[Endpoi
     return servers.changes if servers.resource is None else (await database.endpoint_of(servers.resource),)
 
 
-def _endpoint(host: str, port: int | None, field: str, database: Database) -> Endpoint:
+def target_endpoint(text: str, default_port: int) -> Endpoint:
+    """A tag `target` that is HOST or HOST:PORT.
+
+    Raises:
+        Unusable: it is neither.
+    """
+    found = _TARGET.fullmatch(text)
+    if found is None or found["dbname"] is not None:
+        raise Unusable("the tag target is not HOST or HOST:PORT", field="target")
+    port = int(found["port"]) if found["port"] else None
+    return written_endpoint(found["host"], port, "target", default_port)
+
+
+def written_endpoint(host: str, port: int | None, field: str, default_port: int) -> Endpoint:
+    """A server as it is connected to and permitted. field: where it is written, "value" or "target".
+
+    Raises:
+        Unusable: it is no host name or address, or no port.
+    """
     name = _canonical(host)
     if name is None:
         raise Unusable(
@@ -78,7 +98,7 @@ def _endpoint(host: str, port: int | None, field: str, database: Database) -> En
         )
     if port is not None and not 0 < port <= MAX_PORT:
         raise Unusable(f"a port is between 1 and {MAX_PORT}", field=field)
-    return Endpoint(name, port or database.default_port)
+    return Endpoint(name, port or default_port)
 
 
 def _canonical(host: str) -> str | None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rotation.addresses import LOOPBACK, MYSQL_SERVERS, MYSQL_SUFFIXES, resource_of
 from rotation.errors import Refused, Unusable
-from rotation.formats import Value, products_of, read
+from rotation.formats import Value, read_of
 from rotation.model import SecretValue, Spec, Tls
 from rotation.ports import RotatorDependencies
 from rotation.rotators.databases.database import Account, Endpoint
@@ -23,6 +23,7 @@ class MySQLDatabase:
     product = "MySQL"
     noun = "account"
     realm_prefix = "mysql:"
+    changes_itself = True
     default_port = 3306
     maintenance_database = ""  # none: an administrator needs to be in none
 
@@ -30,11 +31,7 @@ class MySQLDatabase:
         self.services = services
 
     def read_login(self, value: SecretValue, spec: Spec) -> Value:
-        form = read(value, spec.format)
-        others = products_of(form) - {self.product}
-        if others:
-            raise Unusable(f"the value is a connection string of {min(others)}, and none of MySQL's", field="value")
-        return form
+        return read_of(self.product, value, spec.format)
 
     def resource(self, target: str) -> str:
         if resource_of(target, MYSQL_SERVERS, _NAME) is None:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from rotation.addresses import LOOPBACK, POSTGRES_SERVERS, POSTGRES_SUFFIXES, resource_of
 from rotation.errors import Refused, Unusable
-from rotation.formats import MAINTENANCE_DATABASE, Value, products_of, read
+from rotation.formats import MAINTENANCE_DATABASE, Value, read_of
 from rotation.model import SecretValue, Spec, Tls
 from rotation.ports import RotatorDependencies
 from rotation.rotators.databases.database import Account, Endpoint
@@ -26,6 +26,7 @@ class PostgresDatabase:
     product = "PostgreSQL"
     noun = "role"
     realm_prefix = "postgresql:"
+    changes_itself = True
     default_port = 5432
     maintenance_database = MAINTENANCE_DATABASE
 
@@ -33,13 +34,7 @@ class PostgresDatabase:
         self.services = services
 
     def read_login(self, value: SecretValue, spec: Spec) -> Value:
-        form = read(value, spec.format)
-        others = products_of(form) - {self.product}
-        if others:
-            raise Unusable(
-                f"the value is a connection string of {min(others)}, and none of PostgreSQL's", field="value"
-            )
-        return form
+        return read_of(self.product, value, spec.format)
 
     def resource(self, target: str) -> str:
         if resource_of(target, POSTGRES_SERVERS, _NAME) is None:

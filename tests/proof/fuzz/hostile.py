@@ -33,6 +33,7 @@ BEGINNINGS = (
     "postgresql://§:§@§:", "postgresql://[", "postgres://§@", "POSTGRES://§:§@§/§?sslmode=§&", "postgresql://§:§@§/",
     f"postgresql://app:§@{inputs.HOST}/§?options=", "postgresql+psycopg://§:§@", "postgresql+asyncpg://§:§@§/§?",
     "mysql://§:§@§/", "redis://:§@§,", "https://§:§@§/?", "amqp://§:§@",
+    "redis://§:§@", "rediss://§:§@§/§?", "§,password=", "§:6380,user=§,password=§,ssl=True,", "amqps://§:§@§/§?",
     # libpq's, Npgsql's, ODBC's
     "host=", "host=§ user=§ password=", "host=§ user=§ password='", "host=§ port=", "host = § user = § password = § ",
     f"host={inputs.HOST} user=app password=§ options='", "Host=", "Host=§;Port=", "Host=§;Username=§;Password=§;",
@@ -100,6 +101,9 @@ class Reading:
 READINGS = (
     *(Reading("postgres", TARGETED | {"format": name}) for name in FORMATS),
     *(Reading("postgres-alternating", told) for told in ({"slots": "a,b"}, _IN_TURN, _IN_TURN | {"format": "plain"})),
+    *(Reading("redis-user", told) for told in (
+        {}, TARGETED, {"format": "redis"}, {"format": "stackexchange-redis"}, TARGETED | {"format": "plain"})),
+    *(Reading("rabbitmq", TARGETED | told) for told in ({}, {"format": "amqp"}, {"format": "json"})),
     *(Reading("storage-key", {"target": inputs.ACCOUNT} | told) for told in (
         {}, {}, {"format": "azure-storage"}, {"format": "json"}, {"format": "plain"})),
     *(Reading("entra-app-secret", {"target": inputs.APPLICATION} | told) for told in (
