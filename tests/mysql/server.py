@@ -55,6 +55,7 @@ class Server:
         until = time.monotonic() + STARTS_WITHIN_S
         while not (self._takes_root() if fresh else self.lets_in(OWNER, OWNER_PASSWORD)):
             if self._process.poll() is not None or time.monotonic() > until:
+                self.stop()
                 raise RuntimeError((self.logs / "server.log").read_text("utf-8", "replace")[-2000:])
             time.sleep(0.05)
         if fresh:
