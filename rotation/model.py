@@ -200,7 +200,7 @@ class Applied:
     """What a change came to. login: by which of the job's logins it was made.
 
     login None: none was needed, since the app's own identity made it, or an earlier run had; or an administrator made
-    it because nobody else may, so that it says nothing about the password in the vault.
+    it since nobody else may, which says nothing about the password in the vault.
     remark: what the outcome must say besides, for a person.
     """
 
@@ -209,12 +209,9 @@ class Applied:
     remark: str | None = None
 
 
-def _no_logins(_slot: str) -> AsyncIterator[Login]:
-    async def nothing() -> AsyncIterator[Login]:
-        return
-        yield
-
-    return nothing()
+async def _no_logins(_slot: str) -> AsyncIterator[Login]:
+    return
+    yield
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,8 +245,7 @@ class Job:
 class RotationRequest:
     """A request to look at a secret. `version` is the latest one when the wish was made; None: unknown.
 
-    actor: who asked ("event-grid", "sweep", a caller).
-    actor_id: a caller's object id in the directory, where it is known.
+    actor, actor_id: who asked ("event-grid", "sweep", a caller); a caller's object id in the directory, if known.
     early: a near-expiry event for this very version, which counts as due up to one day early.
     restore_tags: bring back the tags that a version written by hand lost.
     adopt, slots: how an operator gives this secret its credential, and which slots may be set anew for it.
@@ -300,5 +296,5 @@ class Outcome:
     expires_on: datetime | None = None
     duration_ms: int | None = None
     retry_after_s: int | None = None
-    code: str | None = None  # of the error that it was, where it was one
+    code: str | None = None  # of the error, if it was one
     refreshed: tuple[Refreshed, ...] = ()  # which refresh targets were asked to take the latest version

@@ -29,6 +29,10 @@ param grants = [
     grant: 'cosmos-keys'
     scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DocumentDB/databaseAccounts/orders'
   }
+  {
+    grant: 'mysql-server'
+    scope: '/subscriptions/00000000-0000-0000-0000-00000000000a/resourceGroups/rg-orders/providers/Microsoft.DBforMySQL/flexibleServers/my-orders'
+  }
 ]
 param httpAuth = 'key'
 param outcomeTopic = false

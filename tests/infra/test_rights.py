@@ -128,7 +128,7 @@ def test_a_target_that_no_rotator_of_its_rule_can_use_gets_no_right_and_is_told(
 def test_an_examples_target_is_told() -> None:
     example = needed((ROOT / "policy.toml").read_text())
     (told,) = [line for line in example.warnings if "example" in line]
-    assert told.startswith(f"rule 2: target {NO_SUBSCRIPTION}resourcegroups/rg-orders-prod is an example's:")
+    assert told.startswith(f"rule 4: target {NO_SUBSCRIPTION}resourcegroups/rg-orders-prod is an example's:")
     assert not any("example" in line for line in needed(rule(["storage-key"], [ACCOUNT])).warnings)
 
 
