@@ -227,7 +227,7 @@ def _shared_places(policy: Policy) -> Iterator[tuple[Path, str]]:
         if one.part is None:
             continue
         secret = (*rule.vaults, *rule.secrets)
-        if len(rule.vaults) != 1 or len(rule.secrets) != 1 or "*" in rule.secrets[0]:
+        if len(rule.vaults) != 1 or len(rule.secrets) != 1 or any("*" in name for name in rule.secrets):
             yield (
                 place,
                 (

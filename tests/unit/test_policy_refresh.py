@@ -184,6 +184,8 @@ def test_a_pipelines_number_is_one_of_azure_devops(number: int) -> None:
         (GITHUB_SECRET.format("shop/web", "DB", ', part = ["password"]'), '`part` is "password", or is left out'),
         (GITHUB_SECRET.format("shop/web", "DB", ', key = "kv-a/k"'), "`'key'` means nothing to github-secret"),
         ('{ github-secret = "shop/web", secret = "DB" }', "`token` is missing"),
+        ('{ github-secret = "shop/web", secret = 5, token = "kv-a/t" }', "is no name of a secret there"),
+        (f'{{ azure-devops-connection = "{PROJECT}", connection = 5 }}', "`connection` is the id of the service"),
         ('{ github-secret = "shop/web", token = "kv-a/t" }', "`secret` is missing"),
         (CONNECTION.format(PROJECT, "12", ""), "`connection` is the id of the service connection"),
         (CONNECTION.format(PROJECT, f"{GUID}/x", ""), "`connection` is the id of the service connection"),
@@ -267,6 +269,11 @@ def test_of_several_secrets_none_is_written_to_the_one_place(entry: str, covers:
     ((line, message),) = [(one.line, one.message) for one in findings]
     assert line == 8
     assert message.endswith("give that secret a rule of its own, with one vault and one exact name")
+
+
+def test_nor_where_an_entry_before_it_is_only_asked() -> None:
+    _, findings = check(policy(f'{{ app-settings = "{SITE}" }}', WRITTEN[0], secrets='"shop-*"'), known_names())
+    assert [one.line for one in findings] == [9]
 
 
 @pytest.mark.parametrize("entry", WRITTEN)
