@@ -366,7 +366,7 @@ async def test_an_organizations_secret_of_an_unknown_sort_is_left_alone(place: P
     assert arrived(place) == []
 
 
-@pytest.mark.parametrize("token", ["ghp_another", TOKEN])
+@pytest.mark.parametrize("token", ["ghp_another", TOKEN], ids=["unknown", "without-the-right"])
 @pytest.mark.parametrize("name", SECRET_OF)
 async def test_a_token_that_may_not_write_it_is_told(place: Place, name: str, token: str) -> None:
     """GitHub hides a repository from a token that has no right on it."""
