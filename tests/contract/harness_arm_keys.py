@@ -24,6 +24,8 @@ STRINGS = {
     "app-configuration-key": "Endpoint=https://ktdemo1.azconfig.io;Id={id};Secret={key}",
     "app-configuration-read-only-key": "Endpoint=https://ktdemo1.azconfig.io;Id={id};Secret={key}",
 }
+# One of each sort of row: the key is chosen by us; it takes its time; a value names its key; neither of these.
+UNLIKE = {"service-bus-key", "cosmos-key", "app-configuration-key", "redis-key"}
 
 
 def resource_id(kind: str) -> str:
@@ -97,11 +99,12 @@ def _variants() -> Iterator[tuple[str, Variant]]:
     for name, row in ROWS.items():
         first, *others = row.types
         alone = "{key}" if row.bare else STRINGS[name]
-        yield name, Variant(traits(name), partial(_opened, name, first, alone))
+        one, alike = traits(name), name not in UNLIKE
+        yield name, Variant(one, partial(_opened, name, first, alone), alike)
         for kind in others:
-            yield f"{name} of {kind.split('/')[-2]}", Variant(traits(name), partial(_opened, name, kind, alone))
+            yield f"{name} of {kind.split('/')[-2]}", Variant(one, partial(_opened, name, kind, alone), alike=True)
         if row.bare and name in STRINGS:
-            yield f"{name} in a string", Variant(traits(name), partial(_opened, name, first, STRINGS[name]))
+            yield f"{name} in a string", Variant(one, partial(_opened, name, first, STRINGS[name]), alike)
 
 
 HARNESSES: Mapping[str, Variant] = dict(_variants())
