@@ -86,8 +86,9 @@ class Permitted:
                 connection, _ = self._server.accept()
                 self.connections += 1
                 with connection, contextlib.suppress(OSError):
-                    connection.settimeout(2)
-                    connection.recv(4096)  # the startup message; of anything else the answer is no protocol either
+                    connection.settimeout(0.2)  # a client of MySQL says nothing before it is greeted
+                    with contextlib.suppress(TimeoutError):
+                        connection.recv(4096)  # the startup message; of others the answer is no protocol either
                     connection.sendall(b"E" + (len(_REFUSAL) + _LENGTH).to_bytes(_LENGTH, "big") + _REFUSAL)
 
 

@@ -1,10 +1,13 @@
 """The trials: how a secret can be made to point elsewhere. Each is a secret that somebody with "set secret" wrote."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import quote
 
+from rotation.rotators import HOST, ROTATORS
+from rotation.rotators.azure.rows import ROWS
 from tests.proof.deputies.listeners import ABSTRACT
 
 ROLE, OTHER = "orders_app", "orders_b"
@@ -14,7 +17,21 @@ ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/stordersprod"
 APPLICATION = "aaaaaaaa-2222-3333-4444-555555555555"
 KEY = "A" * 86 + "=="
 CLIENT_SECRET = "abC8Q~" + "x" * 34
-DATABASES = ("postgres", "postgres-alternating", "mysql", "mysql-alternating")
+SERVERS = tuple(name for name, kind in ROTATORS.items() if HOST in kind.targets)
+NAMES = ("ktdemo1", "orders", "sender")  # of resources with two keys, the outermost first
+ROW_KEY = "A" * 43 + "="
+ROW_VALUES = {  # of rows whose value is no key of the usual sort alone
+    "app-configuration-key": f"Endpoint=https://ktdemo1.azconfig.io;Id=abcd;Secret={ROW_KEY}",
+    "app-configuration-read-only-key": f"Endpoint=https://ktdemo1.azconfig.io;Id=abcd;Secret={ROW_KEY}",
+    "data-factory-runtime-key": f"IR@{APPLICATION}@ktdemo1@ServiceEndpoint=ktdemo1.datafactory.azure.net@{ROW_KEY}",
+}
+ROW_STRINGS = {  # host and policy are the resource's own
+    "service-bus-key": f"Endpoint=sb://ktdemo1.servicebus.windows.net/;SharedAccessKeyName=orders;SharedAccessKey={ROW_KEY}",
+    "cosmos-key": f"AccountEndpoint=https://ktdemo1.documents.azure.com:443/;AccountKey={ROW_KEY};",
+    "signalr-key": f"Endpoint=https://ktdemo1.service.signalr.net;AccessKey={ROW_KEY};Version=1.0;",
+    "redis-key": f"ktdemo1.redis.cache.windows.net:6380,password={ROW_KEY},ssl=True,abortConnect=False",
+    "app-configuration-key": ROW_VALUES["app-configuration-key"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +51,7 @@ def policy(permitted: int, admin: str = "") -> str:
 [[rule]]
 vaults = ["kv"]
 secrets = ["*", "!pg-admin"]
-rotators = ["postgres", "postgres-alternating", "mysql", "mysql-alternating"]
+rotators = {json.dumps(SERVERS)}
 targets = ["127.0.0.1:{permitted}"]
 slots = ["{ROLE}", "{OTHER}"]
 tls = "disable"
@@ -53,7 +70,22 @@ targets = ["{APPLICATION}"]
 vaults = ["kv"]
 secrets = ["*", "!pg-admin"]
 rotators = ["generated", "jwks"]
+{"".join(map(_row_rule, ROWS))}"""
+
+
+def _row_rule(rotator: str) -> str:
+    return f"""[[rule]]
+vaults = ["kv"]
+secrets = ["*", "!pg-admin"]
+rotators = ["{rotator}"]
+targets = ["{row_resource(rotator)}"]
 """
+
+
+def row_resource(rotator: str) -> str:
+    """The one resource of this kind that the policy permits."""
+    provider, *types = next(iter(ROWS[rotator].types)).split("/")
+    return f"{GROUP}/providers/{provider}" + "".join(f"/{one}/{name}" for one, name in zip(types, NAMES, strict=False))
 
 
 def tags_of(rotator: str, **more: str) -> dict[str, str]:
@@ -67,24 +99,36 @@ def good(rotator: str, permitted: int) -> Trial:
         "storage-key": (KEY, {"target": ACCOUNT, "slot": "key1"}),
         "entra-app-secret": (CLIENT_SECRET, {"target": APPLICATION}),
     }
+    if rotator in ROWS:
+        values[rotator] = (ROW_VALUES.get(rotator, ROW_KEY), {"target": row_resource(rotator)})
     value, more = values.get(rotator, (f"postgresql://{ROLE}:pw@127.0.0.1:{permitted}/orders", {}))
-    return of_its_own(Trial("what is permitted", rotator, value, tags_of(rotator, **more)))
+    return of_its_own(Trial("what is permitted", rotator, value, tags_of(rotator, **more)), permitted)
 
 
-def of_its_own(trial: Trial) -> Trial:
-    """In the forms of its database, whose URLs differ from PostgreSQL's by their schemes."""
-    if not trial.rotator.startswith("mysql"):
+SCHEMES = {"mysql": "mysql://", "redis": "redis://", "rabbitmq": "amqp://"}
+
+
+def of_its_own(trial: Trial, permitted: int) -> Trial:
+    """In the forms of its server, whose URLs differ from PostgreSQL's by their schemes, with the tags that it needs."""
+    scheme = SCHEMES.get(trial.rotator.partition("-")[0])
+    if scheme is None or trial.rotator not in SERVERS:
         return trial
-    return replace(trial, value=trial.value.replace("postgresql://", "mysql://"))
+    tags = dict(trial.tags)
+    if scheme == "amqp://" and not any(tag.strip().lower() in {"target", "provideraddress"} for tag in tags):
+        tags["target"] = f"127.0.0.1:{permitted}"
+    value = trial.value.replace("postgresql://", scheme)
+    if scheme == "redis://":
+        value = re.sub(r"/orders(?=$|\?)", "/0", value)  # a database there is a number
+    return replace(trial, value=value, tags=tags)
 
 
 def denied(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
     """Nothing may be connected to, not even what is permitted."""
-    yield from map(of_its_own, _denied(permitted, evil, folder))
+    yield from (of_its_own(trial, permitted) for trial in _denied(permitted, evil, folder))
 
 
 def _denied(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
-    for rotator in DATABASES:
+    for rotator in SERVERS:
         for place, port in elsewhere(permitted, evil, folder):
             yield from led_by_value(rotator, place, port, permitted)
             yield from led_by_tag(rotator, f"{place}:{port}", permitted)
@@ -94,6 +138,8 @@ def _denied(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
         yield from other_roles(rotator, permitted)
         yield from flexible_servers(rotator, permitted)
     yield from other_accounts()
+    for rotator in ROWS:
+        yield from other_resources(rotator)
     yield from other_applications()
     yield from unknown_rotators(permitted)
 
@@ -231,6 +277,30 @@ def other_accounts() -> Iterator[Trial]:
         yield Trial(f"the tag slots is {slots!a}", "storage-key", KEY, tags)
 
 
+def other_resources(rotator: str) -> Iterator[Trial]:
+    """Resources of a row that no rule names, and values that lead to another one's host."""
+    own, value = row_resource(rotator), ROW_VALUES.get(rotator, ROW_KEY)
+    first, last = NAMES[0], own.rpartition("/")[2]
+    others = (
+        own + "2", own + "/", own + "/../evil", own + "?x=1", own + "#x", own + "%2f..%2fevil", own + "/keys/key1",
+        own.replace(first, "evil"), own.replace("rg-orders", "rg-evil"), own.replace("1111", "9999"),
+        own.replace("/rg-orders", "/rg-orders/../rg-evil"), own.replace("/providers/", "/providers/Microsoft.X/"),
+        "/" + own, "https://evil.example" + own, "@evil.example" + own, last, ACCOUNT, APPLICATION, GROUP, GROUP + "/*",
+        own.removesuffix(last) + "*", own.removesuffix(last) + "evil",
+    )  # fmt: skip
+    for resource in others:
+        yield Trial(f"the tag target names {resource!a}", rotator, value, tags_of(rotator, target=resource))
+    for slots in ("key1,key3", "../secondary,primary", "Primary,evil"):
+        yield Trial(f"the tag slots is {slots!a}", rotator, value, tags_of(rotator, target=own, slots=slots))
+    if rotator in ROW_STRINGS:
+        string = ROW_STRINGS[rotator]
+        more = ",X=Y" if rotator == "redis-key" else ";X=Y"
+        for evil in (string.replace(first, "evil"), string.replace(first, f"{first}.evil.example/"), string + more):
+            yield Trial(
+                f"the value is {evil.partition('=')[0]!a} of another", rotator, evil, tags_of(rotator, target=own)
+            )
+
+
 def other_applications() -> Iterator[Trial]:
     """Applications that no rule names."""
     applications = (
@@ -265,7 +335,7 @@ def unknown_rotators(permitted: int) -> Iterator[Trial]:
 
 def planted(permitted: int, evil: int, folder: str) -> Iterator[Trial]:
     """The latest is what the policy permits, and refused: the older versions that are tried next point elsewhere."""
-    for rotator in DATABASES:
+    for rotator in SERVERS:
         usual = good(rotator, permitted)
         for host, port in elsewhere(permitted, evil, folder):
             older = tuple(one.value for one in led_by_value(rotator, host, port, permitted))

@@ -132,7 +132,8 @@ few_tags = st.dictionaries(
 values_and_tags = st.tuples(st.sampled_from(DATABASES), connections, no_tags | few_tags | tags)
 nearly_permitted = st.tuples(st.sampled_from(PERMITTED), st.sampled_from(NEARLY)).map("".join)
 claims = st.tuples(
-    st.sampled_from(tuple(ROTATORS)),
+    # A kind with a file of its own as often as one of the many that are rows of a table.
+    st.sampled_from([name for name, kind in ROTATORS.items() if not kind.row]) | st.sampled_from(tuple(ROTATORS)),
     connections,
     st.tuples(
         no_tags | few_tags,
