@@ -36,7 +36,7 @@ class FollowedWorld(World):
         self.allow(followers=tuple(map(str, self.refs)))
 
     async def start(self) -> "FollowedWorld":
-        await self.vault.set("pg-admin", SecretValue("admin-password"), tags={})
+        await self.vault.set("pg-admin", SecretValue("pw-of-the-administrator-27"), tags={})
         if self.kind == "alternating":
             await self.vault.set(NAME, uri("b", "other"), tags={})
             self.time.ahead(days=30)

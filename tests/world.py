@@ -59,7 +59,7 @@ class World:
             passwords["b"] = "other"
         if self.kind == "two-keys":
             passwords["key2"] = "other"
-        self.server = FakeServer(passwords, admin="admin-password")
+        self.server = FakeServer(passwords, admin="pw-of-the-administrator-27")
         self.rotator = FakeRotator(self.server, self.kind)
         self.terms = RuleTerms(
             rule=1,
@@ -79,7 +79,7 @@ class World:
 
     async def start(self) -> "World":
         """The owner's set-up: for roles in turn a version of the other role first, and an administrator's secret."""
-        await self.vault.set("pg-admin", SecretValue("admin-password"), tags={})
+        await self.vault.set("pg-admin", SecretValue("pw-of-the-administrator-27"), tags={})
         if self.kind == "alternating":
             await self.vault.set(NAME, value("b", "other"), tags={})
             self.time.ahead(days=30)

@@ -199,7 +199,7 @@ async def test_no_value_leaves_by_traces_metrics_or_logs(variant: str) -> None:
     finally:
         log.removeHandler(world.recorded.handler)
     secrets = {parts(one.value)[1] for name in ("orders-db", "orders-db--staged") for one in world.vault.all(name)}
-    secrets |= {password for password in world.server.passwords.values() if password} | {"admin-password"}
+    secrets |= {password for password in world.server.passwords.values() if password} | {"pw-of-the-administrator-27"}
     told = world.recorded.all_text()
     assert "keyturn.apply" in told
     assert "keyturn.event" in told
