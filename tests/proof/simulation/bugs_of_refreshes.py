@@ -1,11 +1,13 @@
 """Bugs on purpose, of the rules about refresh targets: see `bugs.py`."""
 
 import contextlib
+from asyncio import AbstractEventLoop, get_running_loop
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
+from weakref import WeakKeyDictionary
 
 from rotation.engine import change, decision, following, refreshing, sweep
 from rotation.engine.lead import Followed
@@ -32,12 +34,15 @@ def _() -> AbstractContextManager[Any]:
     return patch.object(refreshes, "PROVES", frozenset(Step))
 
 
-@bug("who was taken out of the rule is asked all the same", seed=1034)
+@bug("who was taken out of the rule is asked all the same", seed=1188)
 def _() -> AbstractContextManager[Any]:
     whole = Policy.refreshes
-    remembered: dict[str, Refresh] = {}
+    in_story: WeakKeyDictionary[AbstractEventLoop, dict[str, Refresh]] = (
+        WeakKeyDictionary()
+    )  # each has a loop of its own
 
     def refreshes_of(self: Policy, ref: SecretRef) -> dict[str, Refresh]:
+        remembered = in_story.setdefault(get_running_loop(), {})
         remembered.update(whole(self, ref))
         return dict(remembered)
 
