@@ -81,7 +81,8 @@ def collect(source: Path, folder: Path) -> str:
         shutil.copyfile(source / name, folder / name)
     for name in FOLDERS:
         for file in _kept(source / name):
-            _copy(file, folder / name / file.relative_to(source / name))
+            if file.suffix != ".md":  # pages about a rotator, for people
+                _copy(file, folder / name / file.relative_to(source / name))
     shutil.copytree(packages, folder / PACKAGES, copy_function=shutil.copyfile)
     number = digest(folder)
     (folder / NUMBER_FILE).write_text(f"{number}\n", encoding="ascii")

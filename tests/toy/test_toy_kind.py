@@ -40,6 +40,10 @@ ENTRY = """        "box-key": Kind(
             holders=_LIVES_ON,
             targets=("contoso.toys/boxes",),
             needs_slots=False,
+            proves="it is the key that the box lists",
+            ends="makes the old key anew",
+            rights="the role Keyturn toy boxes",
+            tested="a toy",
         ),
     }
 )
