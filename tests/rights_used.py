@@ -41,8 +41,14 @@ class Used:
         held = {action for role in table.roles.values() for action in role.actions | role.data_actions}
         held |= {permission.name for permission in table.graph}
         called = {call.action for call in self.called}
-        yield from (f"missing from infra/roles.json: {action}" for action in sorted(called - held))
-        yield from (f"in infra/roles.json, and never called for: {action}" for action in sorted(held - called))
+        yield from (f"missing from infra/roles.json: {action}" for action in _without(called, held))
+        yield from (f"in infra/roles.json, and never called for: {action}" for action in _without(held, called))
+
+
+def _without(these: Iterable[str], those: Iterable[str]) -> list[str]:
+    """In order. Azure's actions are the same in capitals, and its own lists write them in both ways."""
+    folded = {one.lower() for one in those}
+    return sorted(one for one in these if one.lower() not in folded)
 
 
 def read(folder: Path) -> Used:
