@@ -86,9 +86,9 @@ class Variant:
     """A harness's module names each of its own: HARNESSES: Mapping[str, Variant].
 
     The traits are those of the harness, known before it is opened: a clause that does not apply is not run.
-    alike: another variant has the same code, with other data, so this one runs in the slow half.
+    slow: it runs in the slow half: another variant has the same code, with other data, or its server takes long.
     """
 
     traits: Traits
     opened: Opened
-    alike: bool = False
+    slow: bool = False

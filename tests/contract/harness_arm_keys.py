@@ -99,12 +99,12 @@ def _variants() -> Iterator[tuple[str, Variant]]:
     for name, row in ROWS.items():
         first, *others = row.types
         alone = "{key}" if row.bare else STRINGS[name]
-        one, alike = traits(name), name not in UNLIKE
-        yield name, Variant(one, partial(_opened, name, first, alone), alike)
+        one, slow = traits(name), name not in UNLIKE
+        yield name, Variant(one, partial(_opened, name, first, alone), slow)
         for kind in others:
-            yield f"{name} of {kind.split('/')[-2]}", Variant(one, partial(_opened, name, kind, alone), alike=True)
+            yield f"{name} of {kind.split('/')[-2]}", Variant(one, partial(_opened, name, kind, alone), slow=True)
         if row.bare and name in STRINGS:
-            yield f"{name} in a string", Variant(one, partial(_opened, name, first, STRINGS[name]), alike)
+            yield f"{name} in a string", Variant(one, partial(_opened, name, first, STRINGS[name]), slow)
 
 
 HARNESSES: Mapping[str, Variant] = dict(_variants())

@@ -85,15 +85,15 @@ async def _opened(
         yield MySQLHarness(owner, traits, with_admin=with_admin)
 
 
-def variant(server: str, traits: Traits, *, with_admin: bool = False) -> Variant:
+def variant(server: str, traits: Traits, *, with_admin: bool = False, slow: bool = True) -> Variant:
     """server: "mysql" or "mariadb"."""
     opened: Opened = partial(_opened, f"{server}_owner", traits, with_admin)
-    return Variant(traits, opened)
+    return Variant(traits, opened, slow)
 
 
 HARNESSES: Mapping[str, Variant] = {
-    "mysql": variant("mysql", IN_PLACE),
+    "mysql": variant("mysql", IN_PLACE, slow=False),
     "mysql-by-administrator": variant("mysql", IN_PLACE, with_admin=True),
-    "mysql-of-mariadb": variant("mariadb", IN_PLACE),
+    "mysql-of-mariadb": variant("mariadb", IN_PLACE, slow=False),
     "mysql-of-mariadb-by-administrator": variant("mariadb", IN_PLACE, with_admin=True),
 }

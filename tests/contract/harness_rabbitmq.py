@@ -75,7 +75,7 @@ async def _opened(traits: Traits, request: pytest.FixtureRequest) -> AsyncIterat
 
 def _variant(traits: Traits) -> Variant:
     opened: Opened = partial(_opened, traits)
-    return Variant(traits, opened)
+    return Variant(traits, opened, slow=True)
 
 
 HARNESSES: Mapping[str, Variant] = {

@@ -33,8 +33,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         for name, variant in getattr(metafunc.cls, "variants", VARIANTS).items()
         if all(getattr(variant.traits, trait) is value for trait, value in wanted.items())
     ]
-    slow = {name: [pytest.mark.thorough] if VARIANTS[name].alike else [] for name in names}
-    metafunc.parametrize("harness", [pytest.param(name, marks=slow[name]) for name in names], indirect=True)
+    marks = {name: [pytest.mark.thorough] if VARIANTS[name].slow else [] for name in names}
+    metafunc.parametrize("harness", [pytest.param(name, marks=marks[name]) for name in names], indirect=True)
 
 
 class TestRotators(RotatorSuite):

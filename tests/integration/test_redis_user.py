@@ -112,6 +112,7 @@ async def test_passwords_that_no_version_holds_are_left_alone(server: Server) ->
     assert all(server.lets_in(name, one) for one in others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("with_admin", [True, False])
 async def test_the_engine_takes_the_old_password_away_after_its_grace_period_and_goes_on(
     server: Server, with_admin: bool
