@@ -27,7 +27,9 @@ class Seen:
     def broken(self) -> bool:
         """Whether the identity was led where it must not go; of a control, whether it went nowhere at all."""
         if self.kind == "control":
-            return self.canaries > 0 or (self.permitted == 0) != (not ROTATORS[self.rotator].targets)
+            kind = ROTATORS.get(self.rotator)  # None: of one that is about a vault
+            leads_somewhere = kind is None or bool(kind.targets)
+            return self.canaries > 0 or (self.permitted > 0) != leads_somewhere
         if self.kind == "planted":
             return self.canaries > 0 or any("127.0.0.1" not in event for event in self.python)
         quiet = not self.python and not self.permitted and not self.canaries and not self.tokens

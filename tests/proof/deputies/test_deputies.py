@@ -22,11 +22,11 @@ def seen() -> list[Seen]:
     return tried()
 
 
-@pytest.mark.parametrize("kind", ["denied", "vault", "planted"])
+@pytest.mark.parametrize("kind", ["denied", "vault", "planted", "control"])
 def test_the_identity_is_led_nowhere_else(seen: list[Seen], kind: str) -> None:
     trials = [one for one in seen if one.kind == kind]
     assert [one for one in trials if one.broken] == []
-    assert len(trials) >= {"denied": 1000, "vault": 150, "planted": 40}[kind]
+    assert len(trials) >= {"denied": 5000, "vault": 150, "planted": 100, "control": 30}[kind]
 
 
 def test_every_rotator_that_connects_is_tried_and_its_connections_are_seen(seen: list[Seen]) -> None:
