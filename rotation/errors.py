@@ -178,14 +178,15 @@ class UnderWay(NotYet):
     """The provider makes the change, and is not through with it: from `apply` alone.
 
     mark: what tells the change's end from its beginning. It is recorded, and the next run gets it back as `Draft.mark`;
-    so it is no value, and nobody can find one by it.
+    so it is no value, and nobody can find one by it. begun: this run asked for the change, so it counts from now.
     """
 
     def __init__(
-        self, message: str, *, field: str | None = None, retry_after_s: int | None = None, mark: str | None = None
+        self, message: str, *, retry_after_s: int | None = None, mark: str | None = None, begun: bool = False
     ) -> None:
-        super().__init__(message, field=field, retry_after_s=retry_after_s)
+        super().__init__(message, retry_after_s=retry_after_s)
         self.mark = mark
+        self.begun = begun
 
 
 class MovedElsewhere(Transient):

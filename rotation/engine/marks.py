@@ -22,8 +22,8 @@ def with_mark(run: Run, draft: Draft, operation: str) -> Draft:
 async def leave_mark(
     run: Run, under_way: UnderWay, draft: Draft, operation: str, previous_version: str, grace_hours: int
 ) -> None:
-    """Write the mark down, unless it is there already: then its time is when the change began."""
-    if under_way.mark is not None and under_way.mark != draft.mark:
+    """Write the mark down, unless it is there already: its time is when the change was begun last."""
+    if under_way.mark is not None and (under_way.begun or under_way.mark != draft.mark):
         note = run.note(
             Step.APPLYING, operation, previous_version=previous_version, slot=draft.slot, grace_hours=grace_hours
         )

@@ -91,7 +91,9 @@ async def record_proven(
         await _finish(run, unfinished.operation_id, secret, slot)
         return True
     name = operation_id(secret.ref, secret.version, "adopt")
-    await run.append(_adopted(run, managed, name, slot, asked, "written by somebody else; it works"))
+    note = _adopted(run, managed, name, slot, asked, "written by somebody else; it works")
+    # A run may have written it, killed before it said so, where nothing is staged that would show it.
+    await run.append(note if unfinished is None else owing(managed.terms, note))
     return False
 
 

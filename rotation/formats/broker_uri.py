@@ -21,7 +21,7 @@ from rotation.formats.value import Host, NotUnderstood, Value, has_control, has_
 _KEY = re.compile(r"[A-Za-z0-9_.-]+")
 _DATABASE = re.compile(r"[0-9]{0,5}")
 # Where one of the drivers looks for another server, another login or another database than the URL's own.
-_ELSEWHERE = frozenset({"path", "unixsocketpath", "sentinels", "name", "authmechanism", "role"})
+_ELSEWHERE = frozenset({"path", "unixsocketpath", "sentinels", "name", "auth", "authmechanism", "role"})
 _REDIS_PORTS: Mapping[str, int] = {"redis": 6379, "rediss": 6379, "valkey": 6379, "valkeys": 6379}
 _AMQP_PORTS: Mapping[str, int] = {"amqp": 5672, "amqps": 5671}
 

@@ -33,10 +33,12 @@ _ELSEWHERE = frozenset(
         "unixsocket", "socketpath", "readdefaultfile", "readdefaultgroup", "optionfiles", "defaultsfile", "pipe",
         "pipename", "protocol", "connectionprotocol", "serverspn", "serverredirectionmode", "localsocket",
         "socket", "sock", "socketfactory", "socketfactoryarg", "localsocketaddress", "sourceaddress",
-        "proxy", "proxyhost", "proxyport", "sshhost", "tunnel",
+        "proxy", "proxyhost", "proxyport", "sshhost", "tunnel", "dnssrv", "propertiestransform", "useconfigs",
+        "socksproxyhost", "socksproxyport",
         # another login, or one that outlives the password
         "passfile", "passcommand", "pgpassfile", "requirepeer", "scramclientkey", "scramserverkey", "oauthissuer",
         "oauthclientid", "oauthclientsecret", "oauthscope", "integratedsecurity", "trustedconnection",
+        "password1", "password2", "password3", "passwordsha1",
         "authenticationpluginclassname", "jaasapplicationname", "jaaslogin", "accesstoken", "authtype",
         # code that the driver loads
         "sslfactory", "sslfactoryarg", "sslhostnameverifier", "sslpasswordcallback", "xmlfactoryfactory",

@@ -79,8 +79,9 @@ def owed(records: Sequence[Record], waits: Waits = _nothing_waits) -> Owed | Non
                 continue
             tries[name] = tries.get(name, 0) + 1
             since.setdefault(name, record.at)
+        adopted = record.step is Step.ADOPTED and bool(record.refresh)
         follows = record.about_to == AboutTo.FOLLOW and bool(record.refresh) and not waits(record.followers or {})
-        if (follows or record.step in PUBLISHES) and record.version is not None:
+        if (follows or adopted or record.step in PUBLISHES) and record.version is not None:
             left = [name for name in record.refresh or () if name not in ended]
             if not left or not _is_proven(records, record.version):
                 return None

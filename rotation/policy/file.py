@@ -78,7 +78,7 @@ def check(text: str, known: Known) -> tuple[Policy, list[Finding]]:
 
             problems.found.extend(impossible_followers(policy))
         if any(rule.terms.refresh for rule in policy.rules):
-            from rotation.policy.refreshes import impossible_refreshes  # noqa: PLC0415  most policies have none
+            from rotation.policy.refresh_places import impossible_refreshes  # noqa: PLC0415  most policies have none
 
             problems.found.extend(impossible_refreshes(policy))
     if not problems.found:

@@ -7,7 +7,7 @@ Nothing here takes a `*`: an entry is a call that the app makes with its own rig
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -17,9 +17,7 @@ from rotation.refreshers import REFRESHERS
 from rotation.terms import PASSWORD, WHOLE, Refresh
 
 if TYPE_CHECKING:
-    from rotation.policy import Policy, Rule
     from rotation.policy.table import Table
-    from rotation.policy.toml_lines import Path
 
 MAX_ENTRIES = 20  # of one rule: they are all asked while the secret's lease is held
 
@@ -201,52 +199,8 @@ def _secret(value: object, key: str) -> tuple[str, str]:
     return found[1].lower(), found[2].lower()
 
 
-def impossible_refreshes(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Where in the file an entry is that no secret, or not this one, may have; and what to write."""
-    yield from _exposed_secrets(policy)
-    yield from _shared_places(policy)
-
-
-def _exposed_secrets(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """An administrator's secret would be handed to a refresh target."""
-    administrators = {
-        (vault, rule.terms.admin.secret)
-        for rule in policy.rules
-        if rule.terms.admin is not None and rule.terms.admin.secret is not None
-        for vault in rule.vaults
-    }
-    for place, _, one in _entries(policy):
-        if one.secret in administrators:
-            yield place, f"`refresh` names the administrator's {'/'.join(one.secret or ())}; name another secret"
-
-
-def _shared_places(policy: Policy) -> Iterator[tuple[Path, str]]:
-    """Several secrets would be written to one place, and the last one that was rotated would be there."""
-    whose: dict[str, tuple[str, ...]] = {}
-    for place, rule, one in _entries(policy):
-        if one.part is None:
-            continue
-        secret = (*rule.vaults, *rule.secrets)
-        if len(rule.vaults) != 1 or len(rule.secrets) != 1 or any("*" in name for name in rule.secrets):
-            yield (
-                place,
-                (
-                    f"`refresh` with {one.kind} writes one secret to one place, and the rule covers more than one; "
-                    "give that secret a rule of its own, with one vault and one exact name"
-                ),
-            )
-        elif whose.setdefault(one.name.lower(), secret) != secret:
-            other = "/".join(whose[one.name.lower()])
-            yield place, f"`refresh`: {one.name} is where {other} is written already; name another place"
-
-
-def _entries(policy: Policy) -> Iterator[tuple[Path, Rule, Refresh]]:
-    for rule in policy.rules:
-        for index, one in enumerate(rule.terms.refresh):
-            yield ("rule", rule.terms.rule - 1, "refresh", index), rule, one
-
-
 _BRANCH = _text(_REF, "a branch")
+
 _FORMS: Mapping[str, _Form] = {
     "app-settings": _Form(
         _resource(SITES, _SITE, "an App Service or Functions app, or of a slot of one"),

@@ -11,7 +11,7 @@ import pytest
 from local.azure.faults import Fault, Kind
 from local.azure.key_rows import ROWS as KNOWN
 from local.certificates import Certificates
-from rotation.errors import MovedElsewhere, Refused, RotationError, Throttled, UnderWay, Unreachable, Unusable
+from rotation.errors import MovedElsewhere, NotYet, Refused, RotationError, Throttled, UnderWay, Unreachable, Unusable
 from rotation.ledger.records import Step
 from rotation.model import Draft, Outcome, Reason
 from rotation.rotators import ROTATORS
@@ -124,7 +124,7 @@ async def test_every_row_that_takes_its_time_says_so(place: Place, name: str) ->
     with pytest.raises(UnderWay) as raised:
         await engine.rotator.apply(job, engine.rotator.draft(job))
     assert raised.value.mark
-    with pytest.raises(Unreachable, match="409 Conflict: the same thing is being changed by another request"):
+    with pytest.raises(NotYet, match="is being changed; its key is asked for once it is at rest"):
         await engine.rotator.apply(job, engine.rotator.draft(job))
     draft = Draft(engine.rotator.draft(job).slot, None, place.now(), raised.value.mark)
     with pytest.raises(UnderWay) as again:

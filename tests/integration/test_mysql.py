@@ -119,8 +119,11 @@ async def test_it_is_proven_as_whose_it_is(owner: Owner) -> None:
     account = owner.account()
     proof = await ROTATOR.prove(job(owner, account))
     assert proof.slot == account.name
-    [[identifier]] = owner.sql(f"SELECT @@{'server_uid' if owner.is_mariadb else 'server_uuid'}")
-    assert proof.realm == f"mysql:{identifier}"
+    if owner.is_mariadb:
+        assert proof.realm == f"mysql:127.0.0.1:{owner.server.port}"
+    else:
+        [[identifier]] = owner.sql("SELECT @@server_uuid")
+        assert proof.realm == f"mysql:{identifier}"
 
 
 async def test_a_wrong_password_is_rejected_and_an_unknown_account_too(owner: Owner) -> None:

@@ -287,6 +287,23 @@ def test_two_secrets_are_not_written_to_one_place_by_two_rules(entry: str) -> No
     assert findings == [], "two rules about one secret add up"
 
 
+def test_two_rules_do_not_write_two_parts_of_one_secret_to_one_place() -> None:
+    whole, part = (
+        GITHUB_SECRET.format("shop/web", "db", ""),
+        GITHUB_SECRET.format("shop/web", "db", ', part = "password"'),
+    )
+    _, findings = check(policy(whole) + policy(part), known_names())
+    ((line, message),) = [(one.line, one.message) for one in findings]
+    assert (line, message.endswith("is written twice, and not in the same way; leave one of the two")) == (17, True)
+
+
+def test_a_service_connection_that_projects_share_is_one_place() -> None:
+    entry = WRITTEN[1]
+    _, findings = check(policy(entry) + policy(entry.replace("/web", "/other"), secrets='"shop-cache"'), known_names())
+    ((line, message),) = [(one.line, one.message) for one in findings]
+    assert (line, message.endswith("is where kv-a/shop-db is written already; name another place")) == (17, True)
+
+
 def test_a_place_has_one_entry_whatever_part_of_the_value_it_gets() -> None:
     ((line, message),) = wrong(WRITTEN[0], GITHUB_SECRET.format("shop/web", "db", ', part = "password"'))
     assert line == 9

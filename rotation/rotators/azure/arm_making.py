@@ -38,12 +38,13 @@ class Making:
         """
         if draft.mark is not None and before is not None and await self._is_over(over, job, slot, before, draft):
             return before
+        await self._check_at_rest(over, job)
         made = await self._two.regenerate(over, job, slot, id_of=before.id if before else "")
         if made is not None:
             return made
         made = (await self._two.listed(over, job)).get(slot)
         if made is None or _is_same(made, before) or await self._is_changing(over, job):
-            raise self._under_way(job, slot, _mark(job, slot, before) if before else None)
+            raise self._under_way(job, slot, _mark(job, slot, before) if before else None, begun=True)
         return made
 
     async def end(self, over: ClientSession, job: Job, slot: str, known: Sequence[SecretValue]) -> None:
@@ -59,6 +60,7 @@ class Making:
         before = (await self._two.listed(over, job)).get(slot) if looks or keyed.one_key else None
         if looks and known and before is not None and before.value not in known:
             return
+        await self._check_at_rest(over, job)
         made = await self._two.regenerate(over, job, slot, id_of=before.id if before else "")
         if made is None and known and _is_same((await self._two.listed(over, job)).get(slot), before):
             raise NotYet(
@@ -68,15 +70,24 @@ class Making:
     async def _is_over(self, over: ClientSession, job: Job, slot: str, listed: Key, draft: Draft) -> bool:
         """Whether the change is through that an earlier run began; False: it is to be begun once more.
 
+        After so long it is: a key that came later may be one that somebody else made, and gave to others.
+
         Raises:
             UnderWay: it may still come.
         """
         same = _mark(job, slot, listed) == draft.mark
-        patience = timedelta(hours=self._keyed.patience_h)
-        waits = same and draft.since is not None and self._now() - draft.since < patience
-        if waits or await self._is_changing(over, job):
+        recent = draft.since is not None and self._now() - draft.since < timedelta(hours=self._keyed.patience_h)
+        if (same and recent) or await self._is_changing(over, job):
             raise self._under_way(job, slot, draft.mark)
-        return not same
+        return recent and not same
+
+    async def _check_at_rest(self, over: ClientSession, job: Job) -> None:
+        """Raise NotYet while it is being changed, by us or by others: two changes at a time leave either key behind."""
+        if await self._is_changing(over, job):
+            raise NotYet(
+                f"{self._two.called(job)} is being changed; its key is asked for once it is at rest",
+                retry_after_s=self._keyed.look_again_s,
+            )
 
     async def _is_changing(self, over: ClientSession, job: Job) -> bool:
         """Whether the resource says so: its list may show a key that is not accepted everywhere yet."""
@@ -85,11 +96,12 @@ class Making:
         state = (await self._two.properties(over, job)).get("provisioningState")
         return isinstance(state, str) and state.lower() not in _AT_REST
 
-    def _under_way(self, job: Job, slot: str, mark: str | None) -> UnderWay:
+    def _under_way(self, job: Job, slot: str, mark: str | None, *, begun: bool = False) -> UnderWay:
         return UnderWay(
             f"{self._two.called(job)} makes its new {slot}, and is not through; the old key goes on working",
             retry_after_s=self._keyed.look_again_s,
             mark=mark,
+            begun=begun,
         )
 
 

@@ -16,7 +16,7 @@ from rotation.addresses import names_in, outermost
 from rotation.errors import MovedElsewhere, NotYet, Refused, Unreachable, Unusable
 from rotation.model import Job, SecretValue, Spec
 from rotation.rotators.azure.picking import pick
-from rotation.rotators.azure.rest import FORBIDDEN, NOT_FOUND, PRECONDITION, ApiClient, ApiResponse
+from rotation.rotators.azure.rest import ACCEPTED, CREATED, FORBIDDEN, NOT_FOUND, PRECONDITION, ApiClient, ApiResponse
 from rotation.rotators.azure.table import Keyed, Slot
 
 ASK_AGAIN_S = 15
@@ -84,7 +84,7 @@ class TwoKeys:
     async def regenerate(
         self, over: ClientSession, job: Job, slot: str, *, chosen: SecretValue | None = None, id_of: str = ""
     ) -> Key | None:
-        """Make a key anew; the one that it replaces dies at once. -> None: the answer does not hold it.
+        """Make a key anew; the one that it replaces dies at once. -> None: the answer does not hold it, or not yet.
 
         chosen: what it shall be, where the resource lets its caller say. id_of: what the list calls the key.
 
@@ -97,11 +97,14 @@ class TwoKeys:
         body = {name: text.format(**sent) for name, text in keyed.body.items()}
         if keyed.chosen is not None and chosen is not None:
             body[keyed.chosen] = chosen.reveal()
-        answer = await self._call(over, job, "POST", keyed.regenerate.format(**sent), body)
-        if keyed.one_key:
-            return Key(self._one(answer, job, slot), None, id_of)
-        if not keyed.answers or not answer:
+        path = f"{job.access.targets[0]}/{keyed.regenerate.format(**sent)}"
+        response = await self._arm.post(over, path, body, **{"api-version": keyed.api_version})
+        answer = self._judge(response, job)
+        # 201 and 202: it is made while nobody waits, though SignalR shows the new key with it already.
+        if response.status in {CREATED, ACCEPTED} or not keyed.answers or not answer:
             return None
+        if keyed.one_key:
+            return Key(self._one(answer, job, slot), None, str(answer.get("id") or id_of))
         key = self._parse(answer, job).get(slot)
         if key is None:
             raise Refused(f"{self.called(job)} did not return its new {slot}; look at its keys")

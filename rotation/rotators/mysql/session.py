@@ -22,7 +22,7 @@ _CONNECTION_BITS = 0xFFFFFFFF
 _NEUTRAL = "SET SESSION sql_mode = '', autocommit = 1, lock_wait_timeout = 5"
 _AS_HEX = "SET SESSION print_identified_with_as_hex = ON"
 _ASKED = (
-    "read_only", "super_read_only", "server_uuid", "server_uid", "hostname", "port", "wsrep_on", "log_raw",
+    "read_only", "super_read_only", "server_uuid", "hostname", "port", "wsrep_on", "log_raw",
     "group_replication_group_name", "default_password_lifetime",
 )  # fmt: skip
 # In one statement, since both count the seconds from the statement's own begin.
@@ -73,11 +73,15 @@ class MySQLSession:
                 "target to the server itself; or to the pooler, if it asks the server for them",
                 field="target",
             )
+        if (cluster := await self._cluster(about)) is not None:
+            # Each node started at a time of its own, and any may answer next.
+            return Primary(self._at, about.me.user, cluster, f"cluster {cluster}")
         schema = "information_schema" if about.is_mariadb else "performance_schema"
         [[started]] = await self._connection.query(_STARTED.format(schema))
         settings = about.settings
         place = f"{int(started)} {settings.get('hostname', '')} {settings.get('port', '')}"
-        return Primary(self._at, about.me.user, await self._identifier(about), place)
+        # MariaDB's `server_uid` is made of a network card's address and the port: a container started anew has another.
+        return Primary(self._at, about.me.user, settings.get("server_uuid") or None, place)
 
     async def check_lasts(self, user: str, days: int) -> None:
         """By its lock, by how long a password lasts, and by the limits that failed logins or many logins reach."""
@@ -142,12 +146,12 @@ class MySQLSession:
         self._known = About(is_mariadb, Name.of(str(me)), int(number), {str(key): str(value) for key, value in found})
         return self._known
 
-    async def _identifier(self, about: About) -> str | None:
+    async def _cluster(self, about: About) -> str | None:
         settings = about.settings
         if settings.get("wsrep_on", "OFF").upper() in {"ON", "1"}:
             found = await self._connection.query("SHOW GLOBAL STATUS LIKE 'wsrep_cluster_state_uuid'")
             return str(found[0][1]) or None if found else None
-        return settings.get("group_replication_group_name") or settings.get("server_uuid") or settings.get("server_uid")
+        return settings.get("group_replication_group_name") or None
 
     async def _account(self, user: str) -> Name:
         """The account of that name: the one that let us in, or the only one that there is."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from urllib.parse import quote
 
 from rotation.errors import Refused, Rejected, Unreachable
 from rotation.model import SecretValue, Tls
@@ -39,7 +38,8 @@ class AmqpSession:
             password=account.password.reveal(),
             host=endpoint.host,
             port=endpoint.port,
-            path="/" if account.dbname == "/" else f"/{quote(account.dbname, safe='')}",
+            # `URL.build` encodes all but the "/", which aiormq reads as part of a name where it is encoded.
+            path="/" if account.dbname == "/" else f"/{account.dbname.replace('/', '%2F')}",
             encoded=False,
         )
         connection = Connection(url, context=None if tls is Tls.DISABLE else ssl.create_default_context())
@@ -50,6 +50,10 @@ class AmqpSession:
         except exceptions.ProbableAuthenticationError:
             raise Rejected(f"{endpoint} does not let user {account.user!a} in by this password") from None
         except exceptions.InvalidFrameError as error:
+            if "limit" in str(error) or "INTERNAL_ERROR" in str(error):
+                raise Unreachable(
+                    f"{endpoint} lets nobody in now: a limit is reached, or the virtual host is down"
+                ) from None
             if "OpenOk" in str(error):  # what the virtual host was answered with, after the login
                 raise Refused(
                     f"{endpoint} lets user {account.user!a} in, and not into the virtual host that the value names: "

@@ -27,7 +27,7 @@ ANSWER_S = 5.0
 _NO_ACL_FILE = "not configured to use an acl file"
 _NOT_NOW = ("LOADING", "BUSY", "TRYAGAIN", "CLUSTERDOWN", "MASTERDOWN", "MISCONF", "OOM")
 _NOT_PERMITTED = "NOPERM"
-NEEDS = "+acl|getuser +acl|setuser, and +acl|save or +config|rewrite"
+NEEDS = "+acl|getuser +acl|setuser +acl|save, and +config|rewrite too where there is no ACL file"
 
 
 class NotPermitted(Refused):

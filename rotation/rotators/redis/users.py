@@ -78,7 +78,9 @@ def read_user(value: SecretValue, spec: Spec) -> User:
         Unusable: of which tag, or the value.
     """
     form = read_of("Redis", value, spec.format)
-    name = form.user or (spec.slots[0] if len(spec.slots) == 1 else None)
+    # A URL or a list without a user is read as `default`'s by every client: no tag changes that.
+    says_itself = form.name in {"redis", "stackexchange-redis"}
+    name = form.user or (spec.slots[0] if len(spec.slots) == 1 and not says_itself else None)
     if name is None or name == _DEFAULT_USER:
         raise Unusable(
             "the value is one of the user `default`, which every login without a user is: make a user for this "

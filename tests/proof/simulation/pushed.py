@@ -353,4 +353,6 @@ async def _course(kind: str, offset: timedelta, seed: int, targets: RefreshTarge
 
 
 def _lists(record: Record) -> bool:
-    return record.step in PUBLISHES or (record.about_to == AboutTo.FOLLOW and bool(record.refresh))
+    """Of a version that nothing staged shows to be a run's own, its adoption lists them."""
+    may = record.about_to == AboutTo.FOLLOW or record.step is Step.ADOPTED
+    return record.step in PUBLISHES or (may and bool(record.refresh))
