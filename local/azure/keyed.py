@@ -29,13 +29,15 @@ def _pattern(kind: str) -> str:
 class Keyed:
     """Serves them. takes_s: how long a call takes that is answered 202; 0: it is done by the next one.
 
-    shows_early: the list has the new key from the start of that on. ignores_chosen: a caller's key is not taken.
+    shows_early: the list has the new key from the start of that on. answers_early: the answer to the call has it, as
+    SignalR's 202 does. ignores_chosen: a caller's key is not taken.
     """
 
     def __init__(self, plane: Plane) -> None:
         self._plane = plane
         self.takes_s = 0.0
         self.shows_early = False
+        self.answers_early = False
         self.ignores_chosen = False
         self._rows = [(re.compile(_pattern(kind) + r"(?:/(?P<action>.+))?", re.IGNORECASE), kind, row)
                       for row in ROWS for kind in row.types]  # fmt: skip
@@ -117,6 +119,8 @@ class Keyed:
             self._plane.store.put("keyed", resource, held)
             url = f"{self._plane.url}/arm{resource.partition('/resourceGroups')[0]}/operations/{uuid.uuid4()}"
             headers = {"Azure-AsyncOperation": url, "Location": url, "Retry-After": "15"}
+            if self.answers_early:
+                return web.json_response(row.shown({**held["keys"], meant: new}), status=202, headers=headers)
             return web.Response(status=202, headers=headers)
         held["keys"][meant] = new
         self._plane.store.put("keyed", resource, held)

@@ -80,6 +80,24 @@ async def test_a_change_that_outlasts_the_run_is_deferred_and_asked_for_once(
     assert not any(key in str(world.ledger.records(REF)) for key in keyed.keys(harness.target).values())
 
 
+@pytest.mark.parametrize("name", ["signalr-key", "web-pubsub-key"])
+async def test_a_key_in_an_answer_that_says_not_yet_is_not_published(
+    place: Place, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Their 202: "an async operation is executing in background to make the new key to take effect"."""
+    harness = harness_of(place, name)
+    world = await World(harness).start()
+    clock = Later(world, place, monkeypatch)
+    keyed = place.azure.arm.keyed
+    keyed.takes_s, keyed.shows_early, keyed.answers_early = 600, True, True
+    first = world.latest
+    begun = await clock.ask(reason=Reason.NEAR_EXPIRY)
+    assert (begun.result.value, world.latest.version) == ("deferred", first.version)
+    done = await clock.ask(hours=1)
+    assert (done.result.value, done.slot) == ("resumed", "secondary")
+    assert await harness.works(world.latest.value, "secondary")
+
+
 async def test_a_change_that_never_came_is_asked_for_once_more(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     harness = harness_of(place, "signalr-key")
     world = await World(harness).start()
@@ -93,6 +111,24 @@ async def test_a_change_that_never_came_is_asked_for_once_more(place: Place, mon
     keyed.takes_s = 0
     assert (await clock.ask(hours=0.5)).result.value == "deferred"
     assert (await clock.ask(hours=1)).result.value == "resumed"
+
+
+async def test_a_key_that_came_days_later_is_somebody_elses(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever made it may have given it to others, whom the end of its grace period would lock out."""
+    harness = harness_of(place, "signalr-key")
+    world = await World(harness).start()
+    clock = Later(world, place, monkeypatch)
+    keyed, store = place.azure.arm.keyed, place.azure.plane.store
+    keyed.takes_s = 600
+    assert (await clock.ask(reason=Reason.NEAR_EXPIRY)).result.value == "deferred"
+    held = store.get("keyed", harness.target)
+    assert held is not None
+    sent, theirs = ROWS["signalr-key"].slot("secondary").sent, "T" * 43 + "="
+    held["keys"][sent]["value"] = theirs
+    store.put("keyed", harness.target, {**held, "ends": {}})
+    assert (await clock.ask(hours=72)).result.value == "deferred"
+    assert (await clock.ask(hours=1)).result.value == "resumed"
+    assert theirs not in world.latest.value.reveal()
 
 
 async def test_an_old_key_that_takes_its_time_to_end_is_not_taken_for_ended(

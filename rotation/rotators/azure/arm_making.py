@@ -19,6 +19,7 @@ from rotation.model import Draft, Job, SecretValue
 from rotation.rotators.azure.table import Keyed
 from rotation.rotators.azure.two_keys import Key, TwoKeys
 
+OURS_WITHIN = timedelta(days=2)  # of the call: the longest change takes hours, and looks may be an hour apart
 _AT_REST = {"succeeded", "failed", "canceled"}  # "Track asynchronous Azure operations": the terminal states
 
 
@@ -70,16 +71,16 @@ class Making:
     async def _is_over(self, over: ClientSession, job: Job, slot: str, listed: Key, draft: Draft) -> bool:
         """Whether the change is through that an earlier run began; False: it is to be begun once more.
 
-        After so long it is: a key that came later may be one that somebody else made, and gave to others.
+        A key that came after `OURS_WITHIN` may be one that somebody else made, and gave to others.
 
         Raises:
             UnderWay: it may still come.
         """
         same = _mark(job, slot, listed) == draft.mark
-        recent = draft.since is not None and self._now() - draft.since < timedelta(hours=self._keyed.patience_h)
-        if (same and recent) or await self._is_changing(over, job):
+        age = timedelta.max if draft.since is None else self._now() - draft.since
+        if (same and age < timedelta(hours=self._keyed.patience_h)) or await self._is_changing(over, job):
             raise self._under_way(job, slot, draft.mark)
-        return recent and not same
+        return not same and age < OURS_WITHIN
 
     async def _check_at_rest(self, over: ClientSession, job: Job) -> None:
         """Raise NotYet while it is being changed, by us or by others: two changes at a time leave either key behind."""
