@@ -182,9 +182,15 @@ class UnderWay(NotYet):
     """
 
     def __init__(
-        self, message: str, *, retry_after_s: int | None = None, mark: str | None = None, begun: bool = False
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after_s: int | None = None,
+        mark: str | None = None,
+        begun: bool = False,
     ) -> None:
-        super().__init__(message, retry_after_s=retry_after_s)
+        super().__init__(message, field=field, retry_after_s=retry_after_s)
         self.mark = mark
         self.begun = begun
 
