@@ -108,5 +108,8 @@ def _claim(one: tuple[str, str, dict[str, str]]) -> bool:
         return False
     assert access.targets or not ROTATORS[name].targets, "nothing was asked for"
     assert {target.lower() for target in access.targets} <= EXACTLY, "a target that no rule names is permitted"
-    assert set(access.slots) <= set(inputs.PERMITTED_SLOTS), "a slot that no rule names is permitted"
+    # A user of Redis is what a rule lists, and both places of its passwords are slots.
+    named = set(access.listed or access.slots)
+    assert named <= set(inputs.PERMITTED_SLOTS), "a slot that no rule names is permitted"
+    assert {slot.rpartition(":")[0] for slot in access.slots} <= named or not access.listed, "a slot of another user"
     return True
