@@ -278,6 +278,11 @@ class Story:
         if "of somebody else's" in self.facts.last:
             await self._do_as_told()
             result = await self._ask(request)
+        if result is Result.DEFERRED and self.audited is not None and "grace period" in self.facts.last:
+            await self._days_pass((self.audited.bound_h, 1))  # an old one waits for its readers up to the bound
+            request = replace(request, version=self.world.latest.version)
+            patient = self.world.now + timedelta(minutes=5)
+            result = await self._ask(request)
         while result is Result.DEFERRED and self.world.now < patient:  # a new one is not accepted everywhere at once
             self.world.time.ahead(seconds=30)
             result = await self._ask(request)
