@@ -64,8 +64,9 @@ def _nothing_waits(_replaced: Mapping[str, str]) -> bool:
 def owed(records: Sequence[Record], waits: Waits = _nothing_waits) -> Owed | None:
     """None: nobody is to be asked. Also while it is not proven yet that the version works: the next look does that.
 
-    The newest publication counts, or followers that were to be written since. A version that a person wrote since does
-    not take the duty away: that one should be taken as well.
+    The newest publication counts, or followers that were to be written since, or an adoption that lists somebody: of a
+    version that a killed run may have written. A version that a person wrote since does not take the duty away: that
+    one should be taken as well.
     waits: whether followers wait to be written still; it gets the versions that were to be replaced, by
     "vault/secret". Then nobody is asked for their sake, and what was owed before them counts.
     """

@@ -99,9 +99,8 @@ def _maybe_twice(rule: Rule) -> Iterator[tuple[Path, str]]:
     for (_, one), (index, other) in combinations(hosts, 2):
         if one == other:
             continue  # two ports
-        short, long = sorted(
-            (one.replace(PRIVATE, "."), other.replace(PRIVATE, "."))
-        )  # what another begins with is first
+        # What another one begins with sorts before it.
+        short, long = sorted((one.replace(PRIVATE, "."), other.replace(PRIVATE, ".")))
         if short == long or long.startswith(f"{short}."):
             message = f"rule {rule.terms.rule}: {one} and {other} may be one server, whose roles would have two owners"
             yield ("targets", index), f"{message}; keep the name that the values have"

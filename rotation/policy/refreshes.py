@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from rotation.addresses import AKS_CLUSTERS, CONTAINER_APPS, SITES, is_host, port_number, resource_of
 from rotation.refreshers import REFRESHERS
-from rotation.terms import PASSWORD, WHOLE, Refresh
+from rotation.terms import COMPANION_SUFFIX, PASSWORD, WHOLE, Refresh
 
 if TYPE_CHECKING:
     from rotation.policy.table import Table
@@ -196,6 +196,8 @@ def _secret(value: object, key: str) -> tuple[str, str]:
     found = _SECRET.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError(f'`{key}` names a secret, "VAULT/NAME"; its value is never written here')
+    if found[2].lower().endswith(COMPANION_SUFFIX):
+        raise ValueError(f"`{key}`: staged values are kept under such a name; write the secret's own name")
     return found[1].lower(), found[2].lower()
 
 

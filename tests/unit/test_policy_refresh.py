@@ -287,6 +287,18 @@ def test_two_secrets_are_not_written_to_one_place_by_two_rules(entry: str) -> No
     assert findings == [], "two rules about one secret add up"
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        GITHUB_SECRET.format("shop/web", "db", "").replace("kv-a/t", "kv-a/t--staged"),
+        HOOK.format("https://shop.example/hook", "kv-a/Hook--Staged"),
+    ],
+)
+def test_no_staged_value_is_a_token_or_a_key(entry: str) -> None:
+    ((line, message),) = wrong(entry)
+    assert (line, "staged values are kept under such a name" in message) == (8, True)
+
+
 def test_two_rules_do_not_write_two_parts_of_one_secret_to_one_place() -> None:
     whole, part = (
         GITHUB_SECRET.format("shop/web", "db", ""),
