@@ -119,7 +119,7 @@ async def test_a_user_that_is_not_there_is_not_made(broker: Broker) -> None:
     assert name not in {one["name"] for one in broker.ask("GET", "/users")}
 
 
-@pytest.mark.parametrize("vhost", ["nowhere", "a%2Fb"])
+@pytest.mark.parametrize("vhost", ["nowhere", "a%2Fb", "team%3Aapp", "a%2Bb", "50%25", "%C3%A4%20b", "a%23b%3Fc"])
 async def test_a_right_password_for_a_virtual_host_that_is_shut_is_no_wrong_password(
     broker: Broker, vhost: str
 ) -> None:
@@ -128,7 +128,7 @@ async def test_a_right_password_for_a_virtual_host_that_is_shut_is_no_wrong_pass
     with pytest.raises(Refused, match="virtual host") as refused:
         await IN_PLACE.prove(job)
     assert not isinstance(refused.value, Rejected)
-    if vhost == "a%2Fb":
+    if vhost != "nowhere":
         broker.ask("PUT", f"/vhosts/{vhost}")
         broker.ask("PUT", f"/permissions/{vhost}/{name}", {"configure": "", "write": "", "read": ".*"})
         assert (await IN_PLACE.prove(job)).slot == name

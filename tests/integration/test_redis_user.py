@@ -281,7 +281,9 @@ async def test_a_bare_password_is_the_one_of_the_user_that_the_tag_slots_names(s
 @pytest.mark.parametrize(
     ("value", "target", "field"),
     [
-        ("redis://:pw@cache.example/0", None, "slots"),
+        ("redis://:pw@cache.example/0", None, "value"),
+        ("cache.example:6379,password=pw", None, "value"),
+        ('{"host": "cache.example", "port": 6379, "password": "pw-1"}', None, "slots"),
         ("redis://default:pw@cache.example/0", None, "value"),
         ("redis://app:pw@cache.example/0", "cache.example:0", "target"),
         ("redis://app:pw@cache.example/0", "cache.example/1", "target"),
@@ -295,6 +297,13 @@ def test_what_names_no_user_or_no_server_of_its_own_is_refused(value: str, targe
     with pytest.raises(Unusable) as refused:
         ROTATOR.requested_access(make_spec("redis-user", target=target), make_secret(value))
     assert refused.value.field == field
+
+
+@pytest.mark.parametrize("value", ["redis://:pw@cache.example/0", "cache.example:6379,password=pw,ssl=True"])
+def test_no_tag_makes_the_user_default_another_one(value: str) -> None:
+    """Its clients log in as `default`, whoever else may have the same password."""
+    with pytest.raises(Unusable, match="user `default`"):
+        ROTATOR.requested_access(make_spec("redis-user", slots=("app",)), make_secret(value))
 
 
 def test_a_rule_lists_the_user_and_both_places_of_its_password_are_asked_for() -> None:

@@ -164,6 +164,22 @@ def test_psqlodbcs_options_for_libpq_are_refused() -> None:
     refusal("Driver={PostgreSQL Unicode};Server=db;Uid=app;Pwd=pw;pqopt={hostaddr=203.0.113.9}")
 
 
+@pytest.mark.parametrize(
+    "option",
+    ["dnsSrv", "propertiesTransform", "useConfigs", "socksProxyHost", "password1", "password3", "passwordSha1"],
+)
+def test_what_drivers_of_mysql_take_for_another_server_or_login_is_refused(option: str) -> None:
+    """Connector/J's "Configuration Properties"; mysql2's connection options."""
+    refusal(f"jdbc:mysql://db.example/orders?user=app&password=pw&{option}=x")
+    refusal(f"mysql://app:pw@db.example/orders?{option}=x")
+
+
+@pytest.mark.parametrize("option", ["auth", "auth_mechanism"])
+def test_another_way_to_log_in_over_amqp_is_refused(option: str) -> None:
+    """aiormq reads `auth`, kombu and pika other names for the same."""
+    refusal(f"amqps://app:pw@mq.example/orders?{option}=EXTERNAL")
+
+
 def test_a_semicolon_decides_before_anything_else() -> None:
     for value in ("username=app; password=pw; host=db", "host=db; username=app; password=pw"):
         assert read(SecretValue(value)).name == "ado"

@@ -86,7 +86,7 @@ def read_user(value: SecretValue, spec: Spec) -> User:
             "the value is one of the user `default`, which every login without a user is: make a user for this "
             "application (ACL SETUSER), and name it in the value, or in the tag slots where the value has no place "
             "for it",
-            field="slots" if form.user is None else "value",
+            field="value" if form.user or says_itself else "slots",
         )
     if " " in name or not name.isprintable():
         raise Unusable("the value's user has a blank in its name, which no server takes", field="value")
