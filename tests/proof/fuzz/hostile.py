@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from local.resources import GROUP
 from rotation.formats import FORMATS
 from rotation.rotators.generated import FORMS
 from tests.proof.fuzz import inputs
@@ -90,6 +91,15 @@ _IN_TURN = {"target": inputs.HOST, "slots": "a,b"}
 ADMINISTRATOR, OLDER = "the administrator's secret", "an older version"
 
 
+_OF_MYSQL = ("mysql-uri", "mysql-jdbc", "mysql-ado", "json", "plain")
+_ROWS = {  # one of each sort of string that holds a key
+    "service-bus-key": "Microsoft.ServiceBus/namespaces/storders/authorizationRules/app",
+    "cosmos-key": "Microsoft.DocumentDB/databaseAccounts/storders",
+    "redis-key": "Microsoft.Cache/redis/storders",
+    "app-configuration-key": "Microsoft.AppConfiguration/configurationStores/storders",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Who reads the value, and by which tags: a rotator, or one of the two that read other values than the latest."""
@@ -101,6 +111,8 @@ class Reading:
 READINGS = (
     *(Reading("postgres", TARGETED | {"format": name}) for name in FORMATS),
     *(Reading("postgres-alternating", told) for told in ({"slots": "a,b"}, _IN_TURN, _IN_TURN | {"format": "plain"})),
+    *(Reading("mysql", told) for told in ({}, TARGETED, *(TARGETED | {"format": name} for name in _OF_MYSQL))),
+    *(Reading(name, {"target": f"{GROUP}/providers/{resource}"}) for name, resource in _ROWS.items()),
     *(Reading("redis-user", told) for told in (
         {}, TARGETED, {"format": "redis"}, {"format": "stackexchange-redis"}, TARGETED | {"format": "plain"})),
     *(Reading("rabbitmq", TARGETED | told) for told in ({}, {"format": "amqp"}, {"format": "json"})),

@@ -5,6 +5,7 @@ comes. Each has a twin, the same form with other words in it, so that what is sa
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -39,12 +40,15 @@ NAME = "a-secret"
 LOCAL = "127.0.0.1"  # the only server that is permitted: a value that names another is denied
 ACCOUNT = f"{GROUP}/providers/Microsoft.Storage/storageAccounts/storders"
 CALLED = "connection received"  # in PostgreSQL's log
+DATABASES = ("postgres", "postgres-alternating")
+OTHERS = ("storage-key", "entra-app-secret", "generated", "jwks")
+SERVED = frozenset((*DATABASES, *OTHERS))  # the local stack has no server of the other kinds: no rule permits them
 _HALF = re.compile(r"[\ud800-\udfff]").search
 POLICY = f"""
 [[rule]]
 vaults = ["{VAULT}"]
 secrets = ["hostile-*"]
-rotators = ["postgres", "postgres-alternating"]
+rotators = {json.dumps(DATABASES)}
 targets = ["{LOCAL}"]
 slots = ["*"]
 min-interval-hours = 0
@@ -53,7 +57,7 @@ tls = "disable"
 [[rule]]
 vaults = ["{VAULT}"]
 secrets = ["hostile-*"]
-rotators = ["storage-key", "entra-app-secret", "generated", "jwks"]
+rotators = {json.dumps(OTHERS)}
 targets = ["{ACCOUNT}", "{inputs.APPLICATION}"]
 min-interval-hours = 0
 """
@@ -61,7 +65,7 @@ min-interval-hours = 0
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A value as it stands in the vault. taken: its rotator can read it, so that its provider is asked."""
+    """A value as it is in the vault. taken: its rotator reads it and a rule permits it, so its provider is asked."""
 
     name: str
     hostile: Hostile
@@ -99,7 +103,7 @@ def _chosen(seed: int, pairs: int) -> Iterator[tuple[Kept, Kept]]:
             if both[0].text == both[1].text or any(size(one.text) < LEAST_BYTES or _HALF(one.text) for one in both):
                 continue
             first, second = (
-                Kept(f"hostile-{number}-{name}", one, readers.look(_at(one, LOCAL)).taken)
+                Kept(f"hostile-{number}-{name}", one, one.rotator in SERVED and readers.look(_at(one, LOCAL)).taken)
                 for name, one in zip("ab", both, strict=True)
             )
             # A key alone is rightly made anew.
